@@ -1,0 +1,1 @@
+//! The machine in Rust-HDL, and the emitter of its Verilog.

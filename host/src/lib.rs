@@ -1,0 +1,1 @@
+//! Import, quantise, compile, verify, devices and serving.
