@@ -1,0 +1,161 @@
+//! The size of a chip, as data. Compiler, emulator, verifier and RTL all read the same `Geometry`; no module
+//! knows a chip by name.
+
+/// The sizes from which one chip is made. Every count of lanes and rows is a power of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    /// Name on the command line and in reports.
+    pub name: &'static str,
+    /// Products per cycle in the matrix unit (MXM); also the width of a weight or KV row.
+    pub mxm_lanes: usize,
+    /// Width of the vector unit (VXM) and of a row of vector memory.
+    pub vxm_lanes: usize,
+    /// Rows of weight memory, `mxm_lanes` x 9 bits each.
+    pub weight_rows: usize,
+    /// Rows of KV memory, `mxm_lanes` x 9 bits each.
+    pub kv_rows: usize,
+    /// Rows of vector memory (VMEM), `vxm_lanes` x 18 bits each.
+    pub vmem_rows: usize,
+    /// Rows of the vector register file (VREG), `vxm_lanes` x 24 bits each.
+    pub vreg_rows: usize,
+    /// Entries of the activation file (ACT), `mxm_lanes` x 16 bits each.
+    pub act_entries: usize,
+    /// Scalars in each of the two written banks (maxima, reductions).
+    pub scalars: usize,
+    /// Instructions that each queue holds.
+    pub queue_depth: usize,
+    /// Rows of random numbers that the generator keeps ready.
+    pub noise_rows: usize,
+    /// Largest number of positions that the position register counts.
+    pub positions: usize,
+    /// Clock at which the tools quote tokens per second, in hertz.
+    pub clock_hz: u64,
+}
+
+impl Geometry {
+    /// The chip for the ULX3S board with an ECP5-85F.
+    pub const ULX3S_85F: Geometry = Geometry {
+        name: "ulx3s-85f",
+        mxm_lanes: 128,
+        vxm_lanes: 16,
+        weight_rows: 2048,
+        kv_rows: 1024,
+        vmem_rows: 512,
+        vreg_rows: 64,
+        act_entries: 16,
+        scalars: 16,
+        queue_depth: 128,
+        noise_rows: 32,
+        positions: 1024,
+        clock_hz: 100_000_000,
+    };
+
+    /// A small chip for quick tests and small FPGAs.
+    pub const NANO: Geometry = Geometry {
+        name: "nano",
+        mxm_lanes: 16,
+        vxm_lanes: 8,
+        weight_rows: 2048,
+        kv_rows: 1024,
+        vmem_rows: 512,
+        vreg_rows: 64,
+        act_entries: 16,
+        scalars: 16,
+        queue_depth: 128,
+        noise_rows: 32,
+        positions: 1024,
+        clock_hz: 50_000_000,
+    };
+
+    /// The chips that exist in hardware.
+    pub const ALL: [Geometry; 2] = [Self::ULX3S_85F, Self::NANO];
+
+    /// Finds a chip by its name.
+    pub fn by_name(name: &str) -> Option<Geometry> {
+        Self::ALL.into_iter().find(|geometry| geometry.name == name)
+    }
+
+    /// Whether hardware of these sizes can be described: powers of two, and a matrix row of 2 to `vxm_lanes` groups.
+    pub const fn is_sound(&self) -> bool {
+        self.mxm_lanes.is_power_of_two()
+            && self.vxm_lanes.is_power_of_two()
+            && self.act_entries.is_power_of_two()
+            && self.act_entries <= 64
+            && self.scalars.is_power_of_two()
+            && self.scalars <= 32
+            && self.vxm_lanes >= 4
+            && self.vxm_lanes <= 128
+            && self.mxm_lanes >= 2 * self.vxm_lanes
+            && self.groups() <= self.vxm_lanes
+            && self.weight_rows <= 1 << 24
+            && self.kv_rows <= 1 << 24
+            && self.vmem_rows <= 1 << 24
+            && self.vreg_rows <= 1 << 14
+            && self.positions >= 1
+            && self.positions <= 1 << 16
+    }
+
+    /// Groups of `vxm_lanes` matrix lanes: a vector row is written to whole groups of the activation file.
+    pub const fn groups(&self) -> usize {
+        self.mxm_lanes / self.vxm_lanes
+    }
+
+    /// Half rows (`vxm_lanes / 2` lanes) in a matrix row: the grain at which lanes are written.
+    pub const fn halves(&self) -> usize {
+        2 * self.groups()
+    }
+
+    /// Adders between one product and the sum of all lanes.
+    pub const fn tree_levels(&self) -> usize {
+        self.mxm_lanes.ilog2() as usize
+    }
+
+    /// The narrowest sum that leaves the tree, in lanes: more results than this would not fit one vector row.
+    pub const fn narrowest_tap(&self) -> usize {
+        self.groups()
+    }
+
+    /// Positions whose scores share one vector row.
+    pub const fn block(&self) -> usize {
+        self.vxm_lanes
+    }
+
+    /// Blocks that are begun when `position` is executed: `ceil((position + 1) / block)`.
+    pub const fn blocks(&self, position: usize) -> usize {
+        position / self.block() + 1
+    }
+
+    /// Bits of the 72-bit host word that one memory row spans, rounded up to words.
+    pub const fn host_words_per_weight_row(&self) -> usize {
+        self.mxm_lanes.div_ceil(8)
+    }
+
+    /// Host words of one row of vector memory (four 18-bit lanes a word).
+    pub const fn host_words_per_vmem_row(&self) -> usize {
+        self.vxm_lanes.div_ceil(4)
+    }
+
+    /// A number that tells chips of different size apart.
+    pub const fn hash(&self) -> u64 {
+        let sizes = [
+            self.mxm_lanes,
+            self.vxm_lanes,
+            self.weight_rows,
+            self.kv_rows,
+            self.vmem_rows,
+            self.vreg_rows,
+            self.act_entries,
+            self.scalars,
+            self.queue_depth,
+            self.noise_rows,
+            self.positions,
+        ];
+        let mut hash = crate::hash::Fnv::new();
+        let mut index = 0;
+        while index < sizes.len() {
+            hash = hash.u64(sizes[index] as u64);
+            index += 1;
+        }
+        hash.finish()
+    }
+}

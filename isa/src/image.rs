@@ -1,0 +1,376 @@
+//! The program image: all that a chip must hold to run a model, and what its host must know of it.
+//!
+//! Layout, little endian: magic `LPUIMAGE`, format version (u32), [`ISA_HASH`] (u64), the geometry's sizes (12 x u64), then
+//! the sections in the order of [`Image`]'s fields, each with its length in front, then the [`Fnv`] hash of everything before it.
+
+use crate::hash::Fnv;
+use crate::instruction::{ISA_HASH, PARTS, Word};
+use crate::{Geometry, host};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// First bytes of an image.
+pub const MAGIC: [u8; 8] = *b"LPUIMAGE";
+/// Version of the layout.
+pub const VERSION: u32 = 1;
+
+/// A compiled program with its memories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The chip it is made for.
+    pub geometry: Geometry,
+    /// Facts about the model.
+    pub model: ModelInfo,
+    /// Matrix queue.
+    pub matrix: Vec<Word>,
+    /// Vector queue.
+    pub vector: Vec<Word>,
+    /// Weight memory from row 0, `mxm_lanes` nine-bit integers a row.
+    pub weights: Vec<i16>,
+    /// Vector memory from row 0, `vxm_lanes` words a row.
+    pub vmem: Vec<i32>,
+    /// The tokenizer in llama2.c's format, or nothing.
+    pub tokenizer: Vec<u8>,
+}
+
+/// What a host must know of a model to run it and to report on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Name shown to users.
+    pub name: String,
+    /// Tokens of the vocabulary.
+    pub vocab: u32,
+    /// Positions that can be executed.
+    pub context: u32,
+    /// Parameters of the model.
+    pub parameters: u64,
+    /// Vector memory row of the first logits.
+    pub logits_row: u32,
+    /// Fraction bits of a logit (natural units).
+    pub logit_fraction_bits: u32,
+    /// Right shift that the last vector operation adds to the inverse temperature's exponent.
+    pub temperature_shift: i32,
+    /// Token before the first one, or 0xffff.
+    pub bos: u32,
+    /// Token that ends a text, or 0xffff.
+    pub eos: u32,
+    /// Multiply-accumulates of one token apart from attention.
+    pub macs: u64,
+    /// Further multiply-accumulates per position seen, the current one included.
+    pub macs_per_position: u64,
+}
+
+/// Why bytes are not an image for here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageError {
+    /// The first bytes are not [`MAGIC`].
+    NotAnImage,
+    /// Another layout version.
+    Version(u32),
+    /// Compiled for another instruction set, whose hash this is.
+    Isa(u64),
+    /// The bytes end inside this section.
+    Truncated(&'static str),
+    /// Bytes stand after the end.
+    Trailing(usize),
+    /// The hash at the end does not match: the file was damaged.
+    Damaged,
+    /// A section holds what it cannot: its name.
+    Invalid(&'static str),
+}
+
+impl core::fmt::Display for ImageError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::NotAnImage => {
+                write!(f, "expected a program image beginning with `LPUIMAGE`, found other bytes")
+            }
+            Self::Version(found) => {
+                write!(
+                    f,
+                    "expected image version {VERSION}, found {found}: compile the model again with this tool"
+                )
+            }
+            Self::Isa(found) => write!(
+                f,
+                "expected an image for instruction set {ISA_HASH:016x}, found one for {found:016x}: compile the model again"
+            ),
+            Self::Truncated(section) => {
+                write!(f, "the image ends inside its section `{section}`: copy it again")
+            }
+            Self::Trailing(bytes) => {
+                write!(f, "{bytes} bytes stand after the end of the image: copy it again")
+            }
+            Self::Damaged => {
+                write!(f, "the image's checksum does not match its contents: copy or compile it again")
+            }
+            Self::Invalid(section) => {
+                write!(f, "the image's section `{section}` holds an impossible value: compile it again")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ImageError {}
+
+/// Packs nine-bit integers, eight to a host word.
+pub fn pack_nines(values: &[i16]) -> Vec<u8> {
+    pack(values.iter().map(|&value| value as u64 & 0x1ff), 8, 9, values.len())
+}
+
+/// Packs words, four to a host word.
+pub fn pack_words(values: &[i32]) -> Vec<u8> {
+    pack(values.iter().map(|&value| value as u64 & 0x3ffff), 4, 18, values.len())
+}
+
+fn pack(mut values: impl Iterator<Item = u64>, per_word: usize, bits: u32, count: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(count.div_ceil(per_word) * host::HOST_WORD_BYTES);
+    for _ in 0..count.div_ceil(per_word) {
+        let mut word = 0u128;
+        for lane in 0..per_word {
+            word |= u128::from(values.next().unwrap_or(0)) << (lane as u32 * bits);
+        }
+        bytes.extend_from_slice(&word.to_le_bytes()[..host::HOST_WORD_BYTES]);
+    }
+    bytes
+}
+
+/// The signed integers of `bits` bits in host words.
+pub fn unpack(bytes: &[u8], bits: u32) -> impl Iterator<Item = i32> + '_ {
+    let per_word = 72 / bits;
+    bytes.chunks_exact(host::HOST_WORD_BYTES).flat_map(move |chunk| {
+        let mut word = [0u8; 16];
+        word[..host::HOST_WORD_BYTES].copy_from_slice(chunk);
+        let word = u128::from_le_bytes(word);
+        (0..per_word).map(move |lane| {
+            let raw = (word >> (lane * bits)) as u64 & ((1 << bits) - 1);
+            (((raw << (64 - bits)) as i64) >> (64 - bits)) as i32
+        })
+    })
+}
+
+impl Image {
+    /// The image as a file.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&ISA_HASH.to_le_bytes());
+        for size in sizes(&self.geometry) {
+            bytes.extend_from_slice(&size.to_le_bytes());
+        }
+        section(&mut bytes, &self.model.encode());
+        for queue in [&self.matrix, &self.vector] {
+            let words: Vec<u8> = queue.iter().flatten().flat_map(|part| part.to_le_bytes()).collect();
+            section(&mut bytes, &words);
+        }
+        section(&mut bytes, &pack_nines(&self.weights));
+        section(&mut bytes, &pack_words(&self.vmem));
+        section(&mut bytes, &self.tokenizer);
+        let hash = Fnv::new().bytes(&bytes).finish();
+        bytes.extend_from_slice(&hash.to_le_bytes());
+        bytes
+    }
+
+    /// Reads an image; checks layout, checksum, instruction set and section sizes. Whether its program is legal is the
+    /// verifier's question.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ImageError> {
+        if bytes.len() < 8 || bytes[..8] != MAGIC {
+            return Err(ImageError::NotAnImage);
+        }
+        let mut reader = Reader { bytes: &bytes[8..] };
+        let version = reader.u64_of(4, "version")? as u32;
+        if version != VERSION {
+            return Err(ImageError::Version(version));
+        }
+        let isa = reader.u64_of(8, "instruction set")?;
+        if isa != ISA_HASH {
+            return Err(ImageError::Isa(isa));
+        }
+        let mut numbers = [0; 12];
+        for number in &mut numbers {
+            *number = reader.u64_of(8, "geometry")?;
+        }
+        let geometry = geometry(numbers).ok_or(ImageError::Invalid("geometry"))?;
+        let model = reader.section("model")?;
+        let matrix = queue(reader.section("matrix queue")?).ok_or(ImageError::Invalid("matrix queue"))?;
+        let vector = queue(reader.section("vector queue")?).ok_or(ImageError::Invalid("vector queue"))?;
+        let weights = reader.section("weights")?;
+        let vmem = reader.section("vector memory")?;
+        let tokenizer = reader.section("tokenizer")?.to_vec();
+        let end = bytes.len() - reader.bytes.len();
+        let hash = reader.u64_of(8, "checksum")?;
+        if !reader.bytes.is_empty() {
+            return Err(ImageError::Trailing(reader.bytes.len()));
+        }
+        if hash != Fnv::new().bytes(&bytes[..end]).finish() {
+            return Err(ImageError::Damaged);
+        }
+        let image = Self {
+            geometry,
+            model: ModelInfo::decode(model).ok_or(ImageError::Invalid("model"))?,
+            matrix,
+            vector,
+            weights: unpack(weights, 9).map(|value| value as i16).collect(),
+            vmem: unpack(vmem, 18).collect(),
+            tokenizer,
+        };
+        image.check_sizes()?;
+        Ok(image)
+    }
+
+    fn check_sizes(&self) -> Result<(), ImageError> {
+        let Geometry { mxm_lanes, vxm_lanes, weight_rows, vmem_rows, queue_depth, .. } = self.geometry;
+        let fits =
+            |values: usize, lanes: usize, rows: usize| values.is_multiple_of(lanes) && values / lanes <= rows;
+        if !fits(self.weights.len(), mxm_lanes, weight_rows) {
+            return Err(ImageError::Invalid("weights"));
+        }
+        if !fits(self.vmem.len(), vxm_lanes, vmem_rows) {
+            return Err(ImageError::Invalid("vector memory"));
+        }
+        if self.matrix.len() > queue_depth {
+            return Err(ImageError::Invalid("matrix queue"));
+        }
+        if self.vector.len() > queue_depth {
+            return Err(ImageError::Invalid("vector queue"));
+        }
+        Ok(())
+    }
+
+    /// Names the image: equal programs, memories and geometry have equal hashes.
+    pub fn hash(&self) -> u64 {
+        let bytes = self.encode();
+        Fnv::new().bytes(&bytes).finish()
+    }
+}
+
+impl ModelInfo {
+    fn encode(&self) -> Vec<u8> {
+        let numbers = [
+            u64::from(self.vocab),
+            u64::from(self.context),
+            self.parameters,
+            u64::from(self.logits_row),
+            u64::from(self.logit_fraction_bits),
+            self.temperature_shift as i64 as u64,
+            u64::from(self.bos),
+            u64::from(self.eos),
+            self.macs,
+            self.macs_per_position,
+        ];
+        let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        bytes.extend_from_slice(self.name.as_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (numbers, name) = bytes.split_at_checked(80)?;
+        let mut numbers = numbers
+            .chunks_exact(8)
+            .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("chunks of eight bytes")));
+        let mut next = || numbers.next().expect("ten numbers");
+        Some(Self {
+            vocab: u32::try_from(next()).ok()?,
+            context: u32::try_from(next()).ok()?,
+            parameters: next(),
+            logits_row: u32::try_from(next()).ok()?,
+            logit_fraction_bits: u32::try_from(next()).ok()?,
+            temperature_shift: i32::try_from(next() as i64).ok()?,
+            bos: u32::try_from(next()).ok()?,
+            eos: u32::try_from(next()).ok()?,
+            macs: next(),
+            macs_per_position: next(),
+            name: core::str::from_utf8(name).ok()?.into(),
+        })
+    }
+}
+
+fn sizes(geometry: &Geometry) -> [u64; 12] {
+    [
+        geometry.mxm_lanes,
+        geometry.vxm_lanes,
+        geometry.weight_rows,
+        geometry.kv_rows,
+        geometry.vmem_rows,
+        geometry.vreg_rows,
+        geometry.act_entries,
+        geometry.scalars,
+        geometry.queue_depth,
+        geometry.noise_rows,
+        geometry.positions,
+        geometry.clock_hz as usize,
+    ]
+    .map(|size| size as u64)
+}
+
+/// The geometry of these sizes: one that exists in hardware, or a virtual one.
+fn geometry(sizes: [u64; 12]) -> Option<Geometry> {
+    if let Some(known) = Geometry::ALL.into_iter().find(|known| self::sizes(known) == sizes) {
+        return Some(known);
+    }
+    let number = |index: usize| usize::try_from(sizes[index]).ok().filter(|&size| size <= 1 << 28);
+    let geometry = Geometry {
+        name: "virtual",
+        mxm_lanes: number(0)?,
+        vxm_lanes: number(1)?,
+        weight_rows: number(2)?,
+        kv_rows: number(3)?,
+        vmem_rows: number(4)?,
+        vreg_rows: number(5)?,
+        act_entries: number(6)?,
+        scalars: number(7)?,
+        queue_depth: number(8)?,
+        noise_rows: number(9)?,
+        positions: number(10)?,
+        clock_hz: sizes[11],
+    };
+    geometry.is_sound().then_some(geometry)
+}
+
+fn queue(bytes: &[u8]) -> Option<Vec<Word>> {
+    let chunks = bytes.chunks_exact(PARTS * 8);
+    if !chunks.remainder().is_empty() {
+        return None;
+    }
+    let part = |chunk: &[u8]| u64::from_le_bytes(chunk.try_into().expect("chunks of eight bytes"));
+    Some(
+        chunks
+            .map(|chunk| {
+                let mut word = [0; PARTS];
+                for (value, bytes) in word.iter_mut().zip(chunk.chunks_exact(8)) {
+                    *value = part(bytes);
+                }
+                word
+            })
+            .collect(),
+    )
+}
+
+fn section(bytes: &mut Vec<u8>, contents: &[u8]) {
+    bytes.extend_from_slice(&(contents.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(contents);
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize, section: &'static str) -> Result<&'a [u8], ImageError> {
+        let (head, tail) = self.bytes.split_at_checked(count).ok_or(ImageError::Truncated(section))?;
+        self.bytes = tail;
+        Ok(head)
+    }
+
+    fn u64_of(&mut self, count: usize, section: &'static str) -> Result<u64, ImageError> {
+        let mut number = [0; 8];
+        number[..count].copy_from_slice(self.take(count, section)?);
+        Ok(u64::from_le_bytes(number))
+    }
+
+    fn section(&mut self, name: &'static str) -> Result<&'a [u8], ImageError> {
+        let length = usize::try_from(self.u64_of(8, name)?).map_err(|_| ImageError::Truncated(name))?;
+        self.take(length, name)
+    }
+}

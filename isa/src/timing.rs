@@ -1,0 +1,70 @@
+//! When things happen. Cycle 0 of an operation is the cycle in which its queue issues it.
+//!
+//! Each memory access has two numbers: the cycle in which a reader *samples*, and the cycle in which a writer's value
+//! takes *effect*. A reader sees a write if `read issue + sample >= write issue + effect`. The machine checks none of this: a
+//! program is legal when its result is that of executing all operations in order of issue, and the verifier decides.
+
+use crate::Geometry;
+
+/// Cycles from the start of a token to the activation of the first instruction of each queue.
+pub const START_CYCLES: i64 = 4;
+/// Least cycles between the activations of two instructions of a queue: fetch and decode take that long.
+pub const MIN_PERIOD_CYCLES: i64 = 4;
+/// Cycles from the meeting of both queues at a `Sync` or `EndLoop` to the activation of what follows.
+pub const SYNC_CYCLES: i64 = 4;
+/// Cycles from the later of the two `End` activations to the start of the next token.
+pub const TURNAROUND_CYCLES: i64 = 4;
+
+/// Cycle in which the matrix unit samples weight or KV memory.
+pub const MATRIX_ROW_SAMPLE: i64 = 1;
+/// Cycle in which the matrix unit samples the activation file.
+pub const ACT_SAMPLE: i64 = 3;
+/// Cycle in which the vector unit samples vector memory.
+pub const VMEM_SAMPLE: i64 = 1;
+/// Cycle in which the vector unit samples vector registers.
+pub const VREG_SAMPLE: i64 = 2;
+/// Cycle in which the vector unit samples scalars.
+pub const SCALAR_SAMPLE: i64 = 2;
+
+/// Cycle in which a vector operation's result stands on the result stream.
+pub const RESULT: i64 = 12;
+/// Cycle from which a vector register shows a vector operation's result.
+pub const VREG_EFFECT: i64 = RESULT + 1;
+/// Cycle from which the activation file shows a vector operation's result.
+pub const ACT_EFFECT: i64 = RESULT + 3;
+/// Cycle from which KV memory shows a vector operation's result.
+pub const KV_EFFECT: i64 = RESULT + 3;
+/// Cycle in which a vector operation uses the write port of vector memory.
+pub const RESULT_STORE_PORT: i64 = RESULT + 1;
+/// Cycle in which a gather uses the write port of vector memory.
+pub const GATHER_STORE_PORT: i64 = 7;
+
+/// Cycle in which a row of sums, completed by a beat, uses the write port of vector memory.
+pub const fn dot_store_port(geometry: &Geometry) -> i64 {
+    11 + geometry.tree_levels() as i64
+}
+
+/// Cycle from which vector memory shows what used its write port in cycle `port`.
+pub const fn store_effect(port: i64) -> i64 {
+    port + 1
+}
+
+/// Cycle from which a scalar shows the maximum over the rows completed by a `Dot`, counted from its last beat.
+pub const fn maximum_effect(geometry: &Geometry) -> i64 {
+    13 + geometry.tree_levels() as i64 + geometry.vxm_lanes.ilog2() as i64
+}
+
+/// Cycle from which a scalar shows a reduction, counted from the last row.
+pub const fn reduction_effect(geometry: &Geometry) -> i64 {
+    RESULT + 10 + geometry.vxm_lanes.ilog2() as i64
+}
+
+/// Cycle, counted from the last row compared, from which the sequencer knows the chosen token. `End` is legal from then on.
+pub const fn argmax_effect(geometry: &Geometry) -> i64 {
+    RESULT + 3 + geometry.vxm_lanes.ilog2() as i64
+}
+
+/// Cycles that the random generator takes for one row.
+pub const fn noise_row_cycles(geometry: &Geometry) -> i64 {
+    geometry.vxm_lanes as i64
+}
