@@ -1,1 +1,3 @@
 //! Import, quantise, compile, verify, devices and serving.
+
+pub mod model;

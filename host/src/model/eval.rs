@@ -1,0 +1,217 @@
+//! How far one machine's predictions are from another's: perplexity, top-1 agreement, KL divergence.
+//!
+//! The protocol: a text of stories, one `<|story|>` line between two. Each story is encoded on its own with
+//! BOS, cut to one id more than the context, and run from an empty cache; every id after the first is
+//! a prediction. All sums are in f64, whatever number format made the logits.
+
+use super::reference::{Reference, argmax};
+use super::tokenizer::{EncodeError, Tokenizer};
+
+const STORY_SEPARATOR: &str = "\n<|story|>\n";
+
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Anything that predicts the next token: the fp32 reference, an emulator, a chip.
+pub trait LogitSource {
+    /// Forgets all tokens.
+    ///
+    /// # Errors
+    /// When the machine behind it fails.
+    fn reset(&mut self) -> Result<(), BoxError>;
+
+    /// Reads the next token and replaces `logits` by those that follow it.
+    ///
+    /// # Errors
+    /// When the token does not exist, the context is full or the machine behind it fails.
+    fn step(&mut self, token: u32, logits: &mut Vec<f64>) -> Result<(), BoxError>;
+}
+
+impl LogitSource for Reference<'_> {
+    fn reset(&mut self) -> Result<(), BoxError> {
+        Reference::reset(self);
+        Ok(())
+    }
+
+    fn step(&mut self, token: u32, logits: &mut Vec<f64>) -> Result<(), BoxError> {
+        let position = self.position();
+        let found = Reference::step(self, token, position)?;
+        logits.clear();
+        logits.extend(found.iter().copied().map(f64::from));
+        Ok(())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EvalError {
+    #[error(
+        "the evaluation text has no story with a token to predict; expected stories between <|story|> lines"
+    )]
+    NothingToPredict,
+    #[error("story {story}: {source}")]
+    Encode { story: usize, source: EncodeError },
+    #[error("story {story}, position {position}: {source}")]
+    Source { story: usize, position: usize, source: BoxError },
+    #[error(
+        "story {story}, position {position}: {found} logits; expected {expected}, one for every id of the other source, \
+         and the next id {next} among them. Compare machines that run the same model"
+    )]
+    Vocabulary { story: usize, position: usize, expected: usize, found: usize, next: u32 },
+    #[error(
+        "story {story}, position {position}: the logit of id {id} is {logit}; expected a finite number. \
+         The model or the machine is at fault"
+    )]
+    NotFinite { story: usize, position: usize, id: usize, logit: f64 },
+}
+
+/// How well one source predicted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    pub predictions: usize,
+    /// Mean of `-ln p(next id)`.
+    pub nll_nats: f64,
+}
+
+impl Score {
+    pub fn perplexity(&self) -> f64 {
+        self.nll_nats.exp()
+    }
+}
+
+/// Two sources on the same tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Comparison {
+    pub reference: Score,
+    pub other: Score,
+    /// Share of positions where both find the same id most likely, 0 to 1.
+    pub top1_agreement: f64,
+    /// Mean of KL(reference || other).
+    pub kl_nats: f64,
+}
+
+/// The stories of an evaluation text. The line feed before a separator belongs to no story, nor does the
+/// one at the end of the text.
+pub fn stories(text: &str) -> impl Iterator<Item = &str> {
+    text.strip_suffix('\n').unwrap_or(text).split(STORY_SEPARATOR)
+}
+
+/// The ids of every story, cut so that the last prediction is made at the last position of `context`.
+///
+/// # Errors
+/// When a story holds a character that the tokenizer cannot say.
+pub fn encode_stories(tokenizer: &Tokenizer, text: &str, context: usize) -> Result<Vec<Vec<u32>>, EvalError> {
+    let encode = |(story, text)| {
+        let mut ids = tokenizer.encode(text).map_err(|source| EvalError::Encode { story, source })?;
+        ids.truncate(context + 1);
+        Ok(ids)
+    };
+    stories(text).enumerate().map(encode).collect()
+}
+
+/// How well `source` predicts the ids of `stories`.
+///
+/// # Errors
+/// When the source fails, or there is nothing to predict.
+pub fn score(source: &mut dyn LogitSource, stories: &[Vec<u32>]) -> Result<Score, EvalError> {
+    let (mut predictions, mut nll) = (0, 0.0);
+    let mut logits = Vec::new();
+    for_each_prediction(stories, |place| {
+        place.run(source, &mut logits)?;
+        place.check(&logits, logits.len())?;
+        nll -= log_softmax(&logits)[place.next as usize];
+        predictions += 1;
+        Ok(())
+    })?;
+    if predictions == 0 {
+        return Err(EvalError::NothingToPredict);
+    }
+    Ok(Score { predictions, nll_nats: nll / predictions as f64 })
+}
+
+/// Runs both sources over the same ids.
+///
+/// # Errors
+/// When a source fails, their vocabularies differ, or there is nothing to predict.
+pub fn compare(
+    reference: &mut dyn LogitSource,
+    other: &mut dyn LogitSource,
+    stories: &[Vec<u32>],
+) -> Result<Comparison, EvalError> {
+    let (mut predictions, mut agreements) = (0usize, 0usize);
+    let (mut nll_reference, mut nll_other, mut kl) = (0.0, 0.0, 0.0);
+    let (mut logits_reference, mut logits_other) = (Vec::new(), Vec::new());
+    for_each_prediction(stories, |place| {
+        place.run(reference, &mut logits_reference)?;
+        place.run(other, &mut logits_other)?;
+        place.check(&logits_reference, logits_reference.len())?;
+        place.check(&logits_other, logits_reference.len())?;
+        let (p, q) = (log_softmax(&logits_reference), log_softmax(&logits_other));
+        predictions += 1;
+        agreements += usize::from(argmax(&logits_reference) == argmax(&logits_other));
+        nll_reference -= p[place.next as usize];
+        nll_other -= q[place.next as usize];
+        kl += p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>();
+        Ok(())
+    })?;
+    if predictions == 0 {
+        return Err(EvalError::NothingToPredict);
+    }
+    let mean = |sum: f64| sum / predictions as f64;
+    Ok(Comparison {
+        reference: Score { predictions, nll_nats: mean(nll_reference) },
+        other: Score { predictions, nll_nats: mean(nll_other) },
+        top1_agreement: mean(agreements as f64),
+        kl_nats: mean(kl),
+    })
+}
+
+/// One prediction: `token` stands at `position` of `story`, `next` follows it.
+#[derive(Clone, Copy)]
+struct Place {
+    story: usize,
+    position: usize,
+    token: u32,
+    next: u32,
+}
+
+fn for_each_prediction(
+    stories: &[Vec<u32>],
+    mut visit: impl FnMut(Place) -> Result<(), EvalError>,
+) -> Result<(), EvalError> {
+    for (story, ids) in stories.iter().enumerate() {
+        for (position, pair) in ids.windows(2).enumerate() {
+            visit(Place { story, position, token: pair[0], next: pair[1] })?;
+        }
+    }
+    Ok(())
+}
+
+impl Place {
+    fn run(&self, source: &mut dyn LogitSource, logits: &mut Vec<f64>) -> Result<(), EvalError> {
+        let Self { story, position, token, .. } = *self;
+        let reset = if position == 0 { source.reset() } else { Ok(()) };
+        reset.and_then(|()| source.step(token, logits)).map_err(|source| EvalError::Source {
+            story,
+            position,
+            source,
+        })
+    }
+
+    fn check(&self, logits: &[f64], expected: usize) -> Result<(), EvalError> {
+        let Self { story, position, next, .. } = *self;
+        if logits.len() != expected || next as usize >= logits.len() {
+            return Err(EvalError::Vocabulary { story, position, expected, found: logits.len(), next });
+        }
+        match logits.iter().position(|logit| !logit.is_finite()) {
+            None => Ok(()),
+            Some(id) => Err(EvalError::NotFinite { story, position, id, logit: logits[id] }),
+        }
+    }
+}
+
+/// ln of the softmax.
+pub fn log_softmax(logits: &[f64]) -> Vec<f64> {
+    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|logit| (logit - max).exp()).sum();
+    let ln_total = max + sum.ln();
+    logits.iter().map(|logit| logit - ln_total).collect()
+}

@@ -1,0 +1,377 @@
+//! Import and export of llama2.c checkpoints, version 0 ("legacy"), little endian.
+//!
+//! ```text
+//!  7 x int32    dim, hidden_dim, layers, heads, kv_heads, vocab, context
+//!               vocab < 0: the classifier does not share the embedding
+//!  fp32 arrays  one after the other, all layers of an array together (see `Header::arrays`)
+//! ```
+//!
+//! The file has no magic number, so its length is the check: the header must account for every byte.
+//! Sizes are compared with the file before anything is allocated, so a damaged header costs no memory.
+//! Later versions start with the magic `ak42`; they are recognised and refused.
+
+use super::{
+    Activation, Config, Layer, Linear, Matrix, Model, ModelError, Norm, NormKind, Rope, RopePairing,
+};
+
+pub const HEADER_BYTES: usize = 28;
+
+/// `ak42`, the first word of every llama2.c checkpoint after version 0.
+const VERSIONED_MAGIC: u32 = 0x616b_3432;
+/// What llama2.c computes with; the file does not carry them.
+const NORM_EPS: f32 = 1e-5;
+const ROPE_THETA: f32 = 10_000.0;
+
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Llama2cError {
+    #[error(
+        "the file has {found} bytes; expected at least the {HEADER_BYTES} bytes of a llama2.c header. \
+         It is truncated: fetch it again"
+    )]
+    NoHeader { found: u64 },
+    #[error(
+        "this is a llama2.c checkpoint of version {version}, which is not supported yet; expected version 0. \
+         Export it again with llama2.c's `export.py --version 0`"
+    )]
+    Versioned { version: u32 },
+    #[error(
+        "this is a {found} file; expected a llama2.c version 0 checkpoint. Convert it with llama2.c's export.py"
+    )]
+    OtherFormat { found: &'static str },
+    #[error(
+        "the header says {field} = {found}; expected at least 1. \
+         The file is damaged or is not a llama2.c version 0 checkpoint"
+    )]
+    HeaderField { field: &'static str, found: i32 },
+    #[error(
+        "the header says dim = {dim} and {heads} heads; expected dim to be an even multiple of the heads \
+         (rotary embedding turns pairs). The file is damaged or is not a llama2.c version 0 checkpoint"
+    )]
+    HeadSize { dim: usize, heads: usize },
+    #[error(
+        "the header describes a checkpoint of {expected} bytes, the file has only {found}. \
+         It is truncated (fetch it again) or is not a llama2.c version 0 checkpoint"
+    )]
+    Truncated { expected: u128, found: u64 },
+    #[error(
+        "the header describes a checkpoint of {expected} bytes, the file has {found}. \
+         It is damaged (fetch it again) or is not a llama2.c version 0 checkpoint"
+    )]
+    Oversized { expected: u128, found: u64 },
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("a llama2.c version 0 checkpoint cannot hold this model: {reason}")]
+    NotRepresentable { reason: &'static str },
+}
+
+/// The seven numbers of the file, each checked to be usable on its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub dim: usize,
+    pub hidden_dim: usize,
+    pub layers: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub vocab: usize,
+    pub context: usize,
+    /// The classifier shares the embedding.
+    pub tied: bool,
+}
+
+/// One array of the file: `copies` matrices of `outputs` x `inputs`, or vectors when `inputs` is 1.
+struct ArraySpec {
+    copies: usize,
+    outputs: usize,
+    inputs: usize,
+}
+
+/// Arrays in file order, by their names in llama2.c: token_embedding, rms_att, wq, wk, wv, wo, rms_ffn,
+/// w1 (gate), w2 (down), w3 (up), rms_final, freq_cis_real, freq_cis_imag, wcls.
+const ARRAYS: usize = 14;
+
+impl Header {
+    /// Reads the header and holds it against the length of the whole file.
+    ///
+    /// # Errors
+    /// When the bytes are another format, a field is impossible, or the file has another length than
+    /// the header describes. After success `file_bytes` weights can be allocated safely.
+    pub fn parse(start: &[u8], file_bytes: u64) -> Result<Self, Llama2cError> {
+        let Some(words) = start.get(..HEADER_BYTES) else {
+            return Err(Llama2cError::NoHeader { found: file_bytes });
+        };
+        recognise_other_formats(words)?;
+        let mut fields = words.chunks_exact(4).map(le_i32);
+        let mut next = |field| match fields.next() {
+            Some(found) if found > 0 => Ok(found as usize),
+            found => Err(Llama2cError::HeaderField { field, found: found.unwrap_or(0) }),
+        };
+        let (dim, hidden_dim, layers) = (next("dim")?, next("hidden_dim")?, next("n_layers")?);
+        let (heads, kv_heads) = (next("n_heads")?, next("n_kv_heads")?);
+        let vocab = le_i32(&words[20..24]);
+        if vocab == 0 {
+            return Err(Llama2cError::HeaderField { field: "vocab_size", found: 0 });
+        }
+        let context = le_i32(&words[24..28]);
+        if context <= 0 {
+            return Err(Llama2cError::HeaderField { field: "seq_len", found: context });
+        }
+        let (tied, vocab, context) = (vocab > 0, vocab.unsigned_abs() as usize, context as usize);
+        let header = Self { dim, hidden_dim, layers, heads, kv_heads, vocab, context, tied };
+        header.check(file_bytes)?;
+        Ok(header)
+    }
+
+    fn check(&self, file_bytes: u64) -> Result<(), Llama2cError> {
+        if !self.dim.is_multiple_of(self.heads) || !(self.dim / self.heads).is_multiple_of(2) {
+            return Err(Llama2cError::HeadSize { dim: self.dim, heads: self.heads });
+        }
+        self.config().check()?;
+        let expected = self.file_bytes();
+        match u128::from(file_bytes).cmp(&expected) {
+            std::cmp::Ordering::Less => Err(Llama2cError::Truncated { expected, found: file_bytes }),
+            std::cmp::Ordering::Greater => Err(Llama2cError::Oversized { expected, found: file_bytes }),
+            std::cmp::Ordering::Equal => Ok(()),
+        }
+    }
+
+    /// Length of the file that this header describes. Every array is a product of at most three 31-bit
+    /// numbers, so the sum fits 128 bits whatever the header says.
+    pub fn file_bytes(&self) -> u128 {
+        let floats: u128 = self.arrays().iter().map(ArraySpec::floats).sum();
+        HEADER_BYTES as u128 + 4 * floats
+    }
+
+    fn arrays(&self) -> [ArraySpec; ARRAYS] {
+        let array = |copies, outputs, inputs| ArraySpec { copies, outputs, inputs };
+        let (dim, hidden, layers) = (self.dim, self.hidden_dim, self.layers);
+        let head_dim = dim / self.heads;
+        let kv_dim = self.kv_heads * head_dim;
+        [
+            array(1, self.vocab, dim),
+            array(layers, dim, 1),
+            array(layers, dim, dim),
+            array(layers, kv_dim, dim),
+            array(layers, kv_dim, dim),
+            array(layers, dim, dim),
+            array(layers, dim, 1),
+            array(layers, hidden, dim),
+            array(layers, dim, hidden),
+            array(layers, hidden, dim),
+            array(1, dim, 1),
+            array(1, self.context, head_dim / 2),
+            array(1, self.context, head_dim / 2),
+            array(usize::from(!self.tied), self.vocab, dim),
+        ]
+    }
+
+    fn config(&self) -> Config {
+        let head_dim = self.dim / self.heads;
+        Config {
+            dim: self.dim,
+            hidden_dim: self.hidden_dim,
+            layers: self.layers,
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+            head_dim,
+            vocab: self.vocab,
+            context: self.context,
+            norm: NormKind::Rms { eps: NORM_EPS },
+            activation: Activation::Silu,
+            gated: true,
+            rope: Some(Rope { theta: ROPE_THETA, pairing: RopePairing::Adjacent, dims: head_dim }),
+            embedding_norm: false,
+        }
+    }
+}
+
+impl ArraySpec {
+    fn floats(&self) -> u128 {
+        self.copies as u128 * self.outputs as u128 * self.inputs as u128
+    }
+}
+
+fn le_i32(bytes: &[u8]) -> i32 {
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | i32::from(byte))
+}
+
+fn recognise_other_formats(words: &[u8]) -> Result<(), Llama2cError> {
+    if le_i32(&words[..4]) as u32 == VERSIONED_MAGIC {
+        return Err(Llama2cError::Versioned { version: le_i32(&words[4..8]) as u32 });
+    }
+    let found = match words {
+        [b'G', b'G', b'U', b'F', ..] => "GGUF",
+        [b'P', b'K', 3, 4, ..] => "PyTorch or zip",
+        [_, _, _, _, 0, 0, 0, 0, b'{', ..] => "safetensors",
+        _ => return Ok(()),
+    };
+    Err(Llama2cError::OtherFormat { found })
+}
+
+/// Reads a whole checkpoint.
+///
+/// # Errors
+/// When the header is impossible, the length is wrong or a weight is not finite.
+pub fn parse(file: &[u8]) -> Result<Model, Llama2cError> {
+    let header = Header::parse(file, file.len() as u64)?;
+    let mut rest = &file[HEADER_BYTES..];
+    let mut arrays = header.arrays().into_iter().map(|spec| Array::read(&mut rest, &spec));
+    let mut next = || arrays.next().unwrap_or_default();
+    let mut embedding = next();
+    let [mut attn_norm, mut q, mut k, mut v, mut o] = std::array::from_fn(|_| next());
+    let [mut mlp_norm, mut gate, mut down, mut up] = std::array::from_fn(|_| next());
+    let [mut final_norm, _freq_cis_real, _freq_cis_imag, mut classifier] = std::array::from_fn(|_| next());
+    let mut layers = Vec::with_capacity(header.layers);
+    for _ in 0..header.layers {
+        layers.push(Layer {
+            attn_norm: attn_norm.norm(),
+            q: q.linear()?,
+            k: k.linear()?,
+            v: v.linear()?,
+            o: o.linear()?,
+            q_norm: None,
+            k_norm: None,
+            mlp_norm: mlp_norm.norm(),
+            gate: Some(gate.linear()?),
+            up: up.linear()?,
+            down: down.linear()?,
+        });
+    }
+    let model = Model {
+        config: header.config(),
+        embedding: embedding.matrix()?,
+        positions: None,
+        layers,
+        final_norm: Some(final_norm.norm()),
+        classifier: if header.tied { None } else { Some(classifier.matrix()?) },
+    };
+    model.check()?;
+    Ok(model)
+}
+
+/// The matrices of one array of the file, taken out layer by layer.
+#[derive(Default)]
+struct Array {
+    outputs: usize,
+    inputs: usize,
+    copies: std::vec::IntoIter<Vec<f32>>,
+}
+
+impl Array {
+    /// Takes one array off the front of `rest`, which `Header::parse` has shown to be long enough.
+    fn read(rest: &mut &[u8], spec: &ArraySpec) -> Self {
+        let floats = spec.outputs * spec.inputs;
+        let mut copies = Vec::with_capacity(spec.copies);
+        for _ in 0..spec.copies {
+            let (bytes, after) = rest.split_at(4 * floats);
+            *rest = after;
+            copies.push(bytes.chunks_exact(4).map(|word| f32::from_bits(le_i32(word) as u32)).collect());
+        }
+        Self { outputs: spec.outputs, inputs: spec.inputs, copies: copies.into_iter() }
+    }
+
+    fn matrix(&mut self) -> Result<Matrix, ModelError> {
+        Matrix::new(self.outputs, self.inputs, self.copies.next().unwrap_or_default())
+    }
+
+    fn linear(&mut self) -> Result<Linear, ModelError> {
+        self.matrix().map(Linear::without_bias)
+    }
+
+    fn norm(&mut self) -> Norm {
+        Norm::with_gain(self.copies.next().unwrap_or_default())
+    }
+}
+
+/// Writes a checkpoint that llama2.c and [`parse`] read.
+///
+/// # Errors
+/// When the model has something that the format cannot say: biases, learned positions, another activation.
+pub fn to_bytes(model: &Model) -> Result<Vec<u8>, Llama2cError> {
+    model.check()?;
+    let header = representable(model)?;
+    let mut file = Vec::new();
+    let vocab = header.vocab as i64 * if header.tied { 1 } else { -1 };
+    let sizes = [header.dim, header.hidden_dim, header.layers, header.heads, header.kv_heads];
+    for field in sizes.map(|size| size as i64).into_iter().chain([vocab, header.context as i64]) {
+        let field = i32::try_from(field)
+            .map_err(|_| Llama2cError::NotRepresentable { reason: "a size does not fit 32 bits" })?;
+        file.extend(field.to_le_bytes());
+    }
+    let mut put = |values: &[f32]| file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    put(model.embedding.data());
+    type Part = fn(&Layer) -> &[f32];
+    let parts: [Part; 9] = [
+        |layer| gain(&layer.attn_norm),
+        |layer| layer.q.weight.data(),
+        |layer| layer.k.weight.data(),
+        |layer| layer.v.weight.data(),
+        |layer| layer.o.weight.data(),
+        |layer| gain(&layer.mlp_norm),
+        |layer| layer.gate.as_ref().map_or(&[], |gate| gate.weight.data()),
+        |layer| layer.down.weight.data(),
+        |layer| layer.up.weight.data(),
+    ];
+    for part in parts {
+        model.layers.iter().for_each(|layer| put(part(layer)));
+    }
+    put(model.final_norm.as_ref().map_or(&[], gain));
+    put(&rotations(&model.config, f32::cos));
+    put(&rotations(&model.config, f32::sin));
+    put(model.classifier.as_ref().map_or(&[], Matrix::data));
+    Ok(file)
+}
+
+fn gain(norm: &Norm) -> &[f32] {
+    norm.gain.as_deref().unwrap_or(&[])
+}
+
+/// The header that says all of this model, if there is one.
+fn representable(model: &Model) -> Result<Header, Llama2cError> {
+    let refuse = |reason| Err(Llama2cError::NotRepresentable { reason });
+    let config = &model.config;
+    let header = Header {
+        dim: config.dim,
+        hidden_dim: config.hidden_dim,
+        layers: config.layers,
+        heads: config.heads,
+        kv_heads: config.kv_heads,
+        vocab: config.vocab,
+        context: config.context,
+        tied: model.classifier.is_none(),
+    };
+    if header.config() != *config {
+        return refuse(
+            "it needs RMSNorm with epsilon 1e-5, a gated SiLU, adjacent RoPE with theta 10000 over whole heads",
+        );
+    }
+    if model.positions.is_some() {
+        return refuse("it has learned positions");
+    }
+    let plain = |norm: &Norm| norm.gain.is_some() && norm.bias.is_none();
+    let norms = model.layers.iter().flat_map(|layer| [&layer.attn_norm, &layer.mlp_norm]);
+    if !norms.chain(&model.final_norm).all(plain) || model.final_norm.is_none() {
+        return refuse("every normalisation needs a gain and no bias");
+    }
+    let linears = |layer: &Layer| {
+        let always = [&layer.q, &layer.k, &layer.v, &layer.o, &layer.up, &layer.down];
+        always.into_iter().chain(&layer.gate).any(|linear| linear.bias.is_some())
+    };
+    if model.layers.iter().any(linears) {
+        return refuse("it has biases");
+    }
+    if model.layers.iter().any(|layer| layer.q_norm.is_some() || layer.k_norm.is_some()) {
+        return refuse("it normalises query or key heads");
+    }
+    Ok(header)
+}
+
+/// The table that llama2.c's exporter writes after the weights; readers compute it again.
+fn rotations(config: &Config, part: fn(f32) -> f32) -> Vec<f32> {
+    let Some(rope) = &config.rope else { return Vec::new() };
+    let pairs = rope.dims / 2;
+    (0..config.context)
+        .flat_map(|position| {
+            (0..pairs).map(move |pair| part(position as f32 * rope.radians_per_position(pair)))
+        })
+        .collect()
+}

@@ -1,0 +1,267 @@
+//! The model as the rest of the host sees it: shapes, options and owned fp32 weights.
+//!
+//! Importers fill a [`Model`]; the quantiser, the compiler and the fp32 [`Reference`] read it. Nothing here
+//! names a file format, a chip or a number format.
+//!
+//! ```text
+//!  embedding[token] (+ positions[position]) (norm) ─► residual
+//!  for each layer:   residual += o( attention( q, k, v of norm(residual) ) )
+//!                    residual += down( act(gate(n)) * up(n) ),  n = norm(residual)      gated
+//!                    residual += down( act(up(n)) )                                     ungated
+//!  logits = classifier( norm(residual) )
+//! ```
+//!
+//! # Invariants
+//! 1. [`Model::check`] holds for every model that an importer returns: all shapes agree with the
+//!    configuration and all weights are finite.
+//! 2. A [`Matrix`] is row-major, outputs x inputs: row `o` holds the weights of output `o`.
+
+mod check;
+pub mod eval;
+pub mod llama2c;
+mod load;
+pub mod reference;
+pub mod synthetic;
+pub mod tokenizer;
+
+pub use check::ModelError;
+pub use load::{LoadError, Loaded, load, load_model, load_with_tokenizer};
+pub use reference::Reference;
+pub use synthetic::synthetic;
+pub use tokenizer::Tokenizer;
+
+/// A decoder-only transformer with owned fp32 weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    pub config: Config,
+    /// vocab x dim: row `t` is the vector of token `t`.
+    pub embedding: Matrix,
+    /// context x dim: learned positions, added to the embedding.
+    pub positions: Option<Matrix>,
+    pub layers: Vec<Layer>,
+    /// `None` for models that feed the residual to the classifier as it is, as microGPT does.
+    pub final_norm: Option<Norm>,
+    /// vocab x dim; `None` when the classifier shares the embedding.
+    pub classifier: Option<Matrix>,
+}
+
+/// Everything about a model except its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Length of the residual vector.
+    pub dim: usize,
+    /// Length of the vector inside the MLP.
+    pub hidden_dim: usize,
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; query head `h` reads key head `h / (heads / kv_heads)`.
+    pub kv_heads: usize,
+    /// Length of one head's vector; `heads * head_dim` need not equal `dim`.
+    pub head_dim: usize,
+    pub vocab: usize,
+    /// Positions `0..context` exist.
+    pub context: usize,
+    pub norm: NormKind,
+    pub activation: Activation,
+    /// True for `down(act(gate x) * up x)`, false for `down(act(up x))`.
+    pub gated: bool,
+    /// Rotary embedding of q and k; `None` when positions are learned.
+    pub rope: Option<Rope>,
+    /// A normalisation without gain right after the embedding.
+    pub embedding_norm: bool,
+}
+
+/// How a vector is normalised; `eps` joins the mean square (or the variance) under the root.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NormKind {
+    /// Divide by the root mean square.
+    Rms { eps: f32 },
+    /// Subtract the mean, then divide by the standard deviation.
+    Layer { eps: f32 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x / (1 + exp(-x))`
+    Silu,
+    /// `x * Phi(x)` by the tanh approximation of GPT-2.
+    GeluTanh,
+    /// `x * Phi(x)` with the exact normal distribution.
+    Gelu,
+    /// `max(x, 0)`
+    Relu,
+}
+
+/// Rotary position embedding: pair `i` turns by `position * theta^(-2 i / dims)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rope {
+    pub theta: f32,
+    pub pairing: RopePairing,
+    /// Leading dimensions of a head that rotate; the rest pass unchanged. Usually `head_dim`.
+    pub dims: usize,
+}
+
+/// Which two dimensions of a head rotate together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RopePairing {
+    /// `(2 i, 2 i + 1)`, as llama2.c and GGUF Llama files do.
+    Adjacent,
+    /// `(i, i + dims / 2)`, as Hugging Face checkpoints do.
+    Halves,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    pub attn_norm: Norm,
+    /// `heads * head_dim` x dim
+    pub q: Linear,
+    /// `kv_heads * head_dim` x dim
+    pub k: Linear,
+    /// `kv_heads * head_dim` x dim
+    pub v: Linear,
+    /// dim x `heads * head_dim`
+    pub o: Linear,
+    /// Applied to every query head before the rotation; `head_dim` gains.
+    pub q_norm: Option<Norm>,
+    /// Applied to every key head before the rotation; `head_dim` gains.
+    pub k_norm: Option<Norm>,
+    pub mlp_norm: Norm,
+    /// `hidden_dim` x dim; present exactly when the configuration says `gated`.
+    pub gate: Option<Linear>,
+    /// `hidden_dim` x dim
+    pub up: Linear,
+    /// dim x `hidden_dim`
+    pub down: Linear,
+}
+
+/// The learned part of a normalisation; its kind stands in [`Config::norm`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Norm {
+    pub gain: Option<Vec<f32>>,
+    pub bias: Option<Vec<f32>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Linear {
+    pub weight: Matrix,
+    /// One value per output.
+    pub bias: Option<Vec<f32>>,
+}
+
+/// A dense row-major matrix whose length always matches its shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    outputs: usize,
+    inputs: usize,
+    data: Vec<f32>,
+}
+
+impl Matrix {
+    /// # Errors
+    /// When `data` does not hold exactly `outputs * inputs` values.
+    pub fn new(outputs: usize, inputs: usize, data: Vec<f32>) -> Result<Self, ModelError> {
+        if outputs.checked_mul(inputs) != Some(data.len()) {
+            return Err(ModelError::MatrixLength { outputs, inputs, found: data.len() });
+        }
+        Ok(Self { outputs, inputs, data })
+    }
+
+    /// Length of the result of a product: the number of rows.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Length of the vector that a product takes: the number of columns.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// The weights of one output. `output` must be less than `outputs()`.
+    pub fn row(&self, output: usize) -> &[f32] {
+        &self.data[output * self.inputs..][..self.inputs]
+    }
+
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        (0..self.outputs).map(|output| self.row(output))
+    }
+
+    /// All weights, row after row.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    pub fn data_mut(&mut self) -> &mut [f32] {
+        &mut self.data
+    }
+}
+
+impl Norm {
+    /// A gain without a bias, as RMSNorm usually has.
+    pub fn with_gain(gain: Vec<f32>) -> Self {
+        Self { gain: Some(gain), bias: None }
+    }
+}
+
+impl Linear {
+    pub fn without_bias(weight: Matrix) -> Self {
+        Self { weight, bias: None }
+    }
+}
+
+impl NormKind {
+    pub fn eps(self) -> f32 {
+        match self {
+            Self::Rms { eps } | Self::Layer { eps } => eps,
+        }
+    }
+}
+
+impl Rope {
+    /// Rotation of pair `pair` from one position to the next, in radians.
+    pub fn radians_per_position(&self, pair: usize) -> f32 {
+        1.0 / self.theta.powf((2 * pair) as f32 / self.dims as f32)
+    }
+
+    /// The two dimensions of a head that rotate together as pair `pair`.
+    pub fn pair_dims(&self, pair: usize) -> (usize, usize) {
+        match self.pairing {
+            RopePairing::Adjacent => (2 * pair, 2 * pair + 1),
+            RopePairing::Halves => (pair, pair + self.dims / 2),
+        }
+    }
+}
+
+impl Config {
+    /// Length of the concatenated query heads.
+    pub fn q_dim(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Length of the concatenated key heads, and of the value heads.
+    pub fn kv_dim(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+
+    /// The key and value head that query head `head` reads.
+    pub fn kv_head_of(&self, head: usize) -> usize {
+        head / (self.heads / self.kv_heads)
+    }
+
+    /// The factor on `q . k` before the softmax.
+    pub fn attention_scale(&self) -> f32 {
+        1.0 / (self.head_dim as f32).sqrt()
+    }
+}
+
+impl Model {
+    /// The matrix that makes logits: the classifier, or the embedding that it shares.
+    pub fn classifier_matrix(&self) -> &Matrix {
+        self.classifier.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// Learned values, a shared classifier counted once.
+    pub fn parameter_count(&self) -> usize {
+        self.arrays().iter().map(|array| array.values.len()).sum()
+    }
+}
