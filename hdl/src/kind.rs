@@ -1,0 +1,84 @@
+//! The name under which a block's Verilog module is emitted.
+//!
+//! Rust-HDL names a module after the path of its instance, so 64 equal lanes become 64 modules. A [`Kind`] field
+//! tells the emitter what the block *is*; equal bodies of one kind become one Verilog module of that name.
+
+use rust_hdl::prelude::*;
+use std::marker::PhantomData;
+
+/// Prefix by which the emitter recognises a kind among the namespaces that a block visits.
+pub(crate) const KIND_MARK: &str = "kind of module: ";
+
+/// Names the Verilog module of the block that holds it. By default the name is made from the Rust type:
+/// `MxmLane<9, 16>` becomes `mxm_lane_9_16`.
+#[derive(Clone, Debug)]
+pub struct Kind<T> {
+    given: Option<String>,
+    block: PhantomData<fn() -> T>,
+}
+
+impl<T> Default for Kind<T> {
+    fn default() -> Self {
+        Self { given: None, block: PhantomData }
+    }
+}
+
+impl<T> Kind<T> {
+    /// A kind whose name depends on constructor parameters, for instance `round_shift_sat_32_18`.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { given: Some(name.into()), block: PhantomData }
+    }
+
+    /// The name of the Verilog module.
+    pub fn name(&self) -> String {
+        self.given.clone().unwrap_or_else(|| snake_case(std::any::type_name::<T>()))
+    }
+}
+
+/// Turns `crate::mxm::MxmLane<9, 16>` into `mxm_lane_9_16`.
+fn snake_case(type_name: &str) -> String {
+    let (path, parameters) = type_name.split_once('<').unwrap_or((type_name, ""));
+    let mut name = String::new();
+    for c in path.rsplit("::").next().unwrap_or(path).chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(c.to_lowercase());
+    }
+    for number in parameters.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()) {
+        name.push('_');
+        name.push_str(number);
+    }
+    name
+}
+
+impl<T> Logic for Kind<T> {
+    fn update(&mut self) {}
+}
+
+impl<T> Block for Kind<T> {
+    fn connect_all(&mut self) {}
+    fn update_all(&mut self) {}
+    fn has_changed(&self) -> bool {
+        false
+    }
+    fn accept(&self, name: &str, probe: &mut dyn Probe) {
+        // A namespace is the one thing that every other probe of Rust-HDL enters and leaves without effect.
+        let mark = format!("{KIND_MARK}{}", self.name());
+        probe.visit_start_namespace(&mark, self);
+        probe.visit_end_namespace(name, self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct MxmLane<const W: usize, const A: usize>;
+
+    #[test]
+    fn names_come_from_the_type_and_its_parameters() {
+        assert_eq!(Kind::<MxmLane<9, 16>>::default().name(), "mxm_lane_9_16");
+        assert_eq!(Kind::<MxmLane<9, 16>>::named("lane").name(), "lane");
+    }
+}
