@@ -1,4 +1,5 @@
 //! The machine in Rust-HDL, and the emitter of its Verilog.
 
+pub mod bench;
 pub mod emit;
 pub mod kind;
