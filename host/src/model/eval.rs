@@ -52,10 +52,15 @@ pub enum EvalError {
     #[error("story {story}, position {position}: {source}")]
     Source { story: usize, position: usize, source: BoxError },
     #[error(
-        "story {story}, position {position}: {found} logits; expected {expected}, one for every id of the other source, \
-         and the next id {next} among them. Compare machines that run the same model"
+        "story {story}, position {position}: {found} logits; expected {expected}, \
+         as many as the other source gives. Compare machines that run the same model"
     )]
-    Vocabulary { story: usize, position: usize, expected: usize, found: usize, next: u32 },
+    Vocabulary { story: usize, position: usize, expected: usize, found: usize },
+    #[error(
+        "story {story}, position {position}: the next id is {next}, but there are only {found} logits; \
+         encode the text with the tokenizer of this model"
+    )]
+    NextId { story: usize, position: usize, next: u32, found: usize },
     #[error(
         "story {story}, position {position}: the logit of id {id} is {logit}; expected a finite number. \
          The model or the machine is at fault"
@@ -198,8 +203,12 @@ impl Place {
 
     fn check(&self, logits: &[f64], expected: usize) -> Result<(), EvalError> {
         let Self { story, position, next, .. } = *self;
-        if logits.len() != expected || next as usize >= logits.len() {
-            return Err(EvalError::Vocabulary { story, position, expected, found: logits.len(), next });
+        let found = logits.len();
+        if found != expected {
+            return Err(EvalError::Vocabulary { story, position, expected, found });
+        }
+        if next as usize >= found {
+            return Err(EvalError::NextId { story, position, next, found });
         }
         match logits.iter().position(|logit| !logit.is_finite()) {
             None => Ok(()),

@@ -141,6 +141,17 @@ impl Header {
         HEADER_BYTES as u128 + 4 * floats
     }
 
+    fn to_bytes(&self) -> Result<Vec<u8>, Llama2cError> {
+        let sizes = [self.dim, self.hidden_dim, self.layers, self.heads, self.kv_heads];
+        let vocab = self.vocab as i64 * if self.tied { 1 } else { -1 };
+        let fields = sizes.map(|size| size as i64).into_iter().chain([vocab, self.context as i64]);
+        let words: Result<Vec<[u8; 4]>, _> =
+            fields.map(|field| i32::try_from(field).map(i32::to_le_bytes)).collect();
+        words
+            .map(|words| words.concat())
+            .map_err(|_| Llama2cError::NotRepresentable { reason: "a size does not fit 32 bits" })
+    }
+
     fn arrays(&self) -> [ArraySpec; ARRAYS] {
         let array = |copies, outputs, inputs| ArraySpec { copies, outputs, inputs };
         let (dim, hidden, layers) = (self.dim, self.hidden_dim, self.layers);
@@ -289,14 +300,7 @@ impl Array {
 pub fn to_bytes(model: &Model) -> Result<Vec<u8>, Llama2cError> {
     model.check()?;
     let header = representable(model)?;
-    let mut file = Vec::new();
-    let vocab = header.vocab as i64 * if header.tied { 1 } else { -1 };
-    let sizes = [header.dim, header.hidden_dim, header.layers, header.heads, header.kv_heads];
-    for field in sizes.map(|size| size as i64).into_iter().chain([vocab, header.context as i64]) {
-        let field = i32::try_from(field)
-            .map_err(|_| Llama2cError::NotRepresentable { reason: "a size does not fit 32 bits" })?;
-        file.extend(field.to_le_bytes());
-    }
+    let mut file = header.to_bytes()?;
     let mut put = |values: &[f32]| file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     put(model.embedding.data());
     type Part = fn(&Layer) -> &[f32];
