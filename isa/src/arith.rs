@@ -30,7 +30,7 @@ pub const WORD_MIN: i32 = -(1 << (WORD_BITS - 1));
 /// The most positive word.
 pub const WORD_MAX: i32 = (1 << (WORD_BITS - 1)) - 1;
 /// Fraction bits of a score: scores are base-2 logarithms.
-pub const SCORE_FRACTION_BITS: u32 = 11;
+pub const SCORE_FRACTION_BITS: u32 = 7;
 /// Fraction bits of the sigmoid's argument.
 pub const SIGMOID_ARGUMENT_FRACTION_BITS: u32 = 13;
 /// The sigmoid of plus infinity: its results have 17 fraction bits, less one unit.
@@ -137,15 +137,13 @@ pub const fn add(x: i32, y: i32) -> i32 {
     saturate(x as i64 + y as i64, VECTOR_BITS) as i32
 }
 
-/// Factors and extra shift of the exponential: `2^(score / 2^11)` for a score that is not positive is
-/// `coarse * fine * 2^-(32 + shift)`. A positive score counts as zero.
+/// Factors and extra shift of the exponential: `2^(score / 2^7)` for a score that is not positive is
+/// `first * second * 2^-(32 + shift)`. A positive score counts as zero.
 #[inline]
 pub const fn exp2_factors(score: i32) -> (i32, i32, i32) {
     let below = if score > 0 { 0 } else { -score };
     let fraction = below & ((1 << SCORE_FRACTION_BITS) - 1);
-    let coarse = EXP2_COARSE[(fraction >> 5) as usize];
-    let fine = EXP2_FINE[(fraction & 31) as usize];
-    (coarse, fine, below >> SCORE_FRACTION_BITS)
+    (EXP2[fraction as usize], 1 << 16, below >> SCORE_FRACTION_BITS)
 }
 
 /// Table entry, slope and fraction of the sigmoid of `|x|` (one's complement magnitude): the sigmoid is

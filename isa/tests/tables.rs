@@ -56,6 +56,28 @@ fn sigmoid_table() -> Vec<(i32, i32)> {
 }
 
 fn render() -> String {
+    let exp2: Vec<i32> = (0..128).map(|index| fixed((-f64::from(index) / 128.0).exp2(), 16)).collect();
+    let middle = function((ends[0] + ends[1]) / 2.0);
+            let lift = (middle - (low + high) / 2.0) / 2.0;
+            let base = fixed(low + lift, 17);
+            (base, fixed(high + lift, 17) - base)
+        })
+        .collect()
+}
+
+fn steps(start: f64, step: f64, count: usize) -> Vec<f64> {
+    (0..=count).map(|index| start + step * index as f64).collect()
+}
+
+fn sigmoid_table() -> Vec<(i32, i32)> {
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    [(0.0, 0.125, 32), (4.0, 0.25, 16), (8.0, 0.5, 16)]
+        .into_iter()
+        .flat_map(|(start, step, count)| chords(&steps(start, step, count), sigmoid))
+        .collect()
+}
+
+fn render() -> String {
     let exp2 = |count: usize, scale: f64| -> Vec<i32> {
         (0..count).map(|index| fixed((-(index as f64) / scale).exp2(), 16)).collect()
     };
@@ -69,8 +91,7 @@ fn render() -> String {
     let mut text = String::from(
         "// Rendered by `cargo test -p lpu-isa --test tables`: change that test, not this file.\n\n",
     );
-    text += &single("`2^(-i/64)`, 16 fraction bits.", "EXP2_COARSE", &exp2(64, 64.0));
-    text += &single("`2^(-i/2048)`, 16 fraction bits.", "EXP2_FINE", &exp2(32, 2048.0));
+    text += &single("`2^(-i/128)`, 16 fraction bits.", "EXP2", &exp2);
     text += &pairs("Sigmoid: base and slope of each segment, 17 fraction bits.", "SIGMOID", &sigmoid_table());
     text += &pairs(
         "`1/x` on 64 segments of [1, 2): base and slope, 17 fraction bits.",
