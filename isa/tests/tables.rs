@@ -57,30 +57,6 @@ fn sigmoid_table() -> Vec<(i32, i32)> {
 
 fn render() -> String {
     let exp2: Vec<i32> = (0..128).map(|index| fixed((-f64::from(index) / 128.0).exp2(), 16)).collect();
-    let middle = function((ends[0] + ends[1]) / 2.0);
-            let lift = (middle - (low + high) / 2.0) / 2.0;
-            let base = fixed(low + lift, 17);
-            (base, fixed(high + lift, 17) - base)
-        })
-        .collect()
-}
-
-fn steps(start: f64, step: f64, count: usize) -> Vec<f64> {
-    (0..=count).map(|index| start + step * index as f64).collect()
-}
-
-fn sigmoid_table() -> Vec<(i32, i32)> {
-    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
-    [(0.0, 0.125, 32), (4.0, 0.25, 16), (8.0, 0.5, 16)]
-        .into_iter()
-        .flat_map(|(start, step, count)| chords(&steps(start, step, count), sigmoid))
-        .collect()
-}
-
-fn render() -> String {
-    let exp2 = |count: usize, scale: f64| -> Vec<i32> {
-        (0..count).map(|index| fixed((-(index as f64) / scale).exp2(), 16)).collect()
-    };
     let middle = |index: usize| (index as f64 + 0.5) / 256.0;
     let log2: Vec<i32> = (0..256).map(|index| fixed((1.0 + middle(index)).log2(), 11)).collect();
     let tail: Vec<i32> =
