@@ -3,3 +3,4 @@
 pub mod bench;
 pub mod emit;
 pub mod kind;
+pub mod primitives;

@@ -16,10 +16,14 @@
 
 mod build;
 mod ports;
+mod random;
+mod rust;
 mod yosys;
 
 pub use build::BenchError;
 pub use ports::{Response, Stimulus};
+pub use random::Random;
+pub use rust::simulate_rust;
 pub use yosys::{Family, cells};
 
 use crate::emit::Design;
