@@ -1,1 +1,30 @@
-//! The emulator and the Verilated machine.
+//! Machines that execute LPU programs, and the one interface behind which they all stand.
+//!
+//! ```text
+//!                 Device (verbs: identify, load, start, next_step, logits, ...)
+//!                    │
+//!                PortDevice: the protocol of isa::host, written once
+//!                    │
+//!                HostPort (write words, read words)
+//!           ┌────────┴─────────┐
+//!        Emulator            Framed ── BytePort (send bytes, receive bytes)
+//!                                       Verilated RTL, netlist, serial board
+//! ```
+//!
+//! * [`emulator`] executes a program image bit by bit as the chip does and counts the chip's cycles. It is the
+//!   reference that the hardware is compared with, and runs a small model far faster than real time.
+//! * [`device`] is the interface; [`device::conformance`] is the suite that every device must pass.
+//! * [`prediction`] walks only the instructions' timing and says how long a token takes. It computes no data.
+//! * [`trace`] names single writes to memories; [`lockstep`] finds the first one in which two devices differ.
+//!
+//! # Invariants
+//! 1. Prediction and emulator walk instructions with the same code; emulator and hardware share only the ISA crate.
+//! 2. Nothing here reads a clock or a random number of the system: equal calls give equal answers.
+#![forbid(unsafe_code)]
+
+pub mod device;
+pub mod emulator;
+pub mod trace;
+
+pub use device::{Device, PortDevice, RunRequest};
+pub use emulator::Emulator;

@@ -1,0 +1,290 @@
+//! The verbs of a device in terms of its host port: the only place where the protocol of registers is written.
+
+use super::session::greedy;
+use super::{Device, DeviceError, HostPort, HostWord, Identity, RunRequest, Step, from_number, number_of};
+use lpu_isa::Geometry;
+use lpu_isa::host::{Fault, HOST_WORD_BYTES, Register, Space};
+use lpu_isa::image::{self, Image, ModelInfo};
+use lpu_isa::instruction::{ISA_HASH, Word};
+use std::collections::VecDeque;
+
+/// `LPU1`, first letter in the low byte.
+const IDENTITY: u64 = u32::from_le_bytes(*b"LPU1") as u64;
+/// Token number that stands for none.
+const NO_TOKEN: u16 = 0xffff;
+/// Words of one command.
+const COMMAND_WORDS_MAX: usize = 4096;
+/// Prompt tokens sent ahead of the records received: the chip's queue holds at least as many.
+const PROMPT_AHEAD_TOKENS: usize = 16;
+/// Cycles without a record after which a run counts as dead: far more than any token takes.
+const SILENCE_CYCLES_MAX: u64 = 1 << 26;
+/// Polls between two looks at the cycle counter.
+const POLLS_PER_LOOK: u32 = 256;
+/// Address of one instruction in a queue's space, in words.
+const INSTRUCTION_WORDS: usize = 1 << lpu_isa::host::QUEUE_PART_BITS;
+
+mod control {
+    pub const START: u64 = 1;
+    pub const STOP: u64 = 2;
+    pub const CONTINUE: u64 = 4;
+    pub const DISCARD: u64 = 8;
+}
+
+mod status {
+    pub const RUNNING: u64 = 1;
+    pub const ACTIVE: u64 = 2;
+    pub const PAUSED: u64 = 16;
+}
+
+/// A device behind a host port.
+#[derive(Clone, Debug)]
+pub struct PortDevice<P> {
+    port: P,
+    loaded: Option<Loaded>,
+    prompt: VecDeque<u16>,
+    pause: bool,
+    /// A step was handed out since the run started or went on: the run waits for `CONTINUE`.
+    stepped: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Loaded {
+    geometry: Geometry,
+    model: ModelInfo,
+}
+
+impl<P: HostPort> PortDevice<P> {
+    /// A device behind this port.
+    pub fn new(port: P) -> Self {
+        Self { port, loaded: None, prompt: VecDeque::new(), pause: false, stepped: false }
+    }
+
+    /// The port.
+    pub fn port(&mut self) -> &mut P {
+        &mut self.port
+    }
+
+    /// Reads a register.
+    pub fn register(&mut self, register: Register) -> Result<u64, DeviceError> {
+        let words = self.port.read(Space::Registers, register as u32, 1)?;
+        Ok(words.first().map_or(0, number_of))
+    }
+
+    fn set(&mut self, register: Register, value: u64) -> Result<(), DeviceError> {
+        self.port.write(Space::Registers, register as u32, &[from_number(value)])
+    }
+
+    fn write(&mut self, space: Space, address: usize, words: &[HostWord]) -> Result<(), DeviceError> {
+        for (index, chunk) in words.chunks(COMMAND_WORDS_MAX).enumerate() {
+            self.port.write(space, (address + index * COMMAND_WORDS_MAX) as u32, chunk)?;
+        }
+        Ok(())
+    }
+
+    fn load_queue(&mut self, space: Space, queue: &[Word]) -> Result<(), DeviceError> {
+        for (index, instruction) in queue.iter().enumerate() {
+            let words: Vec<HostWord> = instruction.iter().map(|&part| from_number(part)).collect();
+            self.write(space, index * INSTRUCTION_WORDS, &words)?;
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, image: &Image) -> Result<(), DeviceError> {
+        let identity = self.identify()?;
+        if identity.isa_hash != ISA_HASH {
+            return Err(DeviceError::Isa(identity.isa_hash));
+        }
+        let Geometry { name, mxm_lanes, vxm_lanes, .. } = image.geometry;
+        if identity.geometry_hash != image.geometry.hash() {
+            return Err(DeviceError::Geometry { image: name, device: identity.geometry_hash });
+        }
+        let sections = [
+            ("weights", image.weights.len(), image.geometry.weight_rows * mxm_lanes),
+            ("vector memory", image.vmem.len(), image.geometry.vmem_rows * vxm_lanes),
+            ("matrix queue", image.matrix.len(), image.geometry.queue_depth),
+            ("vector queue", image.vector.len(), image.geometry.queue_depth),
+        ];
+        let larger = sections.iter().find(|(_, found, room)| found > room);
+        larger.map_or(Ok(()), |section| Err(DeviceError::TooLarge(section.0)))
+    }
+
+    /// Sends prompt tokens, as many as the chip's queue surely holds.
+    fn send_prompt(&mut self, count: usize) -> Result<(), DeviceError> {
+        let count = count.min(self.prompt.len());
+        let words: Vec<HostWord> =
+            self.prompt.drain(..count).map(|token| from_number(token.into())).collect();
+        if words.is_empty() { Ok(()) } else { self.port.write(Space::TokensIn, 0, &words) }
+    }
+
+    fn record(&mut self) -> Result<Option<Step>, DeviceError> {
+        let words = self.port.read(Space::TokensOut, 0, 1)?;
+        Ok(words.first().and_then(|word| Step::decode(number_of(word))))
+    }
+
+    /// Waits until a question is answered, or the device has been silent for too long.
+    fn poll<T>(
+        &mut self,
+        mut question: impl FnMut(&mut Self) -> Result<Option<T>, DeviceError>,
+    ) -> Result<T, DeviceError> {
+        let mut polls = 0;
+        let mut begin = None;
+        loop {
+            if let Some(answer) = question(self)? {
+                return Ok(answer);
+            }
+            polls += 1;
+            if polls % POLLS_PER_LOOK == 0 {
+                let now = self.register(Register::Cycles)?;
+                let silent = now.wrapping_sub(*begin.get_or_insert(now));
+                // A clock that stands still is a device that runs only when it is looked at: then polls count.
+                if silent > SILENCE_CYCLES_MAX || u64::from(polls) > SILENCE_CYCLES_MAX {
+                    return Err(DeviceError::Silent(silent));
+                }
+            }
+        }
+    }
+
+    /// Waits until no token runs, and says whether the run is still active.
+    fn settle(&mut self) -> Result<bool, DeviceError> {
+        self.poll(|device| {
+            let bits = device.register(Register::Status)?;
+            let still = bits & status::ACTIVE == 0 || bits & status::PAUSED != 0;
+            Ok(still.then_some(bits & status::ACTIVE != 0))
+        })
+    }
+
+    fn stop(&mut self) -> Result<(), DeviceError> {
+        self.set(Register::Control, control::STOP | control::CONTINUE)?;
+        self.poll(|device| {
+            // Records are taken meanwhile: a run that waits for room could not end otherwise.
+            device.record()?;
+            let bits = device.register(Register::Status)?;
+            Ok((bits & (status::ACTIVE | status::RUNNING) == 0).then_some(()))
+        })?;
+        self.prompt.clear();
+        self.set(Register::Control, control::DISCARD)
+    }
+}
+
+impl<P: HostPort> Device for PortDevice<P> {
+    fn identify(&mut self) -> Result<Identity, DeviceError> {
+        let found = self.register(Register::Identity)?;
+        if found != IDENTITY {
+            return Err(DeviceError::NotAnLpu(found));
+        }
+        Ok(Identity {
+            isa_hash: self.register(Register::IsaHash)?,
+            geometry_hash: self.register(Register::GeometryHash)?,
+            bitstream: self.register(Register::Bitstream)?,
+        })
+    }
+
+    fn load(&mut self, image: &Image) -> Result<(), DeviceError> {
+        self.check(image)?;
+        self.loaded = None;
+        self.stop()?;
+        let words = |bytes: Vec<u8>| bytes.as_chunks::<HOST_WORD_BYTES>().0.to_vec();
+        self.write(Space::Weights, 0, &words(image::pack_nines(&image.weights)))?;
+        self.write(Space::Vmem, 0, &words(image::pack_words(&image.vmem)))?;
+        self.load_queue(Space::MatrixQueue, &image.matrix)?;
+        self.load_queue(Space::VectorQueue, &image.vector)?;
+        self.set(Register::Faults, u64::from(u32::MAX))?;
+        self.loaded = Some(Loaded { geometry: image.geometry, model: image.model.clone() });
+        Ok(())
+    }
+
+    fn start(&mut self, request: &RunRequest) -> Result<(), DeviceError> {
+        let Loaded { geometry, model } = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
+        let context = (model.context as usize).min(geometry.positions);
+        if request.start_position >= context {
+            return Err(DeviceError::Position { found: request.start_position, context: context as u32 });
+        }
+        if let Some(&found) = request.prompt.iter().find(|&&token| u32::from(token) >= model.vocab) {
+            return Err(DeviceError::Token { found, vocab: model.vocab });
+        }
+        let limit = request.limit.min(context - request.start_position);
+        if limit == 0 {
+            return Err(DeviceError::NothingToDo);
+        }
+        let scale = request.sampling.unwrap_or_else(|| greedy(model));
+        if self.register(Register::Status)? & status::ACTIVE != 0 {
+            return Err(DeviceError::Busy);
+        }
+        let mode = u64::from(request.sampling.is_some()) | u64::from(request.pause) << 1;
+        let [stop, stop_too] = request.stop_tokens.map(|token| u64::from(token.unwrap_or(NO_TOKEN)));
+        let inverse_temperature = scale.mantissa as u64 & 0x3ffff | (scale.exponent as u64 & 0x3f) << 18;
+        self.set(Register::Control, control::DISCARD)?;
+        for (register, value) in [
+            (Register::StartPosition, request.start_position as u64),
+            (Register::Limit, limit as u64),
+            (Register::PromptLength, request.prompt.len() as u64),
+            (Register::StopToken, stop),
+            (Register::StopTokenToo, stop_too),
+            (Register::Seed, u64::from(request.seed)),
+            (Register::Mode, mode),
+            (Register::InverseTemperature, inverse_temperature),
+        ] {
+            self.set(register, value)?;
+        }
+        self.prompt = request.prompt.iter().copied().collect();
+        self.pause = request.pause;
+        self.stepped = false;
+        self.send_prompt(PROMPT_AHEAD_TOKENS)?;
+        self.set(Register::Control, control::START)
+    }
+
+    fn next_step(&mut self) -> Result<Option<Step>, DeviceError> {
+        if self.pause && self.stepped && self.settle()? {
+            self.set(Register::Control, control::CONTINUE)?;
+        }
+        let step = self.poll(|device| {
+            if let Some(step) = device.record()? {
+                return Ok(Some(Some(step)));
+            }
+            if device.register(Register::Status)? & status::ACTIVE != 0 {
+                return Ok(None);
+            }
+            // The last record may have come between the two reads.
+            device.record().map(Some)
+        })?;
+        self.stepped = step.is_some();
+        if self.stepped {
+            self.send_prompt(1)?;
+        }
+        Ok(step)
+    }
+
+    fn logits(&mut self) -> Result<Vec<i32>, DeviceError> {
+        let Loaded { geometry, model } = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
+        let (vocab, first) = (model.vocab as usize, model.logits_row as usize);
+        let address = first * geometry.host_words_per_vmem_row();
+        if !self.pause && self.register(Register::Status)? & status::ACTIVE != 0 {
+            return Err(DeviceError::Busy);
+        }
+        self.settle()?;
+        let mut logits = Vec::with_capacity(vocab);
+        let count = vocab.div_ceil(4);
+        for begin in (0..count).step_by(COMMAND_WORDS_MAX) {
+            let words = self.port.read(
+                Space::Vmem,
+                (address + begin) as u32,
+                COMMAND_WORDS_MAX.min(count - begin),
+            )?;
+            logits.extend(image::unpack(words.as_flattened(), 18));
+        }
+        logits.truncate(vocab);
+        Ok(logits)
+    }
+
+    fn faults(&mut self) -> Result<Fault, DeviceError> {
+        Ok(Fault(self.register(Register::Faults)? as u32))
+    }
+
+    fn saturations(&mut self) -> Result<u64, DeviceError> {
+        self.register(Register::Saturations)
+    }
+
+    fn cancel(&mut self) -> Result<(), DeviceError> {
+        self.stop()
+    }
+}

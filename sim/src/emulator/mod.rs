@@ -1,0 +1,233 @@
+//! The emulator: executes both queues of a program in order of issue, bit-exact, and counts cycles as the chip does.
+//!
+//! ```text
+//!  sequencer.rs   registers, runs, prompt, records     what the host sees
+//!  queue.rs       when does each instruction issue     time
+//!  matrix.rs      Dot, Gather                          ┐
+//!  vector.rs      Vector: operands, function           ├ values
+//!  sxm.rs         Vector: where the result goes        ┘
+//!  state.rs       memories        noise.rs  random numbers
+//! ```
+//!
+//! # Invariants
+//! 1. Each issue completes before the next one in order of cycles; that true latencies cannot be told from this is what
+//!    makes a program legal.
+//! 2. Nothing here panics on a program, an image or a host command: what the chip flags is flagged.
+
+mod matrix;
+mod noise;
+pub mod queue;
+mod sequencer;
+mod state;
+mod sxm;
+mod vector;
+
+pub use state::State;
+
+use crate::trace::{Event, Location, Origin, Silent, Sink};
+use lpu_isa::Geometry;
+use lpu_isa::host::Fault;
+use lpu_isa::image::Image;
+use lpu_isa::instruction::{Dot, Gather, Op, Queue, Vector, Word};
+use matrix::DotRun;
+use queue::{Block, MATRIX, Program, VECTOR, Walk};
+use sequencer::Sequencer;
+use state::Issue;
+use vector::VectorRun;
+
+/// A chip.
+#[derive(Clone, Debug)]
+pub struct Emulator {
+    state: State,
+    words: [Vec<Word>; 2],
+    programs: [Program; 2],
+    sequencer: Sequencer,
+}
+
+/// What the execution of one position gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// Token chosen.
+    pub token: u16,
+    /// Cycles from the start of this token to the start of the next.
+    pub cycles: i64,
+}
+
+impl Emulator {
+    /// A chip after reset.
+    pub fn new(geometry: Geometry) -> Self {
+        let words = || vec![Word::default(); geometry.queue_depth];
+        Self {
+            state: State::new(&geometry),
+            words: [words(), words()],
+            programs: [Program::new(), Program::new()],
+            sequencer: Sequencer::default(),
+        }
+    }
+
+    /// A chip with an image's program and memories, to be used with [`Emulator::execute`].
+    pub fn with_image(image: &Image) -> Self {
+        let mut emulator = Self::new(image.geometry);
+        for (words, source) in emulator.words.iter_mut().zip([&image.matrix, &image.vector]) {
+            let count = words.len().min(source.len());
+            words[..count].copy_from_slice(&source[..count]);
+        }
+        let State { weights, vmem, .. } = &mut emulator.state;
+        for (weight, &value) in weights.iter_mut().zip(&image.weights) {
+            *weight = value;
+        }
+        for (word, &value) in vmem.iter_mut().zip(&image.vmem) {
+            *word = value;
+        }
+        emulator.decode();
+        emulator
+    }
+
+    /// Memories.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Sticky faults.
+    pub fn faults(&self) -> Fault {
+        self.state.faults
+    }
+
+    /// Rows in which a lane saturated since the start of the run.
+    pub fn saturations(&self) -> u64 {
+        self.state.saturations
+    }
+
+    fn decode(&mut self) {
+        for (program, (words, queue)) in
+            self.programs.iter_mut().zip(self.words.iter().zip([Queue::Matrix, Queue::Vector]))
+        {
+            *program = queue::decode(words, queue, &self.state.geometry);
+        }
+    }
+
+    /// Executes one position with an input token, beside any run of the host port.
+    pub fn execute(&mut self, token: u16, position: usize) -> Executed {
+        self.execute_traced(token, position, &mut Silent)
+    }
+
+    /// As [`Emulator::execute`], telling a sink of every write.
+    pub fn execute_traced<S: Sink>(&mut self, token: u16, position: usize, sink: &mut S) -> Executed {
+        let Self { state, programs, .. } = self;
+        state.token = usize::from(token);
+        state.position = position;
+        let mut walk = Walk::new([&programs[MATRIX], &programs[VECTOR]], &state.geometry, position);
+        loop {
+            issue_all(state, [&programs[MATRIX], &programs[VECTOR]], &mut walk, sink);
+            if !walk.meet() {
+                break;
+            }
+        }
+        state.raise(walk.faults());
+        let cycles = walk.token_cycles();
+        state.noise.end_token(cycles);
+        let token = state.best.map_or(0, |(_, number)| number as u16);
+        if S::ON {
+            let lanes = &[i32::from(token)];
+            sink.event(Event { position, cycle: cycles, origin: None, location: Location::Token, lanes });
+        }
+        Executed { token, cycles }
+    }
+}
+
+/// An instruction that is issuing.
+struct Active<R> {
+    origin: Origin,
+    next: i64,
+    interval: i64,
+    k: i64,
+    count: i64,
+    run: R,
+}
+
+enum MatrixRun<'a> {
+    Dot(&'a Dot, DotRun),
+    Gather(&'a Gather),
+}
+
+impl<R> Active<R> {
+    fn new(queue: usize, block: &Block, run: R) -> Self {
+        let origin = Origin { queue, instruction: block.index };
+        Self { origin, next: block.first, interval: block.interval, k: 0, count: block.count, run }
+    }
+
+    /// The issue that is due; then the one after it is.
+    fn take(&mut self) -> Issue {
+        let issue =
+            Issue { cycle: self.next, k: self.k, last: self.k + 1 == self.count, origin: self.origin };
+        self.next += self.interval;
+        self.k += 1;
+        issue
+    }
+
+    fn done(&self) -> bool {
+        self.k == self.count
+    }
+}
+
+/// Issues what both queues have, in order of cycles, until each ended or waits.
+fn issue_all<S: Sink>(state: &mut State, programs: [&Program; 2], walk: &mut Walk<'_>, sink: &mut S) {
+    let mut matrix = next_matrix(state, programs[MATRIX], walk);
+    let mut vector = next_vector(state, programs[VECTOR], walk);
+    loop {
+        let matrix_due = matrix.as_ref().map_or(i64::MAX, |active| active.next);
+        let vector_due = vector.as_ref().map_or(i64::MAX, |active| active.next);
+        match (&mut matrix, &mut vector) {
+            (Some(active), _) if matrix_due <= vector_due => {
+                while !active.done() && active.next <= vector_due {
+                    let issue = active.take();
+                    match &mut active.run {
+                        MatrixRun::Dot(dot, run) => state.beat(dot, run, issue, sink),
+                        MatrixRun::Gather(gather) => state.gather(gather, issue, sink),
+                    }
+                }
+                if active.done() {
+                    matrix = next_matrix(state, programs[MATRIX], walk);
+                }
+            }
+            (_, Some(active)) => {
+                while !active.done() && active.next < matrix_due {
+                    let issue = active.take();
+                    let (vector, run) = &mut active.run;
+                    state.vector(vector, run, issue, sink);
+                }
+                if active.done() {
+                    vector = next_vector(state, programs[VECTOR], walk);
+                }
+            }
+            _ => return,
+        }
+    }
+}
+
+fn next_matrix<'a>(
+    state: &State,
+    program: &'a Program,
+    walk: &mut Walk<'_>,
+) -> Option<Active<MatrixRun<'a>>> {
+    let block = walk.next(MATRIX)?;
+    let run = match &program.get(block.index)?.as_ref()?.op {
+        Op::Dot(dot) => MatrixRun::Dot(dot, state.begin_dot(dot, &block)),
+        Op::Gather(gather) => MatrixRun::Gather(gather),
+        _ => return None,
+    };
+    Some(Active::new(MATRIX, &block, run))
+}
+
+fn next_vector<'a>(
+    state: &State,
+    program: &'a Program,
+    walk: &mut Walk<'_>,
+) -> Option<Active<(&'a Vector, VectorRun)>> {
+    let block = walk.next(VECTOR)?;
+    let Op::Vector(vector) = &program.get(block.index)?.as_ref()?.op else { return None };
+    Some(Active::new(VECTOR, &block, (vector, state.begin_vector(vector, &block))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! The sequencer and the host port: registers, runs, prompt tokens, records.
+//!
+//! The chip runs beside its host; the emulator runs when the host looks. A read of a register or of the records executes
+//! at most one token per word first, so that a host that polls sees a run go on, and equal commands always see equal answers.
+
+use super::Emulator;
+use crate::device::{DeviceError, HostPort, HostWord, from_number, number_of};
+use lpu_isa::arith::Scalar;
+use lpu_isa::host::{Fault, Register, Space, Step};
+use lpu_isa::image;
+use lpu_isa::instruction::{ISA_HASH, MATRIX_PARTS, PARTS};
+use std::collections::VecDeque;
+
+/// What the identity register holds: `LPU1`.
+const IDENTITY: u64 = u32::from_le_bytes(*b"LPU1") as u64;
+/// Records that wait for the host before a run waits.
+const RECORDS_MAX: usize = 64;
+/// Token that ends no run.
+const NO_TOKEN: u16 = 0xffff;
+/// Bits of the control register.
+const START: u64 = 1;
+const STOP: u64 = 2;
+const CONTINUE: u64 = 4;
+const DISCARD: u64 = 8;
+
+/// Registers that the host writes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Settings {
+    start_position: u16,
+    limit: u32,
+    prompt_length: u32,
+    stop_tokens: [u16; 2],
+    seed: u32,
+    sampling: bool,
+    pause: bool,
+}
+
+/// A run in progress.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    settings: Settings,
+    steps: u32,
+    paused: bool,
+}
+
+/// State of the sequencer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sequencer {
+    settings: Settings,
+    run: Option<Run>,
+    position: usize,
+    chosen: u16,
+    prompt: VecDeque<u16>,
+    records: VecDeque<Step>,
+    cycles: u64,
+}
+
+impl Sequencer {
+    fn waits_for_prompt(&self) -> bool {
+        self.run.is_some_and(|run| run.steps < run.settings.prompt_length && self.prompt.is_empty())
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.run.is_some() && self.records.len() >= RECORDS_MAX
+    }
+
+    fn paused(&self) -> bool {
+        self.run.is_some_and(|run| run.paused)
+    }
+
+    /// Whether the chip would be executing a token now.
+    fn running(&self) -> bool {
+        self.run.is_some() && !self.paused() && !self.waits_for_prompt() && !self.waits_for_room()
+    }
+
+    fn status(&self) -> u64 {
+        u64::from(self.running())
+            | u64::from(self.run.is_some()) << 1
+            | u64::from(self.waits_for_prompt()) << 2
+            | u64::from(self.waits_for_room()) << 3
+            | u64::from(self.paused()) << 4
+            | (self.position as u64 & 0xffff) << 16
+    }
+}
+
+impl Emulator {
+    /// Executes the next token of the run if nothing holds it up.
+    fn advance(&mut self) {
+        let sequencer = &mut self.sequencer;
+        let Some(run) = sequencer.run.filter(|_| sequencer.running()) else { return };
+        let input = if run.steps < run.settings.prompt_length {
+            sequencer.prompt.pop_front().unwrap_or_default()
+        } else {
+            sequencer.chosen
+        };
+        let position = sequencer.position;
+        let executed = self.execute(input, position);
+        self.end_step(
+            run,
+            Step { token: executed.token, position: position as u16, cycles: executed.cycles as u32 },
+        );
+    }
+
+    fn end_step(&mut self, mut run: Run, step: Step) {
+        let positions = self.state.geometry.positions;
+        let sequencer = &mut self.sequencer;
+        sequencer.chosen = step.token;
+        sequencer.cycles += u64::from(step.cycles);
+        sequencer.records.push_back(step);
+        sequencer.position += 1;
+        run.steps += 1;
+        let Settings { limit, prompt_length, stop_tokens, pause, .. } = run.settings;
+        let stops = stop_tokens.iter().any(|&stop| stop != NO_TOKEN && stop == step.token);
+        let over =
+            run.steps >= limit || sequencer.position >= positions || (run.steps >= prompt_length && stops);
+        run.paused = pause;
+        sequencer.run = (!over).then_some(run);
+    }
+
+    fn control(&mut self, bits: u64) {
+        if bits & DISCARD != 0 {
+            self.sequencer.prompt.clear();
+            self.sequencer.records.clear();
+        }
+        if bits & STOP != 0 {
+            self.sequencer.run = None;
+        }
+        if let Some(run) = self.sequencer.run.as_mut().filter(|_| bits & CONTINUE != 0) {
+            run.paused = false;
+        }
+        if bits & START != 0 && self.sequencer.run.is_none() {
+            let settings = self.sequencer.settings;
+            self.decode();
+            self.state.saturations = 0;
+            self.state.noise.start(settings.seed, settings.sampling);
+            self.sequencer.position = usize::from(settings.start_position);
+            self.sequencer.run = Some(Run { settings, steps: 0, paused: false });
+        }
+    }
+
+    fn write_register(&mut self, address: u32, value: u64) {
+        let settings = &mut self.sequencer.settings;
+        match register(address) {
+            Some(Register::Control) => self.control(value),
+            Some(Register::Faults) => self.state.faults.0 &= !(value as u32),
+            Some(Register::StartPosition) => settings.start_position = value as u16,
+            Some(Register::Limit) => settings.limit = value as u32,
+            Some(Register::PromptLength) => settings.prompt_length = value as u32,
+            Some(Register::StopToken) => settings.stop_tokens[0] = value as u16,
+            Some(Register::StopTokenToo) => settings.stop_tokens[1] = value as u16,
+            Some(Register::Seed) => settings.seed = value as u32,
+            Some(Register::Mode) => {
+                settings.sampling = value & 1 != 0;
+                settings.pause = value & 2 != 0;
+            }
+            Some(Register::InverseTemperature) => {
+                let mantissa = image::unpack(&from_number(value), 18).next().unwrap_or_default();
+                let exponent = (value >> 18 & 0x3f) as i32;
+                self.state.inverse_temperature = Scalar { mantissa, exponent };
+            }
+            _ => {}
+        }
+    }
+
+    fn read_register(&mut self, address: u32) -> u64 {
+        self.advance();
+        match register(address) {
+            Some(Register::Identity) => IDENTITY,
+            Some(Register::IsaHash) => ISA_HASH,
+            Some(Register::GeometryHash) => self.state.geometry.hash(),
+            Some(Register::Status) => self.sequencer.status(),
+            Some(Register::Faults) => u64::from(self.state.faults.0),
+            Some(Register::Cycles) => self.sequencer.cycles,
+            Some(Register::Saturations) => self.state.saturations,
+            _ => 0,
+        }
+    }
+
+    fn write_word(&mut self, space: Space, address: usize, word: &HostWord) -> Option<()> {
+        let state = &mut self.state;
+        match space {
+            Space::Registers => self.write_register(address as u32, number_of(word)),
+            Space::Weights => {
+                let lanes = state.weights.get_mut(address * 8..address * 8 + 8)?;
+                for (lane, value) in lanes.iter_mut().zip(image::unpack(word, 9)) {
+                    *lane = value as i16;
+                }
+            }
+            Space::Kv => {
+                state.kv_codes.get(address * 8..address * 8 + 8)?;
+                for (lane, value) in image::unpack(word, 9).enumerate() {
+                    state.set_kv(address * 8 + lane, value as i16);
+                }
+            }
+            Space::Vmem => {
+                let lanes = state.vmem.get_mut(address * 4..address * 4 + 4)?;
+                for (lane, value) in lanes.iter_mut().zip(image::unpack(word, 18)) {
+                    *lane = value;
+                }
+            }
+            Space::MatrixQueue | Space::VectorQueue => {
+                let (queue, parts) = if space == Space::MatrixQueue { (0, MATRIX_PARTS) } else { (1, PARTS) };
+                let instruction = self.words[queue].get_mut(address / 8)?;
+                if address % 8 < parts {
+                    instruction[address % 8] = number_of(word);
+                }
+            }
+            Space::TokensIn => self.sequencer.prompt.push_back(number_of(word) as u16),
+            Space::TokensOut => return None,
+        }
+        Some(())
+    }
+
+    fn read_word(&mut self, space: Space, address: usize) -> Option<HostWord> {
+        let nines =
+            |memory: &[i16]| Some(word_of(&image::pack_nines(memory.get(address * 8..address * 8 + 8)?)));
+        match space {
+            Space::Registers => Some(from_number(self.read_register(address as u32))),
+            Space::Weights => nines(&self.state.weights),
+            Space::Kv => nines(&self.state.kv_codes),
+            Space::Vmem => {
+                Some(word_of(&image::pack_words(self.state.vmem.get(address * 4..address * 4 + 4)?)))
+            }
+            Space::TokensOut => {
+                if self.sequencer.records.is_empty() {
+                    self.advance();
+                }
+                Some(from_number(self.sequencer.records.pop_front().map_or(0, Step::encode)))
+            }
+            Space::MatrixQueue | Space::VectorQueue | Space::TokensIn => None,
+        }
+    }
+
+    /// Whether a space may be accessed now; a refusal is a fault.
+    fn admits(&mut self, space: Space) -> bool {
+        let always = matches!(space, Space::Registers | Space::TokensIn | Space::TokensOut);
+        let admitted = always || !self.sequencer.running();
+        if !admitted {
+            self.state.raise(Fault::HOST_ACCESS);
+        }
+        admitted
+    }
+}
+
+impl HostPort for Emulator {
+    fn write(&mut self, space: Space, address: u32, words: &[HostWord]) -> Result<(), DeviceError> {
+        for (index, word) in words.iter().enumerate() {
+            if self.admits(space) && self.write_word(space, address as usize + index, word).is_none() {
+                self.state.raise(Fault::HOST_ACCESS);
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, space: Space, address: u32, count: usize) -> Result<Vec<HostWord>, DeviceError> {
+        let mut words = Vec::with_capacity(count);
+        for index in 0..count {
+            let word =
+                if self.admits(space) { self.read_word(space, address as usize + index) } else { None };
+            if word.is_none() {
+                self.state.raise(Fault::HOST_ACCESS);
+            }
+            words.push(word.unwrap_or_default());
+        }
+        Ok(words)
+    }
+}
+
+fn register(address: u32) -> Option<Register> {
+    Register::TABLE.iter().map(|row| row.0).find(|&register| register as u32 == address)
+}
+
+fn word_of(bytes: &[u8]) -> HostWord {
+    bytes.first_chunk().copied().unwrap_or_default()
+}

@@ -1,0 +1,193 @@
+//! What a `Vector` instruction computes: operands, function, registers. Where the result stream goes is in `sxm.rs`.
+
+use super::queue::Block;
+use super::state::{Issue, State};
+use crate::trace::{Location, Sink};
+use lpu_isa::arith::{self, SHIFT_MAX, SHIFTED_BITS, Scalar, VECTOR_BITS};
+use lpu_isa::host::Fault;
+use lpu_isa::instruction::{B, C, Function, Vector, VmemIndex, X};
+use lpu_isa::timing;
+
+/// Lanes of the widest vector unit.
+pub(super) const LANES_MAX: usize = 128;
+
+/// What a `Vector` carries from issue to issue.
+#[derive(Clone, Debug)]
+pub(super) struct VectorRun {
+    /// Address offsets of the loop.
+    pub offsets: [i64; 2],
+    /// Activation entry written last.
+    pub entry: usize,
+    /// Lane-wise sums of a reduction.
+    pub sums: [i32; LANES_MAX],
+}
+
+/// Operand addresses of one issue.
+#[derive(Clone, Copy)]
+struct Reads {
+    vmem: usize,
+    a: usize,
+    bc: usize,
+    scalar: usize,
+}
+
+/// Operands of one issue.
+struct Operands<const V: usize> {
+    x: [i32; V],
+    b: [i32; V],
+    c: [i32; V],
+    /// Scalar exponent of each half of the lanes.
+    exponents: [i32; 2],
+}
+
+impl State {
+    pub(super) fn begin_vector(&self, vector: &Vector, block: &Block) -> VectorRun {
+        let entry = vector.entry as usize & (self.geometry.act_entries - 1);
+        VectorRun { offsets: block.offsets, entry, sums: [0; LANES_MAX] }
+    }
+
+    /// One issue. The width is a constant to the compiler, which unrolls with it.
+    pub(super) fn vector<S: Sink>(
+        &mut self,
+        vector: &Vector,
+        run: &mut VectorRun,
+        issue: Issue,
+        sink: &mut S,
+    ) {
+        match self.geometry.vxm_lanes {
+            4 => self.vector_of::<4, S>(vector, run, issue, sink),
+            8 => self.vector_of::<8, S>(vector, run, issue, sink),
+            16 => self.vector_of::<16, S>(vector, run, issue, sink),
+            32 => self.vector_of::<32, S>(vector, run, issue, sink),
+            64 => self.vector_of::<64, S>(vector, run, issue, sink),
+            _ => self.vector_of::<LANES_MAX, S>(vector, run, issue, sink),
+        }
+    }
+
+    fn vector_of<const V: usize, S: Sink>(
+        &mut self,
+        vector: &Vector,
+        run: &mut VectorRun,
+        issue: Issue,
+        sink: &mut S,
+    ) {
+        let reads = self.reads(vector, run, issue.k);
+        let operands = self.operands::<V>(vector, reads, issue);
+        let (mut y, saturated) = compute(vector, &operands);
+        self.saturations += u64::from(saturated);
+        if vector.relu {
+            y = y.map(|lane| lane.max(0));
+        }
+        if vector.write {
+            let advance = if vector.target_advance { issue.k as usize } else { 0 };
+            let row = (vector.target as usize + advance) % self.geometry.vreg_rows;
+            self.vreg[row * V..][..V].copy_from_slice(&y);
+            issue.tell(sink, self.position, timing::VREG_EFFECT - 1, Location::Vreg(row), &y);
+        }
+        self.send(vector, run, issue, &y, sink);
+        self.reduce(vector, run, issue, &y, sink);
+    }
+
+    fn reads(&mut self, vector: &Vector, run: &VectorRun, k: i64) -> Reads {
+        let width = self.geometry.vxm_lanes;
+        let index = match vector.vmem_index {
+            VmemIndex::None => 0,
+            VmemIndex::TokenRow => self.token / width,
+            VmemIndex::PositionRow => self.position / width,
+            VmemIndex::PositionLane => self.position % width,
+        };
+        let offset = if vector.vmem_offset { run.offsets[0] } else { 0 };
+        let advance = |advances: bool| if advances { k } else { 0 };
+        let vmem = i64::from(vector.vmem) + offset + index as i64 + advance(vector.vmem_advance);
+        let used = vector.x == X::Vmem || vector.b == B::Vmem || vector.c == C::Vmem;
+        let register =
+            |row: u32, advances: bool| (row as usize + advance(advances) as usize) % self.geometry.vreg_rows;
+        Reads {
+            a: register(vector.a, vector.a_advance),
+            bc: register(vector.bc, vector.bc_advance),
+            scalar: vector.scalar as usize + k as usize * vector.scalar_step as usize,
+            vmem: if used { self.vmem_address(vmem) } else { 0 },
+        }
+    }
+
+    fn operands<const V: usize>(&mut self, vector: &Vector, reads: Reads, issue: Issue) -> Operands<V> {
+        let row = |memory: &[i32], row: usize| -> [i32; V] {
+            memory[row * V..].first_chunk().copied().unwrap_or([0; V])
+        };
+        let mut x = match vector.x {
+            X::Vmem => row(&self.vmem, reads.vmem),
+            X::VregA => row(&self.vreg, reads.a).map(|lane| arith::operand(lane, vector.x_shift)),
+        };
+        if vector.swap {
+            x.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.reverse());
+        }
+        let scalar = self.scalar(reads.scalar);
+        if vector.subtract {
+            x = x.map(|lane| arith::subtract(lane, scalar.mantissa));
+        }
+        let mut upper = Scalar { mantissa: scalar.mantissa, exponent: 0 };
+        let mut lower = upper;
+        let b = match vector.b {
+            B::Vmem => row(&self.vmem, reads.vmem),
+            B::VregA => row(&self.vreg, reads.a).map(|lane| arith::operand(lane, 0)),
+            B::VregB => row(&self.vreg, reads.bc).map(|lane| arith::operand(lane, 0)),
+            B::X => x,
+            B::Scalar | B::ScalarPair => {
+                lower = scalar;
+                upper = if vector.b == B::Scalar { scalar } else { self.scalar(reads.scalar + 1) };
+                std::array::from_fn(|lane| if lane < V / 2 { lower.mantissa } else { upper.mantissa })
+            }
+        };
+        let c = match vector.c {
+            C::Zero => [0; V],
+            C::VregB => row(&self.vreg, reads.bc),
+            C::Vmem => row(&self.vmem, reads.vmem),
+            C::Noise => {
+                let mut noise = [0; V];
+                if !self.noise.take(issue.cycle, &mut noise) {
+                    self.raise(Fault::NOISE_UNDERRUN);
+                }
+                noise
+            }
+        };
+        Operands { x, b, c, exponents: [lower.exponent, upper.exponent] }
+    }
+}
+
+/// The function, with shift and addition: the result, and whether a lane saturated.
+fn compute<const V: usize>(vector: &Vector, operands: &Operands<V>) -> ([i32; V], bool) {
+    let Operands { x, b, c, exponents } = operands;
+    let mut y = [0; V];
+    let mut saturated = false;
+    match vector.function {
+        Function::Sigmoid => y = x.map(arith::sigmoid),
+        Function::Multiply => {
+            for (half, exponent) in exponents.iter().enumerate() {
+                let shift = vector.shift + exponent;
+                for lane in half * V / 2..(half + 1) * V / 2 {
+                    let product = i64::from(x[lane]) * i64::from(b[lane]);
+                    y[lane] = shifted_sum(product, shift, c[lane], &mut saturated);
+                }
+            }
+        }
+        Function::Exp2 => {
+            for lane in 0..V {
+                let (coarse, fine, extra) = arith::exp2_factors(x[lane]);
+                let product = i64::from(coarse) * i64::from(fine);
+                y[lane] = shifted_sum(product, vector.shift + extra, c[lane], &mut saturated);
+            }
+        }
+    }
+    (y, saturated)
+}
+
+/// [`arith::shift_product`] and [`arith::add`], telling whether either saturated.
+#[inline(always)]
+fn shifted_sum(product: i64, shift: i32, addend: i32, saturated: &mut bool) -> i32 {
+    let exact = arith::round_shift(product, shift.clamp(0, SHIFT_MAX) as u32);
+    let shifted = arith::saturate(exact, SHIFTED_BITS);
+    let sum = shifted + i64::from(addend);
+    let result = arith::saturate(sum, VECTOR_BITS);
+    *saturated |= shifted != exact || result != sum;
+    result as i32
+}
