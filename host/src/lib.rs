@@ -1,3 +1,4 @@
 //! Import, quantise, compile, verify, devices and serving.
 
 pub mod model;
+pub mod verify;

@@ -1,0 +1,204 @@
+//! What each issue of each operation reads and writes.
+
+use super::check::Checker;
+use super::rules::Rule;
+use super::walk::Issue;
+use lpu_isa::instruction::*;
+use lpu_isa::timing;
+
+/// A beat of the matrix unit.
+pub(super) fn dot(state: &mut Checker, dot: &Dot, issue: &Issue) -> Result<(), Rule> {
+    let kv = dot.memory == Memory::Kv;
+    let offset = if dot.offset { issue.offsets[usize::from(kv)] } else { 0 };
+    let row = i64::from(dot.row) + offset + issue.k * i64::from(dot.row_step);
+    let known = if kv { state.read_kv(issue, row)? } else { state.read_weights(row)? };
+    let advance = Pointer { entry: dot.entry, resume: dot.entry_continue, step: dot.entry_advance };
+    let entry = advance.at(state.dot_entry, issue, state.geometry.act_entries)?;
+    state.dot_entry = Some(entry);
+    state.read_act(issue, entry, (!kv).then_some(row))?;
+    let emits = sums(state, dot, issue, (!known).then_some(row))?;
+    if issue.k == 0 {
+        state.emitted = 0;
+    }
+    if emits {
+        let port = timing::dot_store_port(&state.geometry);
+        state.write_vmem(issue, i64::from(dot.store) + state.emitted, port)?;
+        state.emitted += 1;
+    }
+    if dot.maximum && issue.last {
+        if !emits {
+            return Err(Rule::MaximumWithoutRow);
+        }
+        let latency = timing::maximum_effect(&state.geometry);
+        state.write_scalar(issue, i64::from(dot.scalar), latency)?;
+    }
+    Ok(())
+}
+
+/// The beat's lanes of the sums. Only the matrix queue uses them, all at one stage: they need no times. Sums with an
+/// `unwritten` row of KV memory are scores of positions to come: they may leave only through the mask.
+fn sums(state: &mut Checker, dot: &Dot, issue: &Issue, unwritten: Option<i64>) -> Result<bool, Rule> {
+    let lanes = state.geometry.vxm_lanes as i64;
+    let results = (state.geometry.mxm_lanes >> dot.tap) as i64;
+    let first = (i64::from(dot.lane) + if dot.lane_advance { issue.k * results } else { 0 }) % lanes;
+    let clears = match dot.clear {
+        Clear::Never => false,
+        Clear::Always => true,
+        Clear::First => issue.k == 0,
+    };
+    state.sums.add(ones(results) << first, clears, unwritten)?;
+    let wraps = first + results == lanes;
+    let emits = match dot.emit {
+        Emit::Never => false,
+        Emit::Wrap => wraps,
+        Emit::Last => issue.last,
+        Emit::WrapOrLast => wraps || issue.last,
+    };
+    if emits {
+        let seen = if dot.mask && issue.last { state.position % lanes + 1 } else { lanes };
+        state.sums.emit(ones(lanes), ones(seen))?;
+    }
+    Ok(emits)
+}
+
+fn ones(count: i64) -> u128 {
+    u128::MAX >> (128 - count)
+}
+
+/// A chunk of weights on its way to vector memory. Any token may come in, so the last one's row must exist too.
+pub(super) fn gather(state: &mut Checker, gather: &Gather, issue: &Issue) -> Result<(), Rule> {
+    let groups = state.geometry.groups() as i64;
+    let item = match gather.index {
+        Index::Token => state.vocab - 1,
+        Index::Position => state.position,
+    };
+    let chunk = (item << gather.chunks) + issue.k;
+    state.read_weights(i64::from(gather.row) + chunk / groups)?;
+    state.write_vmem(issue, i64::from(gather.store) + issue.k, timing::GATHER_STORE_PORT)
+}
+
+/// A row of the vector unit.
+pub(super) fn vector(state: &mut Checker, vector: &Vector, issue: &Issue) -> Result<(), Rule> {
+    operands(state, vector, issue)?;
+    if vector.write {
+        state.write_vreg(issue, advanced(vector.target, vector.target_advance, issue))?;
+    }
+    if vector.reduce != Reduce::None && issue.last {
+        let scalar = state.geometry.scalars as i64 + i64::from(vector.reduction);
+        let latency = timing::reduction_effect(&state.geometry);
+        state.write_scalar(issue, scalar, latency)?;
+    }
+    let row = i64::from(vector.row) + issue.k * i64::from(vector.row_step);
+    match vector.destination {
+        Destination::None => Ok(()),
+        Destination::Act => act(state, vector, issue),
+        Destination::Key => state.write_kv(issue, kv_row(state, vector, issue, row)),
+        Destination::Value => value(state, vector, issue, row),
+        Destination::Vmem => state.write_vmem(issue, row, timing::RESULT_STORE_PORT),
+        Destination::Argmax => argmax(state, vector, issue, row),
+    }
+}
+
+fn advanced(first: u32, advance: bool, issue: &Issue) -> i64 {
+    i64::from(first) + if advance { issue.k } else { 0 }
+}
+
+fn operands(state: &mut Checker, vector: &Vector, issue: &Issue) -> Result<(), Rule> {
+    let b = (vector.function == Function::Multiply).then_some(vector.b);
+    let c = (vector.function != Function::Sigmoid).then_some(vector.c);
+    if vector.x == X::Vmem || b == Some(B::Vmem) || c == Some(C::Vmem) {
+        let (first, count) = vmem_rows(state, vector, issue);
+        for row in first..first + count {
+            state.read_vmem(issue, row)?;
+        }
+    }
+    if vector.x == X::VregA || b == Some(B::VregA) {
+        state.read_vreg(issue, advanced(vector.a, vector.a_advance, issue))?;
+    }
+    if b == Some(B::VregB) || c == Some(C::VregB) {
+        state.read_vreg(issue, advanced(vector.bc, vector.bc_advance, issue))?;
+    }
+    let scalar = i64::from(vector.scalar) + issue.k * i64::from(vector.scalar_step);
+    if vector.subtract || matches!(b, Some(B::Scalar | B::ScalarPair)) {
+        state.read_scalar(issue, scalar)?;
+    }
+    if b == Some(B::ScalarPair) {
+        state.read_scalar(issue, scalar + 1)?;
+    }
+    if c == Some(C::Noise) { state.noise.take(issue.cycle) } else { Ok(()) }
+}
+
+/// The rows of vector memory that an issue may read: which one of them depends on the token alone.
+fn vmem_rows(state: &Checker, vector: &Vector, issue: &Issue) -> (i64, i64) {
+    let lanes = state.geometry.vxm_lanes as i64;
+    let (index, rows) = match vector.vmem_index {
+        VmemIndex::None => (0, 1),
+        VmemIndex::TokenRow => (0, (state.vocab - 1) / lanes + 1),
+        VmemIndex::PositionRow => (state.position / lanes, 1),
+        VmemIndex::PositionLane => (state.position % lanes, 1),
+    };
+    let offset = if vector.vmem_offset { issue.offsets[0] } else { 0 };
+    (advanced(vector.vmem, vector.vmem_advance, issue) + offset + index, rows)
+}
+
+fn act(state: &mut Checker, vector: &Vector, issue: &Issue) -> Result<(), Rule> {
+    let advance = Pointer { entry: vector.entry, resume: vector.entry_continue, step: vector.entry_advance };
+    let entry = advance.at(state.act_entry, issue, state.geometry.act_entries)?;
+    state.act_entry = Some(entry);
+    let start = i64::from(vector.start) + issue.k * i64::from(vector.start_step);
+    for half in 0..state.geometry.halves() as i64 {
+        if (half - start).rem_euclid(1 << vector.period) < 1 << vector.length {
+            state.write_act(issue, entry, half)?;
+        }
+    }
+    Ok(())
+}
+
+fn kv_row(state: &Checker, vector: &Vector, issue: &Issue, row: i64) -> i64 {
+    let offset = if vector.row_offset { issue.offsets[1] } else { 0 };
+    row + offset + (state.position >> vector.positions)
+}
+
+fn value(state: &mut Checker, vector: &Vector, issue: &Issue, row: i64) -> Result<(), Rule> {
+    let parts = state.geometry.vxm_lanes / state.geometry.groups();
+    let sub = advanced(vector.sub, vector.sub_advance, issue);
+    if sub >= parts as i64 {
+        let expected = format!("below {parts}, the parts of a result");
+        return Err(Rule::Field { field: "sub", found: sub, expected });
+    }
+    state.write_kv(issue, kv_row(state, vector, issue, row))
+}
+
+fn argmax(state: &mut Checker, vector: &Vector, issue: &Issue, row: i64) -> Result<(), Rule> {
+    if issue.k == 0 && !vector.restart && state.compared.is_none() {
+        return Err(Rule::ComparisonNotBegun);
+    }
+    let lanes = state.geometry.vxm_lanes as i64;
+    let counted = if issue.last && vector.tail != 0 { i64::from(vector.tail) } else { lanes };
+    let found = row * lanes + counted - 1;
+    if row < 0 || found >= state.vocab {
+        return Err(Rule::Candidate { vocab: state.vocab, found });
+    }
+    state.compared = Some(issue.cycle);
+    Ok(())
+}
+
+/// How an operation goes through the entries of the activation file.
+struct Pointer {
+    entry: u32,
+    resume: bool,
+    step: bool,
+}
+
+impl Pointer {
+    /// The entry of this issue, `last` being the one used before it.
+    fn at(&self, last: Option<i64>, issue: &Issue, entries: usize) -> Result<i64, Rule> {
+        let next = match (issue.k, self.resume, last) {
+            (0, false, _) => i64::from(self.entry),
+            (0, true, Some(last)) => last + 1,
+            (_, _, Some(last)) => last + i64::from(self.step),
+            (_, _, None) => return Err(Rule::UndrivenEntry),
+        };
+        Ok(next % entries as i64)
+    }
+}
