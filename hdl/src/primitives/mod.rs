@@ -104,11 +104,17 @@
 //! }
 //! ```
 
+pub mod delay;
+pub mod ebr;
 pub mod join_lanes;
+pub mod lutram;
 pub mod mult;
 mod value;
 
+pub use delay::Delay;
+pub use ebr::Ebr;
 pub use join_lanes::JoinLanes;
+pub use lutram::LutRam;
 pub use mult::Multiplier;
 
 /// Verilog that differs by family: the vendor's cells under `LPU_ECP5`, else plain behaviour for simulation and for

@@ -1,0 +1,179 @@
+//! Row address of the matrix memories: base plus offset at the first issue, then a step from issue to issue.
+//!
+//! ```text
+//!  token, position ─► << chunks ─┬─► chunk ───────────────────────────────────────────────►[reg]─► chunk
+//!                                └─► row of item ─┐
+//!  offset_first, offset_second ───────────────────┤
+//!  row_step ──────────────────────────────────────┴─► (+) ─┬─►[reg]─► copy[g], one per group of lanes
+//!  row ───────────────────┐                            ▲   └─►[reg]─► row_now
+//!  row of the last issue ─┴────────────────────────────┘
+//!                                               cycle 0    cycle 1
+//! ```
+//!
+//! | port             | dir | width        | meaning                                                      | cycle |
+//! |------------------|-----|--------------|--------------------------------------------------------------|------:|
+//! | `issue`          | in  | 1            | strobe                                                       |     0 |
+//! | `first`          | in  | 1            | first issue of its instruction                               |     0 |
+//! | `gather`         | in  | 1            | the operation is `Gather`, else `Dot`                        |     0 |
+//! | `from_kv`        | in  | 1            | `Dot`: the matrix is KV memory                               |     0 |
+//! | `offset`         | in  | 1            | `Dot`: add this memory's loop offset                         |     0 |
+//! | `row`, `row_step` | in | 24, 16       | `Dot`, `Gather`: first row; `Dot`: step, signed              |     0 |
+//! | `index`, `chunks` | in | 1, 4         | `Gather`: position instead of token; log2 of chunks an item  |     0 |
+//! | `token`, `position` | in | 16         | stable during a token                                        |     0 |
+//! | `offset_first`, `offset_second` | in | 24 | loop offsets of weight and KV rows                         |     0 |
+//! | `host_access`    | in  | 1            | strobe: read `host_row` and `host_chunk` instead             |     0 |
+//! | `copy[g]`        | out | `MATRIX_ROW` | address for group `g`'s memories                             |     1 |
+//! | `row_now`        | out | 24           | the row in full, for range and conflict checks               |     1 |
+//! | `chunk`          | out | `GROUP`      | `Gather`: which group of lanes                               |     1 |
+//!
+//! # Invariants
+//! 1. `issue` and `host_access` do not coincide. Without either, `copy` holds no meaningful row.
+//! 2. The payload is stable from the first issue of an instruction to its last.
+//! 3. Rows are numbers of 24 bits that wrap; a negative row is therefore a very large one.
+
+use crate::kind::Kind;
+use crate::primitives::{Extend, LocalCopy};
+use crate::widths::{GROUP, MATRIX_ROW};
+use lpu_isa::Geometry;
+use rust_hdl::prelude::*;
+
+/// The row address generator.
+#[derive(LogicBlock)]
+pub struct RowAddress {
+    pub clock: Signal<In, Clock>,
+    pub issue: Signal<In, Bit>,
+    pub first: Signal<In, Bit>,
+    pub gather: Signal<In, Bit>,
+    pub from_kv: Signal<In, Bit>,
+    pub offset: Signal<In, Bit>,
+    pub row: Signal<In, Bits<24>>,
+    pub row_step: Signal<In, Bits<16>>,
+    pub index: Signal<In, Bit>,
+    pub chunks: Signal<In, Bits<4>>,
+    pub token: Signal<In, Bits<16>>,
+    pub position: Signal<In, Bits<16>>,
+    pub offset_first: Signal<In, Bits<24>>,
+    pub offset_second: Signal<In, Bits<24>>,
+    pub host_access: Signal<In, Bit>,
+    pub host_row: Signal<In, Bits<24>>,
+    pub host_chunk: Signal<In, Bits<GROUP>>,
+    pub copy: Vec<Signal<Out, Bits<MATRIX_ROW>>>,
+    pub row_now: Signal<Out, Bits<24>>,
+    pub chunk: Signal<Out, Bits<GROUP>>,
+    last_chunk: Constant<Bits<GROUP>>,
+    number: Signal<Local, Bits<16>>,
+    item: Signal<Local, Bits<32>>,
+    step: Extend<16, 24>,
+    addend: Signal<Local, Bits<24>>,
+    base: Signal<Local, Bits<24>>,
+    sum: Signal<Local, Bits<24>>,
+    next_chunk: Signal<Local, Bits<GROUP>>,
+    held_row: DFF<Bits<24>>,
+    held_chunk: DFF<Bits<GROUP>>,
+    copies: Vec<LocalCopy<MATRIX_ROW>>,
+    _group_bits: usize,
+    kind: Kind<Self>,
+}
+
+impl RowAddress {
+    /// Cycles from issue to row.
+    pub const LATENCY: usize = 1;
+
+    /// The generator of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let groups = geometry.groups();
+        Self {
+            clock: Default::default(),
+            issue: Default::default(),
+            first: Default::default(),
+            gather: Default::default(),
+            from_kv: Default::default(),
+            offset: Default::default(),
+            row: Default::default(),
+            row_step: Default::default(),
+            index: Default::default(),
+            chunks: Default::default(),
+            token: Default::default(),
+            position: Default::default(),
+            offset_first: Default::default(),
+            offset_second: Default::default(),
+            host_access: Default::default(),
+            host_row: Default::default(),
+            host_chunk: Default::default(),
+            copy: (0..groups).map(|_| Default::default()).collect(),
+            row_now: Default::default(),
+            chunk: Default::default(),
+            last_chunk: Constant::new((groups - 1).to_bits()),
+            number: Default::default(),
+            item: Default::default(),
+            step: Default::default(),
+            addend: Default::default(),
+            base: Default::default(),
+            sum: Default::default(),
+            next_chunk: Default::default(),
+            held_row: Default::default(),
+            held_chunk: Default::default(),
+            copies: (0..groups).map(|_| Default::default()).collect(),
+            _group_bits: groups.ilog2() as usize,
+            kind: Kind::default(),
+        }
+    }
+}
+
+impl Logic for RowAddress {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, held_row, held_chunk);
+        self.number.next = self.token.val();
+        if self.index.val() {
+            self.number.next = self.position.val();
+        }
+        self.item.next = bit_cast::<32, 16>(self.number.val()) << self.chunks.val();
+        self.step.x.next = self.row_step.val();
+
+        // What is added: an offset at the first issue, a step at the others.
+        self.addend.next = 0.into();
+        self.next_chunk.next = self.held_chunk.q.val() + 1;
+        if self.host_access.val() {
+            self.next_chunk.next = self.host_chunk.val();
+        } else if self.first.val() {
+            if self.gather.val() {
+                for bits in self._group_bits..(self._group_bits + 1) {
+                    self.addend.next = self.item.val().get_bits::<24>(bits);
+                }
+                self.next_chunk.next = bit_cast::<GROUP, 32>(self.item.val()) & self.last_chunk.val();
+            } else if self.offset.val() {
+                self.addend.next = self.offset_first.val();
+                if self.from_kv.val() {
+                    self.addend.next = self.offset_second.val();
+                }
+            }
+        } else if self.gather.val() {
+            if self.held_chunk.q.val() == self.last_chunk.val() {
+                self.addend.next = 1.into();
+                self.next_chunk.next = 0.into();
+            }
+        } else {
+            self.addend.next = self.step.y.val();
+        }
+
+        self.base.next = self.held_row.q.val();
+        if self.host_access.val() {
+            self.base.next = self.host_row.val();
+        } else if self.first.val() {
+            self.base.next = self.row.val();
+        }
+        self.sum.next = self.base.val() + self.addend.val();
+        if self.issue.val() || self.host_access.val() {
+            self.held_row.d.next = self.sum.val();
+            self.held_chunk.d.next = self.next_chunk.val();
+        }
+        self.row_now.next = self.held_row.q.val();
+        self.chunk.next = self.held_chunk.q.val();
+        for g in 0..self.copies.len() {
+            self.copies[g].clock.next = self.clock.val();
+            self.copies[g].d.next = self.sum.val().get_bits::<MATRIX_ROW>(0);
+            self.copy[g].next = self.copies[g].q.val();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A shift register: control travels through it beside the data that it belongs to.
+//!
+//! ```text
+//!  x ──►[reg]──►[reg]── ... ──►[reg]──► y
+//!        1        2             cycles
+//! ```
+//!
+//! | port | dir | width | meaning                    | cycle        |
+//! |------|-----|------:|----------------------------|--------------|
+//! | `x`  | in  |   `W` | anything                   | `t`          |
+//! | `y`  | out |   `W` | `x`, `cycles` cycles later | `t + cycles` |
+//!
+//! # Invariants
+//! 1. `cycles >= 1`; until then `y` is zero.
+
+use crate::kind::Kind;
+use rust_hdl::prelude::*;
+use std::collections::VecDeque;
+
+/// The shift register.
+#[derive(LogicBlock)]
+pub struct Delay<const W: usize> {
+    pub clock: Signal<In, Clock>,
+    pub x: Signal<In, Bits<W>>,
+    pub y: Signal<Out, Bits<W>>,
+    _held: VecDeque<Bits<W>>,
+    kind: Kind<Self>,
+}
+
+impl<const W: usize> Delay<W> {
+    /// A delay of `cycles` cycles, at least one.
+    pub fn new(cycles: usize) -> Self {
+        assert!(cycles >= 1, "a delay takes at least one cycle");
+        Self {
+            clock: Signal::default(),
+            x: Signal::default(),
+            y: Signal::default(),
+            _held: VecDeque::from(vec![Bits::default(); cycles]),
+            kind: Kind::named(format!("delay_{W}_bits_{cycles}")),
+        }
+    }
+}
+
+impl<const W: usize> Logic for Delay<W> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            self._held.push_front(self.x.val());
+            self._held.pop_back();
+            self.y.next = self._held.back().copied().unwrap_or_default();
+        }
+    }
+
+    fn connect(&mut self) {
+        self.y.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let (all, kept) = (W * self._held.len(), W * (self._held.len() - 1));
+        let next = if kept == 0 { "x".to_owned() } else { format!("{{held[{}:0], x}}", kept - 1) };
+        Verilog::Custom(format!(
+            "logic [{}:0] held;
+initial held = {all}'h0;
+always_ff @(posedge clock) held <= {next};
+assign y = held[{}:{kept}];",
+            all - 1,
+            all - 1
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    #[test]
+    fn inputs_come_out_in_order() {
+        for cycles in [1, 2, 14] {
+            let bench = Bench::new(&emit(&mut Delay::<9>::new(cycles), "delay").unwrap()).unwrap();
+            let mut random = Random::from_seed_variable();
+            let inputs: Vec<u64> = (0..1000).map(|_| random.unsigned(9)).collect();
+            let mut stimulus = bench.stimulus();
+            for x in &inputs {
+                stimulus.cycle().set("x", *x);
+            }
+            let response = bench.run(stimulus.idle(cycles)).unwrap();
+            for t in 0..cycles {
+                assert_eq!(response.get(t, "y"), 0);
+            }
+            for (t, x) in inputs.iter().enumerate() {
+                assert_eq!(response.get(t + cycles, "y"), *x, "cycle {t} of delay {cycles}");
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The scalar unit's last step: base plus the product of slope and fraction, rounded half up at twelve bits.
+//!
+//! | port       | dir | width | meaning            | cycle |
+//! |------------|-----|------:|--------------------|-------|
+//! | `base`     | in  |    18 | not negative       | `t`   |
+//! | `product`  | in  |    26 | signed             | `t`   |
+//! | `mantissa` | out |    18 | signed             | `t`   |
+
+use lpu_isa::arith::round_shift;
+use rust_hdl::prelude::*;
+
+combinational! {
+    /// Rounded addition.
+    Interpolate(unsigned base: 18, signed product: 26) -> (signed mantissa: 18);
+    model |base: i64, product: i64| (base + round_shift(product, 12),);
+    verilog "\
+assign mantissa = base + {{4{product[25]}}, product[25:12]} + {17'h0, product[11]};".into();
+}
