@@ -48,7 +48,7 @@ pub struct RunRequest {
     pub start_position: usize,
     /// Tokens that end the run when they are chosen at or after the last position of the prompt.
     pub stop_tokens: [Option<u16>; 2],
-    /// Seed of the random generator.
+    /// Names the random numbers of the run; any number, they are spread on their way to the generator.
     pub seed: u32,
     /// The inverse temperature for sampling; `None` takes the most likely token.
     pub sampling: Option<Scalar>,

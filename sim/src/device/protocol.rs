@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 const IDENTITY: u64 = u32::from_le_bytes(*b"LPU1") as u64;
 /// Token number that stands for none.
 const NO_TOKEN: u16 = 0xffff;
+/// Factor that spreads seeds: the generator ignores low bits, so that neighbouring numbers would give one text.
+const SEED_SPREAD: u32 = 0x9e37_79b9;
 /// Words of one command.
 const COMMAND_WORDS_MAX: usize = 4096;
 /// Prompt tokens sent ahead of the records received: the chip's queue holds at least as many.
@@ -220,7 +222,7 @@ impl<P: HostPort> Device for PortDevice<P> {
             (Register::PromptLength, request.prompt.len() as u64),
             (Register::StopToken, stop),
             (Register::StopTokenToo, stop_too),
-            (Register::Seed, u64::from(request.seed)),
+            (Register::Seed, u64::from(request.seed.wrapping_mul(SEED_SPREAD))),
             (Register::Mode, mode),
             (Register::InverseTemperature, inverse_temperature),
         ] {

@@ -1,7 +1,9 @@
 //! Small programs at nano geometry (16 matrix lanes, 8 vector lanes) with expectations worked out beside them.
 
 mod matrix;
+mod sequencer;
 mod timing;
+mod vector;
 
 use super::Emulator;
 use lpu_isa::Geometry;
