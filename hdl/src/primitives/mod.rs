@@ -104,18 +104,22 @@
 //! }
 //! ```
 
+pub mod arith;
 pub mod delay;
 pub mod ebr;
 pub mod join_lanes;
 pub mod lutram;
 pub mod mult;
+pub mod round_shift_sat;
 mod value;
 
+pub use arith::{Extend, Saturate, SaturatingAdd, SignedMax};
 pub use delay::Delay;
 pub use ebr::Ebr;
 pub use join_lanes::JoinLanes;
 pub use lutram::LutRam;
 pub use mult::Multiplier;
+pub use round_shift_sat::RoundShiftSat;
 
 /// Verilog that differs by family: the vendor's cells under `LPU_ECP5`, else plain behaviour for simulation and for
 /// other families.
