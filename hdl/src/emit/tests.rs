@@ -225,6 +225,7 @@ impl Logic for Expressions {
         self.busy.next = false;
         match self.phase.q.val() {
             Phase::Idle => {
+                self.busy.next = self.a.val().any();
                 if self.a.val() == self.b.val() {
                     self.phase.d.next = Phase::Busy;
                 }
@@ -257,4 +258,29 @@ fn expressions_carry_their_widths_and_parentheses() {
     ] {
         assert!(text.contains(line), "`{line}` is missing from\n{text}");
     }
+}
+
+/// Takes a lane out of a bus whose lane width is a parameter.
+#[derive(LogicBlock)]
+struct Second<const W: usize, const TOTAL: usize> {
+    pub bus: Signal<In, Bits<TOTAL>>,
+    pub lane: Signal<Out, Bits<W>>,
+    stride: Constant<Bits<32>>,
+}
+
+impl<const W: usize, const TOTAL: usize> Logic for Second<W, TOTAL> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        for i in 1..2 {
+            self.lane.next = self.bus.val().get_bits::<W>(i * self.stride.val().index());
+        }
+    }
+}
+
+#[test]
+fn a_slice_offset_may_come_from_a_constant() {
+    let stride = Constant::new(18.into());
+    let mut block = Second::<18, 288> { bus: Signal::default(), lane: Signal::default(), stride };
+    let text = emit(&mut block, "second").unwrap().verilog;
+    assert!(text.contains("assign lane = bus[35:18];"), "{text}");
 }

@@ -305,7 +305,8 @@ impl Probe for Walk {
                 return;
             }
         };
-        if !signal.connected() && !(depth == 1 && matches!(kind, NetKind::Input)) {
+        let from_outside = depth == 1 && matches!(kind, NetKind::Input);
+        if !signal.connected() && !from_outside {
             self.open.push(format!("{path}.{name}"));
         }
         scope.add_labels(&signal.descriptor(), signal.bits());

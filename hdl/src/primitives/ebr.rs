@@ -61,7 +61,7 @@ impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Ebr<ADDRESS, D
 
 impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Default for Ebr<ADDRESS, DATA, LANES> {
     fn default() -> Self {
-        const { assert!(LANES > 0 && DATA % LANES == 0, "lanes must divide the data") };
+        const { assert!(DATA.is_multiple_of(LANES), "lanes must divide the data") };
         Self {
             clock: Signal::default(),
             read_address: Signal::default(),

@@ -27,7 +27,7 @@ use rust_hdl::prelude::*;
 use std::fmt::Write;
 
 /// The registered signed multiplier.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Multiplier {
     pub clock: Signal<In, Clock>,
     pub a: Signal<In, Bits<18>>,
@@ -40,19 +40,6 @@ pub struct Multiplier {
 impl Multiplier {
     /// Cycles from operands to product.
     pub const LATENCY: usize = 2;
-}
-
-impl Default for Multiplier {
-    fn default() -> Self {
-        Self {
-            clock: Signal::default(),
-            a: Signal::default(),
-            b: Signal::default(),
-            product: Signal::default(),
-            _held: (0, 0),
-            kind: Kind::default(),
-        }
-    }
 }
 
 const BEHAVIOUR: &str = "\
