@@ -339,6 +339,12 @@ macro_rules! instructions {
             $($(#[doc = $fdoc])+ pub $field: $type,)*
         }
 
+        impl From<$name> for Op {
+            fn from(fields: $name) -> Op {
+                Op::$name(fields)
+            }
+        }
+
         impl Operation for $name {
             #[allow(unused_variables)]
             fn put(&self, word: &mut Word) -> Result<(), &'static str> {
