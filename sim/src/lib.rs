@@ -24,6 +24,7 @@
 
 pub mod device;
 pub mod emulator;
+pub mod lockstep;
 pub mod prediction;
 pub mod trace;
 

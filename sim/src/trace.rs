@@ -25,8 +25,17 @@ pub enum Location {
     },
     /// A scalar, numbered as vector instructions number it. The values are mantissa and exponent.
     Scalar(usize),
-    /// The choice of the next token, at the end of the token.
-    Token,
+}
+
+impl Location {
+    /// The slice that writes there.
+    pub fn slice(&self) -> &'static str {
+        match self {
+            Self::Vmem(_) | Self::Kv { .. } => "MEM",
+            Self::Vreg(_) => "VXM",
+            Self::Act { .. } | Self::Scalar(_) => "SXM",
+        }
+    }
 }
 
 impl fmt::Display for Location {
@@ -37,7 +46,6 @@ impl fmt::Display for Location {
             Self::Act { entry, lane } => write!(f, "activation entry {entry} from lane {lane}"),
             Self::Kv { row, lane } => write!(f, "KV row {row} from lane {lane}"),
             Self::Scalar(scalar) => write!(f, "scalar {scalar}"),
-            Self::Token => write!(f, "chosen token"),
         }
     }
 }
@@ -82,6 +90,14 @@ pub struct Silent;
 impl Sink for Silent {
     const ON: bool = false;
     fn event(&mut self, _event: Event<'_>) {}
+}
+
+/// A device whose writes can be recorded.
+pub trait Tap {
+    /// Begins or ends recording; what was recorded is forgotten.
+    fn record(&mut self, on: bool);
+    /// The writes recorded since the last call.
+    fn take(&mut self) -> Vec<Trace>;
 }
 
 /// A kept event.

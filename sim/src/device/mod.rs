@@ -3,6 +3,7 @@
 //! [`PortDevice`] speaks the protocol of [`lpu_isa::host`] over any [`HostPort`]. A device with only a line of bytes
 //! implements [`BytePort`] and is used as `PortDevice<Framed<...>>`.
 
+pub mod conformance;
 mod error;
 mod port;
 mod protocol;

@@ -62,3 +62,75 @@ impl<B: BytePort> HostPort for Framed<B> {
         Ok(words)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::conformance::conformance;
+    use crate::{Emulator, PortDevice};
+    use lpu_isa::Geometry;
+    use std::collections::VecDeque;
+
+    /// The byte side of a chip: takes commands apart one byte at a time.
+    struct Chip {
+        emulator: Emulator,
+        pending: Vec<u8>,
+        answers: VecDeque<u8>,
+    }
+
+    impl BytePort for Chip {
+        fn send(&mut self, bytes: &[u8]) -> Result<(), DeviceError> {
+            for &byte in bytes {
+                self.pending.push(byte);
+                self.execute()?;
+            }
+            Ok(())
+        }
+
+        fn receive(&mut self, bytes: &mut [u8]) -> Result<(), DeviceError> {
+            for byte in bytes {
+                *byte = self.answers.pop_front().ok_or(DeviceError::Line("no answer".into()))?;
+            }
+            Ok(())
+        }
+    }
+
+    impl Chip {
+        fn execute(&mut self) -> Result<(), DeviceError> {
+            let Some((&[command, space, a, b, c, low, high], data)) = self.pending.split_first_chunk() else {
+                return Ok(());
+            };
+            let space = Space::ALL[usize::from(space)];
+            let address = u32::from(a) + (u32::from(b) << 8) + (u32::from(c) << 16);
+            let count = usize::from(low) + (usize::from(high) << 8);
+            if command == b'R' {
+                self.answers.extend(self.emulator.read(space, address, count)?.as_flattened());
+            } else if data.len() == count * 9 {
+                self.emulator.write(space, address, data.as_chunks().0)?;
+            } else {
+                return Ok(());
+            }
+            self.pending.clear();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn commands_survive_the_line() {
+        let geometry = Geometry::NANO;
+        let emulator = Emulator::new(geometry);
+        let line = Chip { emulator, pending: Vec::new(), answers: VecDeque::new() };
+        let mut device = PortDevice::new(Framed { line });
+        let passed = conformance(&mut device, &geometry).map_err(|failure| failure.to_string());
+        assert!(passed.is_ok(), "{passed:?}");
+    }
+
+    #[test]
+    fn headers_are_little_endian() {
+        assert_eq!(
+            header(COMMAND_READ, Space::Vmem, 0x12_3456, 0x789a),
+            [0x52, 3, 0x56, 0x34, 0x12, 0x9a, 0x78]
+        );
+        assert_eq!(number_of(&from_number(0x0123_4567_89ab_cdef)), 0x0123_4567_89ab_cdef);
+    }
+}

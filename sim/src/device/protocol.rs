@@ -72,6 +72,11 @@ impl<P: HostPort> PortDevice<P> {
         Ok(words.first().map_or(0, number_of))
     }
 
+    /// Waits until a run that pauses has paused or ended.
+    pub fn wait_for_pause(&mut self) -> Result<(), DeviceError> {
+        self.settle().map(|_| ())
+    }
+
     fn set(&mut self, register: Register, value: u64) -> Result<(), DeviceError> {
         self.port.write(Space::Registers, register as u32, &[from_number(value)])
     }

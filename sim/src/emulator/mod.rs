@@ -24,7 +24,7 @@ mod vector;
 
 pub use state::State;
 
-use crate::trace::{Event, Location, Origin, Silent, Sink};
+use crate::trace::{Origin, Silent, Sink, Tap, Trace};
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
 use lpu_isa::image::Image;
@@ -42,6 +42,8 @@ pub struct Emulator {
     words: [Vec<Word>; 2],
     programs: [Program; 2],
     sequencer: Sequencer,
+    /// Writes since the host took them, when it wants them.
+    recorded: Option<Vec<Trace>>,
 }
 
 /// What the execution of one position gives.
@@ -62,6 +64,7 @@ impl Emulator {
             words: [words(), words()],
             programs: [Program::new(), Program::new()],
             sequencer: Sequencer::default(),
+            recorded: None,
         }
     }
 
@@ -127,11 +130,17 @@ impl Emulator {
         let cycles = walk.token_cycles();
         state.noise.end_token(cycles);
         let token = state.best.map_or(0, |(_, number)| number as u16);
-        if S::ON {
-            let lanes = &[i32::from(token)];
-            sink.event(Event { position, cycle: cycles, origin: None, location: Location::Token, lanes });
-        }
         Executed { token, cycles }
+    }
+}
+
+impl Tap for Emulator {
+    fn record(&mut self, on: bool) {
+        self.recorded = on.then(Vec::new);
+    }
+
+    fn take(&mut self) -> Vec<Trace> {
+        self.recorded.as_mut().map(std::mem::take).unwrap_or_default()
     }
 }
 

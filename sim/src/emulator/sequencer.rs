@@ -94,7 +94,14 @@ impl Emulator {
             sequencer.chosen
         };
         let position = sequencer.position;
-        let executed = self.execute(input, position);
+        let executed = match self.recorded.take() {
+            None => self.execute(input, position),
+            Some(mut events) => {
+                let executed = self.execute_traced(input, position, &mut events);
+                self.recorded = Some(events);
+                executed
+            }
+        };
         self.end_step(
             run,
             Step { token: executed.token, position: position as u16, cycles: executed.cycles as u32 },

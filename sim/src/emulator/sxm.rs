@@ -9,12 +9,12 @@ use lpu_isa::timing;
 
 impl State {
     /// Sends a result row to its destination.
-    pub(super) fn send<S: Sink>(
+    pub(super) fn send<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
         run: &mut VectorRun,
         issue: Issue,
-        y: &[i32],
+        y: &[i32; V],
         sink: &mut S,
     ) {
         match vector.destination {
@@ -27,17 +27,18 @@ impl State {
         }
     }
 
-    fn count_unless_fits(&mut self, lanes: impl IntoIterator<Item = i32>, bits: u32) {
-        let fits = |lane: i32| lane >> (bits - 1) == lane >> 31;
-        self.saturations += u64::from(!lanes.into_iter().all(fits));
+    fn count_unless_fits<const V: usize>(&mut self, lanes: &[i32; V], bits: u32) {
+        // A lane fits if the bits above its sign bit equal the sign.
+        let excess = lanes.iter().fold(0, |excess, &lane| excess | (lane >> (bits - 1)) ^ (lane >> 31));
+        self.saturations += u64::from(excess != 0);
     }
 
-    fn send_act<S: Sink>(
+    fn send_act<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
         run: &mut VectorRun,
         issue: Issue,
-        y: &[i32],
+        y: &[i32; V],
         sink: &mut S,
     ) {
         let entry_mask = self.geometry.act_entries - 1;
@@ -47,18 +48,16 @@ impl State {
             run.entry = (run.entry + 1) & entry_mask;
         }
         self.next_entry_written = (run.entry + 1) & entry_mask;
-        let start = first_half(vector, issue.k);
-        let lane_of = source_lanes(vector, issue.k, y.len());
-        self.count_unless_fits((0..y.len()).map(|lane| y[lane_of(lane)]), ACT_BITS);
-        let half = y.len() / 2;
+        let z = source_row(vector, issue.k, y);
+        self.count_unless_fits(&z, ACT_BITS);
+        let lanes = z.map(|lane| arith::saturate(i64::from(lane), ACT_BITS) as i16);
+        let half = V / 2;
         let base = run.entry * self.geometry.mxm_lanes;
-        for h in written_halves(vector, start, self.geometry.halves()) {
-            let out = &mut self.act[base + h * half..][..half];
-            for (j, out) in out.iter_mut().enumerate() {
-                *out = arith::saturate(i64::from(y[lane_of(h % 2 * half + j)]), ACT_BITS) as i16;
-            }
+        for h in written_halves(vector, first_half(vector, issue.k), self.geometry.halves()) {
+            let written = &lanes[h % 2 * half..][..half];
+            self.act[base + h * half..][..half].copy_from_slice(written);
             let location = Location::Act { entry: run.entry, lane: h * half };
-            issue.tell_narrow(sink, self.position, timing::ACT_EFFECT - 1, location, out);
+            issue.tell_narrow(sink, self.position, timing::ACT_EFFECT - 1, location, written);
         }
     }
 
@@ -72,62 +71,66 @@ impl State {
         self.matrix_address(row, self.geometry.kv_rows)
     }
 
-    fn send_key<S: Sink>(
+    fn send_key<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
         run: &mut VectorRun,
         issue: Issue,
-        y: &[i32],
+        y: &[i32; V],
         sink: &mut S,
     ) {
         let row = self.kv_target(vector, run, issue.k);
         let halves = self.geometry.halves();
         let within = self.position & ((1 << vector.positions) - 1);
         let start = first_half(vector, issue.k) + (within * (halves >> vector.positions)) as i64;
-        let lane_of = source_lanes(vector, issue.k, y.len());
-        self.count_unless_fits((0..y.len()).map(|lane| y[lane_of(lane)]), KV_BITS);
-        let half = y.len() / 2;
+        let z = source_row(vector, issue.k, y);
+        self.count_unless_fits(&z, KV_BITS);
+        let codes = z.map(arith::kv_encode);
+        let half = V / 2;
         let base = row * self.geometry.mxm_lanes;
         for h in written_halves(vector, start, halves) {
-            let first = base + h * half;
-            for j in 0..half {
-                self.set_kv(first + j, arith::kv_encode(y[lane_of(h % 2 * half + j)]));
+            let written = &codes[h % 2 * half..][..half];
+            for (j, &code) in written.iter().enumerate() {
+                self.set_kv(base + h * half + j, code);
             }
             let location = Location::Kv { row, lane: h * half };
-            let codes = &self.kv_codes[first..][..half];
-            issue.tell_narrow(sink, self.position, timing::KV_EFFECT - 1, location, codes);
+            issue.tell_narrow(sink, self.position, timing::KV_EFFECT - 1, location, written);
         }
     }
 
-    fn send_value<S: Sink>(
+    fn send_value<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
         run: &mut VectorRun,
         issue: Issue,
-        y: &[i32],
+        y: &[i32; V],
         sink: &mut S,
     ) {
         let row = self.kv_target(vector, run, issue.k);
-        let (groups, width) = (self.geometry.groups(), y.len());
+        let groups = self.geometry.groups();
         let sub = sub_at(vector, issue.k);
-        self.count_unless_fits(y.iter().copied(), KV_BITS);
+        self.count_unless_fits(y, KV_BITS);
         for group in 0..groups {
-            let code = arith::kv_encode(y[(sub * groups + group) % width]);
-            let lane = group * width + self.position % width;
+            let code = arith::kv_encode(y[(sub * groups + group) % V]);
+            let lane = group * V + self.position % V;
             self.set_kv(row * self.geometry.mxm_lanes + lane, code);
             let location = Location::Kv { row, lane };
             issue.tell(sink, self.position, timing::KV_EFFECT - 1, location, &[i32::from(code)]);
         }
     }
 
-    fn send_vmem<S: Sink>(&mut self, vector: &Vector, issue: Issue, y: &[i32], sink: &mut S) {
+    fn send_vmem<const V: usize, S: Sink>(
+        &mut self,
+        vector: &Vector,
+        issue: Issue,
+        y: &[i32; V],
+        sink: &mut S,
+    ) {
         let row = self.vmem_address(i64::from(vector.row) + issue.k * i64::from(vector.row_step));
-        self.count_unless_fits(y.iter().copied(), WORD_BITS);
-        let out = &mut self.vmem[row * y.len()..][..y.len()];
-        for (out, &lane) in out.iter_mut().zip(y) {
-            *out = arith::saturate(i64::from(lane), WORD_BITS) as i32;
-        }
-        issue.tell(sink, self.position, timing::RESULT_STORE_PORT, Location::Vmem(row), out);
+        self.count_unless_fits(y, WORD_BITS);
+        let out = y.map(|lane| arith::saturate(i64::from(lane), WORD_BITS) as i32);
+        self.vmem[row * V..][..V].copy_from_slice(&out);
+        issue.tell(sink, self.position, timing::RESULT_STORE_PORT, Location::Vmem(row), &out);
     }
 
     /// Compares a row of candidates with the best so far: larger wins, of equals the lower number.
@@ -194,11 +197,14 @@ fn sub_at(vector: &Vector, k: i64) -> usize {
     vector.sub as usize + if vector.sub_advance { k as usize } else { 0 }
 }
 
-/// The lane of the result that stands in each lane of the row sent.
-fn source_lanes(vector: &Vector, k: i64, width: usize) -> impl Fn(usize) -> usize {
-    let half = width / 2;
-    let chosen = vector.half.then(|| sub_at(vector, k) % 2 * half);
-    move |lane| chosen.map_or(lane, |first| first + lane % half)
+/// The row that is sent: the result, or one half of it twice.
+fn source_row<const V: usize>(vector: &Vector, k: i64, y: &[i32; V]) -> [i32; V] {
+    let mut z = *y;
+    if vector.half {
+        let first = sub_at(vector, k) % 2 * (V / 2);
+        z.copy_within(first..first + V / 2, V / 2 - first);
+    }
+    z
 }
 
 fn first_half(vector: &Vector, k: i64) -> i64 {
@@ -207,6 +213,6 @@ fn first_half(vector: &Vector, k: i64) -> i64 {
 
 /// The half rows that are written: `2^length` from `start`, again after every `2^period`.
 fn written_halves(vector: &Vector, start: i64, halves: usize) -> impl Iterator<Item = usize> {
-    let (length, period) = (1i64 << vector.length, 1i64 << vector.period);
-    (0..halves).filter(move |&h| (h as i64 - start).rem_euclid(period) < length)
+    let (length, period_mask) = (1i64 << vector.length, (1i64 << vector.period) - 1);
+    (0..halves).filter(move |&h| (h as i64 - start) & period_mask < length)
 }

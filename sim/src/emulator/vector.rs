@@ -64,6 +64,8 @@ impl State {
         }
     }
 
+    // Not inlined, so that the call costs the stack of one width and not of all.
+    #[inline(never)]
     fn vector_of<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
@@ -80,7 +82,7 @@ impl State {
         }
         if vector.write {
             let advance = if vector.target_advance { issue.k as usize } else { 0 };
-            let row = (vector.target as usize + advance) % self.geometry.vreg_rows;
+            let row = register(vector.target as usize + advance, self.geometry.vreg_rows);
             self.vreg[row * V..][..V].copy_from_slice(&y);
             issue.tell(sink, self.position, timing::VREG_EFFECT - 1, Location::Vreg(row), &y);
         }
@@ -100,11 +102,10 @@ impl State {
         let advance = |advances: bool| if advances { k } else { 0 };
         let vmem = i64::from(vector.vmem) + offset + index as i64 + advance(vector.vmem_advance);
         let used = vector.x == X::Vmem || vector.b == B::Vmem || vector.c == C::Vmem;
-        let register =
-            |row: u32, advances: bool| (row as usize + advance(advances) as usize) % self.geometry.vreg_rows;
+        let rows = self.geometry.vreg_rows;
         Reads {
-            a: register(vector.a, vector.a_advance),
-            bc: register(vector.bc, vector.bc_advance),
+            a: register(vector.a as usize + advance(vector.a_advance) as usize, rows),
+            bc: register(vector.bc as usize + advance(vector.bc_advance) as usize, rows),
             scalar: vector.scalar as usize + k as usize * vector.scalar_step as usize,
             vmem: if used { self.vmem_address(vmem) } else { 0 },
         }
@@ -112,7 +113,9 @@ impl State {
 
     fn operands<const V: usize>(&mut self, vector: &Vector, reads: Reads, issue: Issue) -> Operands<V> {
         let row = |memory: &[i32], row: usize| -> [i32; V] {
-            memory[row * V..].first_chunk().copied().unwrap_or([0; V])
+            let mut lanes = [0; V];
+            lanes.copy_from_slice(&memory[row * V..][..V]);
+            lanes
         };
         let mut x = match vector.x {
             X::Vmem => row(&self.vmem, reads.vmem),
@@ -152,6 +155,11 @@ impl State {
         };
         Operands { x, b, c, exponents: [lower.exponent, upper.exponent] }
     }
+}
+
+/// The register at an address; one outside the file falls on some register inside.
+fn register(row: usize, rows: usize) -> usize {
+    if row < rows { row } else { row % rows }
 }
 
 /// The function, with shift and addition: the result, and whether a lane saturated.

@@ -1,0 +1,86 @@
+//! How fast the emulator runs: a program with about as many beats and vector rows as stories260K has on the chip for the
+//! ULX3S board.
+//!
+//! `cargo run --release -p lpu-sim --example speed`
+
+use lpu_isa::Geometry;
+use lpu_isa::image::{Image, ModelInfo};
+use lpu_isa::instruction::*;
+use lpu_sim::Emulator;
+use std::time::Instant;
+
+/// Groups of instructions; each has 52 beats and 40 vector rows.
+const GROUPS: usize = 50;
+const TOKENS: usize = 4000;
+
+fn words(instructions: Vec<Instruction>) -> Vec<Word> {
+    instructions.iter().map(|instruction| instruction.encode().expect("fields fit")).collect()
+}
+
+fn image() -> Image {
+    let issue = |count, op| Instruction {
+        control: Control { delay: Affine::fixed(8), count: Affine::fixed(count), interval: 1 },
+        op,
+    };
+    let end = Instruction { control: Control::after(0), op: Op::End(End {}) };
+    let (mut matrix, mut vector) = (Vec::new(), Vec::new());
+    for group in 0..GROUPS as u32 {
+        let memory = if group % 4 == 3 { Memory::Kv } else { Memory::Weights };
+        let tap = [6, 7, 6, 3][group as usize % 4];
+        let dot = Dot {
+            memory,
+            row: group * 13 % 512,
+            row_step: 1,
+            tap,
+            lane_advance: true,
+            clear: Clear::Always,
+            emit: Emit::WrapOrLast,
+            shift: 9,
+            store: 100,
+            ..Dot::default()
+        };
+        matrix.push(issue(52, Op::Dot(dot)));
+        let row = Vector {
+            vmem: group,
+            vmem_advance: true,
+            b: B::VregA,
+            c: C::VregB,
+            shift: 15,
+            write: true,
+            target_advance: true,
+            ..Vector::default()
+        };
+        let act = Vector { destination: Destination::Act, b: B::Scalar, scalar: 32, ..row };
+        let function = if group % 2 == 0 { Function::Exp2 } else { Function::Sigmoid };
+        let table = Vector { function, reduce: Reduce::All, ..row };
+        vector.extend([issue(20, Op::Vector(row)), issue(10, Op::Vector(act)), issue(10, Op::Vector(table))]);
+    }
+    vector.truncate(Geometry::ULX3S_85F.queue_depth - 1);
+    matrix.push(end);
+    vector.push(end);
+    Image {
+        geometry: Geometry::ULX3S_85F,
+        model: ModelInfo::default(),
+        matrix: words(matrix),
+        vector: words(vector),
+        weights: (0..128 * 2048).map(|lane| (lane * 7919 % 511 - 255) as i16).collect(),
+        vmem: (0..16 * 512).map(|lane| lane * 7919 % 262_143 - 131_071).collect(),
+        tokenizer: Vec::new(),
+    }
+}
+
+fn main() {
+    let mut emulator = Emulator::with_image(&image());
+    let begin = Instant::now();
+    let mut cycles = 0;
+    for position in 0..TOKENS {
+        cycles += emulator.execute(0, position % 1024).cycles;
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    println!(
+        "{} cycles/token, {:.0} tokens/s, {:.1} million cycles/s",
+        cycles / TOKENS as i64,
+        TOKENS as f64 / seconds,
+        cycles as f64 / seconds / 1e6
+    );
+}
