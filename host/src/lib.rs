@@ -1,4 +1,5 @@
 //! Import, quantise, compile, verify, devices and serving.
 
 pub mod model;
+pub mod random_program;
 pub mod verify;

@@ -161,6 +161,11 @@ impl Checker {
         cell.write(self.token, issue, effect).map_err(|clash| clash.at(location))
     }
 
+    /// Addresses a row of vector memory whose contents do not matter.
+    pub fn address_vmem(&self, row: i64) -> Result<(), Rule> {
+        in_range(row, self.geometry.vmem_rows, Location::VmemRow(row)).map(drop)
+    }
+
     /// Reads a row of vector memory: one that this token wrote, or a constant of the image that no token ever writes.
     pub fn read_vmem(&mut self, issue: &Issue, row: i64) -> Result<(), Rule> {
         let location = Location::VmemRow(row);

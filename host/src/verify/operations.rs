@@ -106,10 +106,12 @@ fn advanced(first: u32, advance: bool, issue: &Issue) -> i64 {
 fn operands(state: &mut Checker, vector: &Vector, issue: &Issue) -> Result<(), Rule> {
     let b = (vector.function == Function::Multiply).then_some(vector.b);
     let c = (vector.function != Function::Sigmoid).then_some(vector.c);
-    if vector.x == X::Vmem || b == Some(B::Vmem) || c == Some(C::Vmem) {
+    if vector.x == X::Vmem || vector.b == B::Vmem || vector.c == C::Vmem {
+        // A row that the function does not use is addressed all the same.
+        let used = vector.x == X::Vmem || b == Some(B::Vmem) || c == Some(C::Vmem);
         let (first, count) = vmem_rows(state, vector, issue);
         for row in first..first + count {
-            state.read_vmem(issue, row)?;
+            if used { state.read_vmem(issue, row)? } else { state.address_vmem(row)? }
         }
     }
     if vector.x == X::VregA || b == Some(B::VregA) {
