@@ -1,5 +1,6 @@
 //! Import, quantise, compile, verify, devices and serving.
 
+pub mod assembly;
 pub mod model;
 pub mod random_program;
 pub mod verify;
