@@ -1,0 +1,159 @@
+//! `lpu bench`: cycles per token against the ideal, and the speed of the device that executes them.
+
+use super::inspect::positions_shown;
+use super::output::{GOOD, STRONG, grouped, json, megahertz, paint, progress, table};
+use super::session::Session;
+use super::{DeviceKind, Failure, ModelArguments, session, source};
+use lpu_isa::image::Image;
+use lpu_sim::device::RunRequest;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// Positions executed unless the user says how many.
+const TOKENS_DEFAULT: u32 = 256;
+
+/// Measure cycles per token against the ideal.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  lpu bench stories260K.bin
+  lpu bench stories.lpu --device rtl --tokens 16
+  lpu bench stories260K.bin --geometry nano --json
+
+In the JSON, `ideal` is multiply-accumulates / lanes, `mxm_utilisation` is ideal / measured cycles, `board_tokens_per_second` holds at
+the board's clock, and `device_tokens_per_second` is how fast this computer ran the device.")]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Machine that executes the program.
+    #[arg(long, value_enum, default_value_t = DeviceKind::Emu)]
+    device: DeviceKind,
+    /// Positions to execute, from 0 on, at most the context.
+    #[arg(long, value_name = "N", default_value_t = TOKENS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
+    tokens: u32,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    device: &'static str,
+    model: String,
+    geometry: &'static str,
+    isa_hash: String,
+    /// Positions executed.
+    tokens: usize,
+    cycles_mean: f64,
+    cycles_predicted_mean: f64,
+    cycles_at: BTreeMap<usize, u64>,
+    ideal_mean: f64,
+    mxm_utilisation: f64,
+    clock_hz: u64,
+    board_tokens_per_second: f64,
+    device_tokens_per_second: f64,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let image = source::open(&arguments.model)?.image;
+    let first = u16::try_from(image.model.bos).ok().filter(|token| u32::from(*token) < image.model.vocab);
+    let tokens = (arguments.tokens as usize).min(image.model.context as usize);
+    let mut device = session::open(arguments.device, &image)?;
+    let bar = progress(tokens as u64, "running", "tokens");
+    let request = RunRequest::greedy(&[first.unwrap_or(0)], tokens);
+    let session = session::drive(device.as_mut(), &image, &request, |_| {
+        bar.inc(1);
+        Ok(())
+    });
+    bar.finish_and_clear();
+    let session = session?;
+    let report = report(arguments, &image, &session);
+    if arguments.json {
+        json(&report)?;
+    } else {
+        print(arguments, &report)?;
+    }
+    session.check()
+}
+
+/// Cycles if every lane multiplied in every cycle and nothing else took time: mean of the first `positions`.
+fn ideal_mean(image: &Image, positions: usize) -> f64 {
+    let seen_mean = (positions + 1) as f64 / 2.0;
+    let macs = image.model.macs as f64 + image.model.macs_per_position as f64 * seen_mean;
+    macs / image.geometry.mxm_lanes as f64
+}
+
+fn report(arguments: &Arguments, image: &Image, session: &Session) -> Report {
+    let count = session.steps.len();
+    let (cycles_mean, ideal_mean) = (session.cycles_mean(), ideal_mean(image, count));
+    let at = |position: usize| session.steps.get(position).map(|step| (position, step.measured));
+    Report {
+        device: arguments.device.name(),
+        model: image.model.name.clone(),
+        geometry: image.geometry.name,
+        isa_hash: format!("{:016x}", lpu_isa::instruction::ISA_HASH),
+        tokens: count,
+        cycles_mean,
+        cycles_predicted_mean: session.cycles_predicted() as f64 / count.max(1) as f64,
+        cycles_at: positions_shown(count).into_iter().filter_map(at).collect(),
+        ideal_mean,
+        mxm_utilisation: ideal_mean / cycles_mean,
+        clock_hz: image.geometry.clock_hz,
+        board_tokens_per_second: image.geometry.clock_hz as f64 / cycles_mean,
+        device_tokens_per_second: session.positions_per_second(),
+    }
+}
+
+fn print(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
+    let mut out = anstream::stdout();
+    let predicted = match report.cycles_predicted_mean == report.cycles_mean {
+        true => paint(GOOD, "as predicted"),
+        false => format!("{:.1} predicted", report.cycles_predicted_mean),
+    };
+    writeln!(
+        out,
+        "{}  on {}, positions 0 to {}",
+        paint(STRONG, &report.model),
+        report.geometry,
+        report.tokens.saturating_sub(1)
+    )?;
+    writeln!(
+        out,
+        "  {:.1} cycles/token, {predicted}; ideal {:.1}: matrix unit {:.1} % used",
+        report.cycles_mean,
+        report.ideal_mean,
+        100.0 * report.mxm_utilisation
+    )?;
+    let mut rows = vec![vec!["position".into()], vec!["cycles".into()]];
+    for (position, cycles) in &report.cycles_at {
+        rows[0].push(position.to_string());
+        rows[1].push(grouped(*cycles));
+    }
+    write!(out, "{}", table(&rows))?;
+    writeln!(
+        out,
+        "  {} at {}; {} ran {} tokens/s",
+        paint(STRONG, format!("{} tokens/s", grouped(report.board_tokens_per_second.round() as u64))),
+        megahertz(report.clock_hz),
+        arguments.device.title(),
+        grouped(report.device_tokens_per_second.round() as u64)
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lpu_isa::Geometry;
+    use lpu_isa::image::ModelInfo;
+
+    #[test]
+    fn the_ideal_counts_every_position_seen() {
+        let model = ModelInfo { macs: 1600, macs_per_position: 16, ..ModelInfo::default() };
+        let (matrix, vector, weights, vmem, tokenizer) = Default::default();
+        let image = Image { geometry: Geometry::NANO, model, matrix, vector, weights, vmem, tokenizer };
+        // 16 lanes: 100 cycles, and 1, 2, 3 for attention.
+        assert_eq!(ideal_mean(&image, 3), 102.0);
+    }
+}

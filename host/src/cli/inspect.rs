@@ -1,0 +1,224 @@
+//! `lpu inspect`: what a program holds, how long each token takes, what each slice does meanwhile.
+
+use super::output::{STRONG, grouped, json, megahertz, note, paint, table};
+use super::schedule::{Piece, Schedule, Slice};
+use super::write::write_whole;
+use super::{Failure, ModelArguments, memory, source, trace};
+use lpu_host::assembly;
+use lpu_isa::image::Image;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Show memory map, cycles by position, busy slices.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  lpu inspect stories.lpu
+  lpu inspect stories260K.bin --geometry nano --json
+  lpu inspect stories.lpu --asm
+  lpu inspect stories.lpu --trace token.json --position 255   # open it in https://ui.perfetto.dev")]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Print the program as assembly instead.
+    #[arg(long, conflicts_with = "json")]
+    asm: bool,
+    /// Also write the schedule of one token as a trace for Perfetto: 1 cycle = 1 us.
+    #[arg(long, value_name = "OUT.json")]
+    trace: Option<PathBuf>,
+    /// Position that the trace shows.
+    #[arg(long, value_name = "P", default_value_t = 0, requires = "trace")]
+    position: usize,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    geometry: &'static str,
+    clock_hz: u64,
+    isa_hash: String,
+    image_hash: String,
+    parameters: u64,
+    vocab: u32,
+    context: u32,
+    memory: Vec<memory::Use>,
+    cycles: Cycles,
+    /// Share of the cycles in which each slice has an issue.
+    utilisation: Vec<Busy>,
+}
+
+#[derive(Serialize)]
+struct Cycles {
+    /// Positions of one block: all of them take the same time.
+    block: usize,
+    /// `constant + per_block * floor(position / block)` on each range of positions.
+    closed_form: Vec<Piece>,
+    /// Cycles at some positions.
+    at: BTreeMap<usize, u64>,
+    mean: f64,
+    tokens_per_second: f64,
+}
+
+#[derive(Serialize)]
+struct Busy {
+    slice: Slice,
+    first: f64,
+    mean: f64,
+    last: f64,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let image = source::open(&arguments.model)?.image;
+    let context = image.model.context as usize;
+    if context == 0 {
+        return Err(Failure::input(
+            "the image has a context of 0 positions; expected at least 1: compile it again",
+        ));
+    }
+    let schedule = Schedule::new(&image);
+    if let Some(path) = &arguments.trace {
+        write_trace(path, &image, &schedule, arguments.position)?;
+    }
+    if arguments.asm {
+        let program = assembly::Program { matrix: image.matrix, vector: image.vector };
+        return Ok(anstream::stdout().write_all(assembly::disassemble(&program).as_bytes())?);
+    }
+    let report = report(&image, &schedule);
+    if arguments.json { json(&report) } else { print(&report) }
+}
+
+fn write_trace(path: &Path, image: &Image, schedule: &Schedule, position: usize) -> Result<(), Failure> {
+    let context = image.model.context as usize;
+    if position >= context {
+        return Err(Failure::input(format!(
+            "position {position} is beyond the context; expected --position from 0 to {}",
+            context - 1
+        )));
+    }
+    write_whole(path, trace::trace(image, schedule, position).to_string().as_bytes())?;
+    note(format!("{}: open it in https://ui.perfetto.dev (1 cycle = 1 us)", path.display()));
+    Ok(())
+}
+
+fn report(image: &Image, schedule: &Schedule) -> Report {
+    let context = image.model.context as usize;
+    let mean = schedule.cycles_total(0..context) as f64 / context as f64;
+    let [first, all, last] =
+        [0..1, 0..context, context - 1..context].map(|range| schedule.utilisation(range));
+    let busy = |(index, slice): (usize, Slice)| Busy {
+        slice,
+        first: first[index],
+        mean: all[index],
+        last: last[index],
+    };
+    let model = &image.model;
+    Report {
+        model: model.name.clone(),
+        geometry: image.geometry.name,
+        clock_hz: image.geometry.clock_hz,
+        isa_hash: format!("{:016x}", lpu_isa::instruction::ISA_HASH),
+        image_hash: format!("{:016x}", image.hash()),
+        parameters: model.parameters,
+        vocab: model.vocab,
+        context: model.context,
+        memory: memory::map(image, schedule),
+        cycles: Cycles {
+            block: image.geometry.block(),
+            closed_form: schedule.closed_form(context),
+            at: positions_shown(context)
+                .into_iter()
+                .map(|position| (position, schedule.cycles(position)))
+                .collect(),
+            mean,
+            tokens_per_second: image.geometry.clock_hz as f64 / mean,
+        },
+        utilisation: Slice::ALL.into_iter().enumerate().map(busy).collect(),
+    }
+}
+
+/// The first, the last, and one before each power of two from 64 on.
+pub fn positions_shown(context: usize) -> Vec<usize> {
+    let last = context.saturating_sub(1);
+    let powers = (6..17).map(|power| (1usize << power) - 1).filter(|position| *position < last);
+    std::iter::once(0).chain(powers).chain((last > 0).then_some(last)).collect()
+}
+
+fn print(report: &Report) -> Result<(), Failure> {
+    let mut out = anstream::stdout();
+    let heading = |text: &str| paint(STRONG, text);
+    writeln!(
+        out,
+        "{}  {} parameters, vocabulary {}, context {}",
+        heading(&report.model),
+        grouped(report.parameters),
+        report.vocab,
+        report.context
+    )?;
+    writeln!(out, "for {}, isa {}, image {}\n", report.geometry, report.isa_hash, report.image_hash)?;
+    writeln!(out, "{}\n{}", heading("Memory"), memory_table(&report.memory))?;
+    writeln!(out, "{}\n{}", heading("Cycles per token"), cycles_text(report))?;
+    write!(out, "{}\n{}", heading("Slices"), slice_table(&report.utilisation))?;
+    Ok(())
+}
+
+fn memory_table(uses: &[memory::Use]) -> String {
+    let mut rows = vec![["memory", "used", "of", "share", "row"].map(String::from).to_vec()];
+    rows.extend(uses.iter().map(|line| {
+        let share = format!("{:.0} %", 100.0 * line.used as f64 / line.of.max(1) as f64);
+        vec![line.memory.into(), line.used.to_string(), line.of.to_string(), share, line.row.clone()]
+    }));
+    table(&rows)
+}
+
+fn cycles_text(report: &Report) -> String {
+    let Cycles { block, closed_form, at, mean, tokens_per_second } = &report.cycles;
+    let mut text = String::new();
+    for Piece { positions: [first, last], constant, per_block } in closed_form {
+        let growth = match per_block {
+            0 => String::new(),
+            _ => format!(" + {per_block} * floor(position / {block})"),
+        };
+        text.push_str(&format!("  positions {first} to {last}: {constant}{growth}\n"));
+    }
+    let mut rows = vec![vec!["position".into()], vec!["cycles".into()], vec!["tokens/s".into()]];
+    for (position, cycles) in at {
+        rows[0].push(position.to_string());
+        rows[1].push(grouped(*cycles));
+        rows[2].push(grouped(report.clock_hz / cycles.max(&1)));
+    }
+    text.push_str(&table(&rows));
+    text.push_str(&format!(
+        "  mean of the context: {mean:.1} cycles, {} tokens/s at {}\n",
+        grouped(tokens_per_second.round() as u64),
+        megahertz(report.clock_hz)
+    ));
+    text
+}
+
+fn slice_table(utilisation: &[Busy]) -> String {
+    let mut rows = vec![["slice", "position 0", "mean", "last position"].map(String::from).to_vec()];
+    rows.extend(utilisation.iter().map(|busy| {
+        let (name, unit) = busy.slice.text();
+        let share = |share: f64| format!("{:.1} %", 100.0 * share);
+        vec![format!("{name}, {unit}"), share(busy.first), share(busy.mean), share(busy.last)]
+    }));
+    table(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_positions_begin_and_end_with_the_context() {
+        assert_eq!(positions_shown(1), [0]);
+        assert_eq!(positions_shown(2), [0, 1]);
+        assert_eq!(positions_shown(64), [0, 63]);
+        assert_eq!(positions_shown(257), [0, 63, 127, 255, 256]);
+    }
+}

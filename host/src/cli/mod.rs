@@ -1,0 +1,150 @@
+//! The command line: one file a command, one [`Failure`] for all that can go wrong.
+//!
+//! ```text
+//!  arguments ─► source (checkpoint or image) ─► Image ─► session (device) ─► run, bench
+//!                                                  └──► schedule, memory ──► inspect, trace
+//! ```
+//!
+//! # Invariants
+//! 1. Text and reports go to standard output; progress, notes, summaries of runs and errors go to standard error.
+//! 2. A file is complete or absent: it is written beside its place and renamed.
+//! 3. Colours and progress bars appear on terminals only, and never when `NO_COLOR` is set.
+
+mod bench;
+mod check;
+mod compile;
+mod completions;
+mod eval;
+mod failure;
+mod inspect;
+mod memory;
+mod output;
+mod run;
+mod schedule;
+mod session;
+mod source;
+mod trace;
+mod write;
+
+use clap::builder::{PossibleValuesParser, Styles, TypedValueParser, styling::AnsiColor};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use failure::Failure;
+use lpu_isa::Geometry;
+use lpu_isa::instruction::ISA_HASH;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+const HELP_STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (isa {ISA_HASH:016x})", env!("CARGO_PKG_VERSION")));
+
+/// Runs transformers on an LPU: a chip whose every cycle is fixed by the compiler.
+#[derive(Parser)]
+#[command(name = "lpu", version = VERSION.as_str(), styles = HELP_STYLES, max_term_width = 100, after_help = "\
+Examples:
+  lpu run stories260K.bin --prompt \"Once upon a time\"
+  lpu compile stories260K.bin -o stories.lpu
+  lpu check stories.lpu
+  lpu run stories.lpu --device rtl --tokens 32
+
+`lpu COMMAND --help` shows examples of each command.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Compile(compile::Arguments),
+    Check(check::Arguments),
+    Inspect(inspect::Arguments),
+    Eval(eval::Arguments),
+    Bench(bench::Arguments),
+    Completions(completions::Arguments),
+}
+
+/// What every command needs that takes a model.
+#[derive(Args)]
+struct ModelArguments {
+    /// A llama2.c checkpoint, or an image made by `lpu compile`.
+    model: PathBuf,
+    /// Tokenizer in llama2.c's format [default: the image's own, or the `tok*.bin` beside the checkpoint].
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<PathBuf>,
+    /// Chip to compile for [default: ulx3s-85f; an image knows its own].
+    #[arg(long, value_name = "NAME", value_parser = geometry_parser())]
+    geometry: Option<Geometry>,
+}
+
+/// The machines that can execute a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DeviceKind {
+    /// The emulator: bit-exact and cycle-exact, and the fastest.
+    Emu,
+    /// The chip's own Verilog, compiled by Verilator.
+    Rtl,
+}
+
+impl DeviceKind {
+    /// Name in reports.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Emu => "emu",
+            Self::Rtl => "rtl",
+        }
+    }
+
+    /// Name in sentences.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Emu => "the emulator",
+            Self::Rtl => "the Verilated chip",
+        }
+    }
+}
+
+fn geometry_parser() -> impl TypedValueParser<Value = Geometry> {
+    PossibleValuesParser::new(Geometry::ALL.map(|geometry| geometry.name))
+        .map(|name| Geometry::by_name(&name).expect("the parser accepts names of this list only"))
+}
+
+/// Reads the arguments, runs the command, reports what went wrong.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Compile(arguments) => compile::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent_and_every_command_shows_examples() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            let examples = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.starts_with("Examples:\n"), "{} has no examples", sub.get_name());
+            assert!(examples.contains(&format!("lpu {}", sub.get_name())), "{}", sub.get_name());
+        }
+    }
+}

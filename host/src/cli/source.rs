@@ -1,0 +1,136 @@
+//! From the MODEL argument to an image: reads a compiled one, or imports and compiles a checkpoint. Which of the two a file is,
+//! its first bytes say.
+
+use super::{Failure, ModelArguments, output};
+use lpu_host::compile::{self, CompileError, Compiled};
+use lpu_host::model::{self, Model, Tokenizer};
+use lpu_isa::Geometry;
+use lpu_isa::image::{self, Image};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Larger than any chip's memories by far.
+const IMAGE_BYTES_MAX: u64 = 1 << 30;
+
+/// A program to run, and the words to run it with.
+pub struct Source {
+    pub image: Image,
+    pub tokenizer: Option<Tokenizer>,
+}
+
+/// Reads or compiles what the arguments name.
+pub fn open(arguments: &ModelArguments) -> Result<Source, Failure> {
+    if is_image(&arguments.model)? {
+        return open_image(arguments);
+    }
+    let (model, tokenizer) = open_checkpoint(arguments)?;
+    let geometry = geometry_of(arguments);
+    let compiled = try_compile(&arguments.model, &model, tokenizer.as_ref(), &geometry, None)
+        .map_err(|error| refused(&arguments.model, &error))?;
+    Ok(Source { image: compiled.image, tokenizer })
+}
+
+/// The chip that the arguments name for a checkpoint.
+pub fn geometry_of(arguments: &ModelArguments) -> Geometry {
+    arguments.geometry.unwrap_or(Geometry::ULX3S_85F)
+}
+
+/// Reads a checkpoint and its tokenizer, which may be missing.
+pub fn open_checkpoint(arguments: &ModelArguments) -> Result<(Model, Option<Tokenizer>), Failure> {
+    let ModelArguments { model, tokenizer, .. } = arguments;
+    match tokenizer {
+        Some(tokenizer) => {
+            model::load_with_tokenizer(model, tokenizer).map(|(model, found)| (model, Some(found)))
+        }
+        None => model::load(model),
+    }
+    .map_err(Failure::input)
+}
+
+/// Compiles a checkpoint, for all positions that the chip has room for unless `context` says how many.
+pub fn try_compile(
+    path: &Path,
+    model: &Model,
+    tokenizer: Option<&Tokenizer>,
+    geometry: &Geometry,
+    context: Option<usize>,
+) -> Result<Compiled, CompileError> {
+    let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
+    let bar = output::spinner(format!("compiling {name} for {}", geometry.name));
+    let options = compile::Options { name, context };
+    let compiled = compile::compile(model, tokenizer, geometry, &options);
+    bar.finish_and_clear();
+    compiled
+}
+
+/// A checkpoint that the compiler refused.
+pub fn refused(path: &Path, error: &CompileError) -> Failure {
+    Failure::input(format!("{}: {error}", path.display()))
+}
+
+/// Whether a file claims to be an image.
+pub fn is_image(path: &Path) -> Result<bool, Failure> {
+    let unreadable = |error| Failure::unreadable(path, &error);
+    if path.is_dir() {
+        return Err(Failure::input(format!(
+            "{} is a folder; expected a llama2.c checkpoint or an image made by `lpu compile`",
+            path.display()
+        )));
+    }
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(image::MAGIC.len() as u64).read_to_end(&mut start).map_err(unreadable)?;
+    Ok(start == image::MAGIC)
+}
+
+/// Reads an image; refuses other files.
+pub fn read_image(path: &Path) -> Result<Image, Failure> {
+    if !is_image(path)? {
+        return Err(Failure::input(format!(
+            "{} is no program image; expected one made by `lpu compile MODEL -o FILE`",
+            path.display()
+        )));
+    }
+    let unreadable = |error| Failure::unreadable(path, &error);
+    let file = File::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?.len();
+    if found > IMAGE_BYTES_MAX {
+        return Err(Failure::input(format!(
+            "{} has {found} bytes; expected an image of at most {IMAGE_BYTES_MAX}",
+            path.display()
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.take(IMAGE_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
+    Image::decode(&bytes).map_err(|error| Failure::input(format!("{}: {error}", path.display())))
+}
+
+fn open_image(arguments: &ModelArguments) -> Result<Source, Failure> {
+    let path = &arguments.model;
+    let image = read_image(path)?;
+    if let Some(wanted) = arguments.geometry.filter(|wanted| *wanted != image.geometry) {
+        return Err(Failure::input(format!(
+            "{} is compiled for {}; expected one for {}: compile the model for it, or leave out --geometry",
+            path.display(),
+            image.geometry.name,
+            wanted.name
+        )));
+    }
+    let tokenizer = match &arguments.tokenizer {
+        Some(file) => Some(read_tokenizer(file, image.model.vocab)?),
+        None if image.tokenizer.is_empty() => None,
+        None => Some(parse_tokenizer(path, &image.tokenizer, image.model.vocab)?),
+    };
+    Ok(Source { image, tokenizer })
+}
+
+fn read_tokenizer(path: &Path, vocab: u32) -> Result<Tokenizer, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
+    parse_tokenizer(path, &bytes, vocab)
+}
+
+fn parse_tokenizer(path: &Path, bytes: &[u8], vocab: u32) -> Result<Tokenizer, Failure> {
+    Tokenizer::parse_for(bytes, vocab as usize)
+        .map_err(|error| Failure::input(format!("{}: {error}", path.display())))
+}
