@@ -86,6 +86,6 @@ pub fn functions(source: &str) -> Vec<(String, String)> {
 pub fn choice_types() -> Vec<String> {
     let from = INSTRUCTION.find("\nchoice_types! {").expect("the choices");
     let body = INSTRUCTION[from..].lines().skip(2).take_while(|line| !line.starts_with('}'));
-    let opens = |line: &&str| line.strip_prefix("    ")?.strip_suffix(" {").map(str::to_string);
+    let opens = |line: &str| line.strip_prefix("    ")?.strip_suffix(" {").map(str::to_string);
     body.filter(|line| !line.starts_with("     ")).filter_map(opens).collect()
 }
