@@ -3,6 +3,7 @@
 mod cli_fixture;
 
 use cli_fixture::Fixture;
+use lpu_isa::image::Image;
 use serde_json::Value;
 
 fn keys(object: &Value) -> Vec<&str> {
@@ -170,6 +171,65 @@ fn damaged_images_are_refused() {
 }
 
 #[test]
+fn images_that_state_impossible_facts_are_refused() {
+    let fixture = Fixture::new();
+    fixture.ok(&["compile", "model.bin", "-o", "model.lpu"]);
+    let image = Image::decode(&fixture.read("model.lpu")).unwrap();
+    type Damage = fn(&mut Image);
+    let cases: [(Damage, &str); 5] = [
+        (
+            |image| image.model.context = u32::MAX,
+            "the image states a context of 4294967295; expected 1 to 1024: compile the model again",
+        ),
+        (
+            |image| image.model.context = 0,
+            "the image states a context of 0; expected 1 to 1024: compile the model again",
+        ),
+        (
+            |image| image.model.vocab = 65_536,
+            "the image states a vocabulary of 65536; expected 1 to 65535: compile the model again",
+        ),
+        (
+            |image| image.model.logits_row = 500,
+            "the image states logits from row 500; expected 19 rows inside vector memory: compile the model again",
+        ),
+        (
+            |image| image.geometry.weight_rows *= 2,
+            "the image is for a chip of unknown sizes; expected ulx3s-85f or nano: compile the model again",
+        ),
+    ];
+    for (damage, expected) in cases {
+        let mut image = image.clone();
+        damage(&mut image);
+        fixture.write("odd.lpu", &image.encode());
+        for command in ["run", "check", "inspect", "bench"] {
+            assert_eq!(fixture.refused(&[command, "odd.lpu"]), format!("error: odd.lpu: {expected}\n"));
+        }
+    }
+}
+
+#[test]
+fn an_illegal_program_is_named_and_its_faults_are_errors() {
+    let fixture = Fixture::new();
+    fixture.ok(&["compile", "model.bin", "-o", "model.lpu"]);
+    let mut image = Image::decode(&fixture.read("model.lpu")).unwrap();
+    image.matrix[0] = [0; 6];
+    fixture.write("illegal.lpu", &image.encode());
+    let expected = "illegal.lpu: instruction 0 of the matrix queue: expected an instruction, found a word that encodes none";
+    assert_eq!(fixture.refused(&["check", "illegal.lpu"]), format!("error: {expected}\n"));
+    let report = fixture.lpu(&["check", "illegal.lpu", "--json"]);
+    let report: Value = serde_json::from_str(&report.out).unwrap();
+    assert_eq!((&report["legal"], &report["violation"]), (&false.into(), &expected.into()));
+    let finished = fixture.lpu(&["run", "illegal.lpu", "--tokens", "3"]);
+    assert_eq!(finished.code, 1);
+    assert!(
+        finished.err.contains("error: the device raised faults; expected none, found ILLEGAL_INSTRUCTION"),
+        "{}",
+        finished.err
+    );
+}
+
+#[test]
 fn wrong_input_is_refused_in_words() {
     let fixture = Fixture::new();
     fixture.ok(&["compile", "model.bin", "-o", "model.lpu"]);
@@ -283,7 +343,7 @@ fn inspect_states_cycles_as_a_closed_form() {
 fn inspect_prints_assembly_that_assembles_to_the_same_program() {
     let fixture = Fixture::new();
     fixture.ok(&["compile", "model.bin", "-o", "model.lpu"]);
-    let image = lpu_isa::image::Image::decode(&fixture.read("model.lpu")).unwrap();
+    let image = Image::decode(&fixture.read("model.lpu")).unwrap();
     let program = lpu_host::assembly::assemble(&fixture.ok(&["inspect", "model.lpu", "--asm"])).unwrap();
     assert_eq!((program.matrix, program.vector), (image.matrix, image.vector));
 }

@@ -74,12 +74,6 @@ struct Busy {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let image = source::open(&arguments.model)?.image;
-    let context = image.model.context as usize;
-    if context == 0 {
-        return Err(Failure::input(
-            "the image has a context of 0 positions; expected at least 1: compile it again",
-        ));
-    }
     let schedule = Schedule::new(&image);
     if let Some(path) = &arguments.trace {
         write_trace(path, &image, &schedule, arguments.position)?;

@@ -127,11 +127,9 @@ fn prompt_tokens(text: &str, tokenizer: Option<&Tokenizer>, image: &Image) -> Re
         )));
     }
     let narrow = |id: u32| {
-        u16::try_from(id).map_err(|_| {
-            Failure::input(format!(
-                "the prompt holds token {id}; expected at most 65535, the largest that a chip counts"
-            ))
-        })
+        let refused =
+            || format!("the prompt holds token {id}; expected ids of 16 bits: use a smaller vocabulary");
+        u16::try_from(id).map_err(|_| Failure::Input(refused()))
     };
     ids.into_iter().map(narrow).collect()
 }

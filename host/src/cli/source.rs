@@ -10,6 +10,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+/// A chip counts tokens in 16 bits, and the last number stands for none.
+const TOKENS_MAX: u32 = 0xffff;
 /// Larger than any chip's memories by far.
 const IMAGE_BYTES_MAX: u64 = 1 << 30;
 
@@ -103,7 +105,36 @@ pub fn read_image(path: &Path) -> Result<Image, Failure> {
     }
     let mut bytes = Vec::new();
     file.take(IMAGE_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
-    Image::decode(&bytes).map_err(|error| Failure::input(format!("{}: {error}", path.display())))
+    let refused = |error: String| Failure::input(format!("{}: {error}", path.display()));
+    let image = Image::decode(&bytes).map_err(|error| refused(error.to_string()))?;
+    check_facts(&image).map_err(refused)?;
+    Ok(image)
+}
+
+/// What a host relies on beyond the image's layout: without it, a run would read outside memories or never end.
+fn check_facts(image: &Image) -> Result<(), String> {
+    let Image { geometry, model, .. } = image;
+    if Geometry::by_name(geometry.name) != Some(*geometry) {
+        let known = Geometry::ALL.map(|known| known.name).join(" or ");
+        return Err(format!(
+            "the image is for a chip of unknown sizes; expected {known}: compile the model again"
+        ));
+    }
+    let expected = |name: &str, expected: String, found: u32| {
+        Err(format!("the image states {name} {found}; expected {expected}: compile the model again"))
+    };
+    if !(1..=geometry.positions).contains(&(model.context as usize)) {
+        return expected("a context of", format!("1 to {}", geometry.positions), model.context);
+    }
+    if !(1..=TOKENS_MAX).contains(&model.vocab) {
+        return expected("a vocabulary of", format!("1 to {TOKENS_MAX}"), model.vocab);
+    }
+    let rows = (model.vocab as usize).div_ceil(geometry.vxm_lanes);
+    let last_row = geometry.vmem_rows.checked_sub(rows);
+    match last_row.filter(|last| model.logits_row as usize <= *last) {
+        Some(_) => Ok(()),
+        None => expected("logits from row", format!("{rows} rows inside vector memory"), model.logits_row),
+    }
 }
 
 fn open_image(arguments: &ModelArguments) -> Result<Source, Failure> {
