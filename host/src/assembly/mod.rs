@@ -12,8 +12,9 @@
 //! ```
 //!
 //! One instruction a line: operation, then `field=value` in any order. A field that is not named is zero or its first
-//! choice; `count` and `interval` of an operation that issues are one. Text after `;` is a comment. Numbers are decimal or, with `0x`, hexadecimal; `3+2b` is 3, and 2 for each block begun. A word that encodes
-//! no instruction is written as `word` and its six parts.
+//! choice; `count` and `interval` of an operation that issues are one. Text after `;` is a comment. Numbers are decimal
+//! or, with `0x`, hexadecimal; `3+2b` is 3, and 2 for each block begun. A word that encodes no instruction is written as
+//! `word` and its six parts.
 //!
 //! # Invariants
 //! 1. `assemble(disassemble(program)) == program`, for every queue memory.
