@@ -1,0 +1,229 @@
+//! Pass 1: how large every vector gets, seen on text that the model itself writes. Import needs no data.
+
+use super::channels::Channels;
+use crate::model::reference::{Reference, Site};
+use crate::model::{Model, NormKind};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+/// Texts sampled.
+const TEXTS: usize = 8;
+/// Tokens of each.
+const TEXT_TOKENS: usize = 160;
+/// Positions between two rotations tried for the range of keys.
+const ROTATION_STEP: usize = 4;
+
+/// Largest magnitudes of one layer's vectors.
+#[derive(Clone, Debug, Default)]
+pub struct LayerRange {
+    /// Residual times attention gain.
+    pub attention_input: f64,
+    /// Residual times MLP gain.
+    pub mlp_input: f64,
+    /// Normalisation factor before attention: 1 / root of the mean square.
+    pub attention_factor: f64,
+    /// The same before the MLP.
+    pub mlp_factor: f64,
+    /// q, k, v before the normalisation factor, per channel.
+    pub q_raw: Vec<f64>,
+    pub k_raw: Vec<f64>,
+    pub v_raw: Vec<f64>,
+    /// gate and up before the normalisation factor, per channel.
+    pub gate_raw: Vec<f64>,
+    pub up_raw: Vec<f64>,
+    /// What attention and MLP add to the residual, per channel.
+    pub attention_output: Vec<f64>,
+    pub mlp_output: Vec<f64>,
+    /// q as the scores use it, per channel.
+    pub q: Vec<f64>,
+    /// Middle and half width of k over all positions, per channel.
+    pub k: Vec<(f64, f64)>,
+    /// v, per channel.
+    pub v: Vec<f64>,
+    /// The gate, and what `down` reads.
+    pub gate: f64,
+    pub hidden: f64,
+}
+
+/// Largest magnitudes of all vectors.
+#[derive(Clone, Debug, Default)]
+pub struct Ranges {
+    pub layers: Vec<LayerRange>,
+    /// The residual anywhere.
+    pub residual: f64,
+    /// Residual times final gain, its factor, logits before and after the factor.
+    pub final_input: f64,
+    pub final_factor: f64,
+    pub logits_raw: Vec<f64>,
+    pub logits: f64,
+}
+
+/// Runs the fp32 reference on sampled text and notes every range. Channels are the chip's ([`Channels`]).
+pub fn calibrate(model: &Model, channels: &Channels, bos: u32) -> Ranges {
+    let mut collector = Collector::new(model, channels);
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut reference = Reference::new(model);
+    let length = TEXT_TOKENS.min(model.config.context);
+    for _ in 0..TEXTS {
+        let mut token = bos;
+        for position in 0..length {
+            let logits = reference
+                .step_observed(token, position, &mut |site, layer, values: &[f32]| {
+                    collector.observe(site, layer, values)
+                })
+                .expect("sampled tokens exist and positions are in order");
+            token = sample(logits, &mut random);
+        }
+    }
+    collector.finish()
+}
+
+/// Draws a token from the softmax of the logits.
+fn sample(logits: &[f32], random: &mut ChaCha8Rng) -> u32 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weights: Vec<f32> = logits.iter().map(|logit| (logit - max).exp()).collect();
+    let total: f32 = weights.iter().sum();
+    let mut left = random.next_u32() as f32 / 4_294_967_296.0 * total;
+    for (token, weight) in weights.iter().enumerate() {
+        left -= weight;
+        if left <= 0.0 {
+            return token as u32;
+        }
+    }
+    (weights.len() - 1) as u32
+}
+
+struct Collector<'m> {
+    model: &'m Model,
+    channels: &'m Channels,
+    ranges: Ranges,
+    /// Keys before rotation, per layer.
+    keys: Vec<Vec<Vec<f32>>>,
+    /// Normalisation factor of the vector seen last.
+    factor: f64,
+}
+
+impl<'m> Collector<'m> {
+    fn new(model: &'m Model, channels: &'m Channels) -> Self {
+        let layers = vec![LayerRange::default(); model.layers.len()];
+        let ranges = Ranges { layers, ..Ranges::default() };
+        Self { model, channels, ranges, keys: vec![Vec::new(); model.layers.len()], factor: 0.0 }
+    }
+
+    fn observe(&mut self, site: Site, layer: usize, values: &[f32]) {
+        let (model, channels) = (self.model, self.channels);
+        if layer == model.layers.len() {
+            return self.observe_final(site, values);
+        }
+        let range = &mut self.ranges.layers[layer];
+        let weights = &model.layers[layer];
+        match site {
+            Site::Residual => {
+                raise(&mut self.ranges.residual, values);
+                self.factor = factor(values, model.config.norm);
+                range.attention_factor = range.attention_factor.max(self.factor);
+                raise_product(&mut range.attention_input, values, weights.attn_norm.gain.as_deref());
+            }
+            Site::ResidualMid => {
+                raise(&mut self.ranges.residual, values);
+                self.factor = factor(values, model.config.norm);
+                range.mlp_factor = range.mlp_factor.max(self.factor);
+                raise_product(&mut range.mlp_input, values, weights.mlp_norm.gain.as_deref());
+            }
+            Site::QProjected => raise_each(&mut range.q_raw, &channels.spread_q(values), self.factor),
+            Site::KProjected => {
+                raise_each(&mut range.k_raw, &channels.spread_kv(values), self.factor);
+                self.keys[layer].push(channels.spread_kv(values));
+            }
+            Site::Q => raise_each(&mut range.q, &channels.spread_q(values), 1.0),
+            Site::V => {
+                let values = channels.spread_values(values);
+                raise_each(&mut range.v, &values, 1.0);
+                raise_each(&mut range.v_raw, &values, self.factor);
+            }
+            Site::AttnOut => raise_each(&mut range.attention_output, values, 1.0),
+            Site::Gate => {
+                raise(&mut range.gate, values);
+                raise_each(&mut range.gate_raw, values, self.factor);
+            }
+            Site::Up => raise_each(&mut range.up_raw, values, self.factor),
+            Site::Hidden => raise(&mut range.hidden, values),
+            Site::MlpOut => raise_each(&mut range.mlp_output, values, 1.0),
+            _ => {}
+        }
+    }
+
+    fn observe_final(&mut self, site: Site, values: &[f32]) {
+        let ranges = &mut self.ranges;
+        match site {
+            Site::Residual => {
+                raise(&mut ranges.residual, values);
+                self.factor = factor(values, self.model.config.norm);
+                ranges.final_factor = ranges.final_factor.max(self.factor);
+                let gain = self.model.final_norm.as_ref().and_then(|norm| norm.gain.as_deref());
+                raise_product(&mut ranges.final_input, values, gain);
+            }
+            Site::Logits => {
+                raise(&mut ranges.logits, values);
+                let factor = if self.model.final_norm.is_some() { self.factor } else { 1.0 };
+                raise_each(&mut ranges.logits_raw, values, factor);
+            }
+            _ => {}
+        }
+    }
+
+    /// Keys meet every position sooner or later: each sampled key is rotated over the whole context.
+    fn finish(mut self) -> Ranges {
+        let positions: Vec<_> = (0..self.model.config.context).step_by(ROTATION_STEP).collect();
+        for (range, keys) in self.ranges.layers.iter_mut().zip(&self.keys) {
+            let width = keys.first().map_or(0, Vec::len);
+            let mut ends = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
+            for &position in &positions {
+                let turns = self.channels.rotation(position);
+                for key in keys {
+                    for (pair, ends) in ends.chunks_exact_mut(2).enumerate() {
+                        let (cos, sin) = turns[pair % turns.len()];
+                        let (x, y) = (f64::from(key[2 * pair]), f64::from(key[2 * pair + 1]));
+                        widen(&mut ends[0], x * cos - y * sin);
+                        widen(&mut ends[1], x * sin + y * cos);
+                    }
+                }
+            }
+            range.k = ends.iter().map(|(low, high)| ((low + high) / 2.0, (high - low) / 2.0)).collect();
+        }
+        self.ranges
+    }
+}
+
+fn widen(ends: &mut (f64, f64), value: f64) {
+    *ends = (ends.0.min(value), ends.1.max(value));
+}
+
+fn raise(max: &mut f64, values: &[f32]) {
+    *max = values.iter().fold(*max, |max, value| max.max(f64::from(value.abs())));
+}
+
+fn raise_product(max: &mut f64, values: &[f32], gain: Option<&[f32]>) {
+    for (index, value) in values.iter().enumerate() {
+        let gain = gain.map_or(1.0, |gain| gain[index]);
+        *max = max.max(f64::from((value * gain).abs()));
+    }
+}
+
+fn raise_each(max: &mut Vec<f64>, values: &[f32], divisor: f64) {
+    max.resize(values.len(), 0.0);
+    for (max, value) in max.iter_mut().zip(values) {
+        *max = max.max(f64::from(value.abs()) / divisor);
+    }
+}
+
+/// The factor that a normalisation multiplies with.
+fn factor(values: &[f32], kind: NormKind) -> f64 {
+    let length = values.len() as f64;
+    let mean = match kind {
+        NormKind::Rms { .. } => 0.0,
+        NormKind::Layer { .. } => values.iter().map(|&value| f64::from(value)).sum::<f64>() / length,
+    };
+    let square = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / length;
+    1.0 / (square + f64::from(kind.eps())).sqrt()
+}

@@ -1,0 +1,34 @@
+//! Why a model cannot be compiled: what was expected, what was found, what to do.
+
+/// A model that does not suit a chip.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CompileError {
+    #[error(
+        "the model does not fit: it needs {needed} {memory}, the chip has {available} ({} too many); choose a larger \
+         geometry, a smaller model or a shorter context",
+        needed - available
+    )]
+    DoesNotFit { memory: &'static str, needed: usize, available: usize },
+    #[error(
+        "a head of {head} dimensions is wider than the matrix unit's {lanes} lanes; choose a geometry with at least {} \
+         lanes",
+        head.next_power_of_two()
+    )]
+    HeadTooWide { head: usize, lanes: usize },
+    #[error(
+        "this compiler has no program for {feature}; supported: RMSNorm, RoPE, gated SiLU, a shared classifier"
+    )]
+    Unsupported { feature: &'static str },
+    #[error("the range of {what} is {found}: the weights are too large or too small for fixed point")]
+    Range { what: &'static str, found: f64 },
+    #[error("the schedule of a layer did not settle: please report the model's shape")]
+    Unsettled,
+    #[error(
+        "field `{field}` of instruction {index} is out of range: the model is too large for the instruction set"
+    )]
+    Encoding { field: &'static str, index: usize },
+    #[error(
+        "the queue holds {available} instructions and the program has {needed}; choose a larger geometry"
+    )]
+    QueueTooShort { needed: usize, available: usize },
+}

@@ -1,0 +1,179 @@
+//! The compiler: a model in, a program image out. One pass, one file, in this order:
+//!
+//! | pass | file | result |
+//! |---|---|---|
+//! | calibrate | `calibrate.rs` | how large each vector gets on text that the model writes itself |
+//! | plan | `plan.rs`, `channels.rs` | where everything lies, and how many positions fit |
+//! | formats | `formats.rs` | binary points and shifts |
+//! | quantise | `quantise.rs` | nine-bit weights, one scale a row |
+//! | constants | `constants.rs` | contents of the memories |
+//! | program | `program.rs` | instructions in the order of need |
+//! | schedule | `schedule.rs`, `access.rs` | when each is issued |
+//!
+//! # Invariants
+//! 1. The same model, geometry and options give the same bytes.
+//! 2. Every program that leaves here passes [`crate::verify`], which shares no code with it.
+
+mod access;
+mod calibrate;
+mod channels;
+mod constants;
+mod error;
+mod formats;
+mod plan;
+mod program;
+mod quantise;
+mod schedule;
+
+pub use calibrate::Ranges;
+pub use error::CompileError;
+pub use formats::Formats;
+pub use plan::Plan;
+
+use crate::model::{Activation, Model, NormKind, Tokenizer};
+use lpu_isa::Geometry;
+use lpu_isa::image::{Image, ModelInfo};
+use lpu_isa::instruction::{Instruction, Word};
+
+/// What the user may choose.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Name of the model in reports.
+    pub name: String,
+    /// Positions that must fit; by default as many as do.
+    pub context: Option<usize>,
+}
+
+/// A compiled model.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    pub image: Image,
+    pub plan: Plan,
+    pub formats: Formats,
+}
+
+/// Compiles a model for a chip.
+///
+/// # Errors
+/// When the model has a part that no program exists for, or does not fit (by how much, and in which memory).
+pub fn compile(
+    model: &Model,
+    tokenizer: Option<&Tokenizer>,
+    geometry: &Geometry,
+    options: &Options,
+) -> Result<Compiled, CompileError> {
+    check_supported(model, geometry)?;
+    let plan = Plan::new(&model.config, geometry, options.context)?;
+    let bos = tokenizer.map_or(0, Tokenizer::bos);
+    let ranges = calibrate::calibrate(model, &plan.channels, bos);
+    let formats = Formats::before_weights(&model.config, &plan, &ranges)?;
+    let layers: Vec<_> = model
+        .layers
+        .iter()
+        .zip(&formats.layers)
+        .map(|(layer, format)| {
+            let fraction = f64::from(formats::MIX_FRACTION_BITS).exp2();
+            let step = |channel| 1.0 / (format.v[formats::key_channel(&plan, channel)] * fraction);
+            let mix: Vec<f64> = (0..plan.channels.q_width()).map(step).collect();
+            quantise::quantise_layer(&model.config, layer, &plan, &mix, 1.0 / format.hidden)
+        })
+        .collect();
+    let embedding = quantise::quantise_embedding(model, &plan);
+    let formats = formats.with_weights(&plan, &ranges, &layers, &embedding, &largest_gains(model))?;
+    let weights = constants::weights(&plan, &layers, &embedding);
+    let vmem = constants::vector_memory(model, &plan, &formats, &layers, &embedding, &ranges);
+    let program = program::program(&plan, &formats)?;
+    let image = Image {
+        geometry: *geometry,
+        model: model_info(model, tokenizer, &plan, &formats, options),
+        matrix: encode(&program.matrix, geometry)?,
+        vector: encode(&program.vector, geometry)?,
+        weights,
+        vmem,
+        tokenizer: tokenizer.map(Tokenizer::to_bytes).unwrap_or_default(),
+    };
+    Ok(Compiled { image, plan, formats })
+}
+
+fn check_supported(model: &Model, geometry: &Geometry) -> Result<(), CompileError> {
+    let config = &model.config;
+    let unsupported = |feature| Err(CompileError::Unsupported { feature });
+    if !matches!(config.norm, NormKind::Rms { .. }) {
+        return unsupported("LayerNorm");
+    }
+    if config.rope.is_none() || model.positions.is_some() {
+        return unsupported("learned positions");
+    }
+    if !config.gated || config.activation != Activation::Silu {
+        return unsupported("an MLP other than gated SiLU");
+    }
+    if model.classifier.is_some() {
+        return unsupported("a classifier of its own");
+    }
+    if model.final_norm.is_none() || config.embedding_norm {
+        return unsupported("this order of normalisations");
+    }
+    if config.dim > geometry.mxm_lanes {
+        return unsupported("a residual wider than the matrix unit");
+    }
+    for layer in &model.layers {
+        let linears = [&layer.q, &layer.k, &layer.v, &layer.o, &layer.up, &layer.down];
+        if linears.into_iter().chain(layer.gate.as_ref()).any(|linear| linear.bias.is_some()) {
+            return unsupported("biases");
+        }
+        if layer.q_norm.is_some() || layer.k_norm.is_some() {
+            return unsupported("head normalisation");
+        }
+    }
+    Ok(())
+}
+
+/// Largest gain of each normalised input: attention and MLP of each layer, then the final one.
+fn largest_gains(model: &Model) -> Vec<f64> {
+    let norms = model.layers.iter().flat_map(|layer| [Some(&layer.attn_norm), Some(&layer.mlp_norm)]);
+    norms
+        .chain([model.final_norm.as_ref()])
+        .map(|norm| match norm.and_then(|norm| norm.gain.as_ref()) {
+            Some(gain) => gain.iter().fold(0.0, |max, value| f64::from(value.abs()).max(max)),
+            None => 1.0,
+        })
+        .collect()
+}
+
+fn encode(instructions: &[Instruction], geometry: &Geometry) -> Result<Vec<Word>, CompileError> {
+    if instructions.len() > geometry.queue_depth {
+        return Err(CompileError::QueueTooShort {
+            needed: instructions.len(),
+            available: geometry.queue_depth,
+        });
+    }
+    let encode = |(index, instruction): (usize, &Instruction)| {
+        instruction.encode().map_err(|field| CompileError::Encoding { field, index })
+    };
+    instructions.iter().enumerate().map(encode).collect()
+}
+
+fn model_info(
+    model: &Model,
+    tokenizer: Option<&Tokenizer>,
+    plan: &Plan,
+    formats: &Formats,
+    options: &Options,
+) -> ModelInfo {
+    let config = &model.config;
+    let layer = config.dim * (2 * config.q_dim() + 2 * config.kv_dim()) + config.dim * config.hidden_dim * 3;
+    let macs = layer * config.layers + config.vocab * config.dim;
+    ModelInfo {
+        name: options.name.clone(),
+        vocab: config.vocab as u32,
+        context: plan.context as u32,
+        parameters: model.parameter_count() as u64,
+        logits_row: plan.vmem.logits as u32,
+        logit_fraction_bits: formats.logits as u32,
+        temperature_shift: 0,
+        bos: tokenizer.map_or(0xffff, Tokenizer::bos),
+        eos: tokenizer.and_then(Tokenizer::eos).unwrap_or(0xffff),
+        macs: macs as u64,
+        macs_per_position: (config.layers * config.heads * config.head_dim * 2) as u64,
+    }
+}

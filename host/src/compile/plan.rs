@@ -1,0 +1,399 @@
+//! Pass 2: where everything lies: matrices in weight memory, constants and work rows in vector memory, vectors in
+//! registers, keys and values in KV memory, and how many positions fit.
+
+use super::channels::Channels;
+use super::error::CompileError;
+use crate::model::Config;
+use lpu_isa::Geometry;
+
+/// A matrix in weight memory. Its input vector is cut into pieces, each as wide as a tap of the tree; for each vector row of
+/// results the rows of all pieces follow one another.
+#[derive(Clone, Debug)]
+pub struct MatrixPlan {
+    /// First row, counted from the start of its layer's rows.
+    pub row: usize,
+    /// Results.
+    pub outputs: usize,
+    /// Width in lanes of each piece; the first piece takes the first inputs.
+    pub pieces: Vec<usize>,
+    /// Rows in all.
+    pub rows: usize,
+}
+
+impl MatrixPlan {
+    fn new(geometry: &Geometry, outputs: usize, pieces: Vec<usize>) -> Self {
+        let mut plan = Self { row: 0, outputs, pieces, rows: 0 };
+        plan.rows = (0..plan.groups(geometry)).map(|group| plan.group_rows(geometry, group)).sum();
+        plan
+    }
+
+    /// Vector rows of results.
+    pub fn groups(&self, geometry: &Geometry) -> usize {
+        self.outputs.div_ceil(geometry.vxm_lanes)
+    }
+
+    /// Matrix rows of one piece for one vector row of results.
+    pub fn beats(&self, geometry: &Geometry, group: usize, piece: usize) -> usize {
+        let outputs = (self.outputs - group * geometry.vxm_lanes).min(geometry.vxm_lanes);
+        outputs.div_ceil(geometry.mxm_lanes / self.pieces[piece])
+    }
+
+    fn group_rows(&self, geometry: &Geometry, group: usize) -> usize {
+        (0..self.pieces.len()).map(|piece| self.beats(geometry, group, piece)).sum()
+    }
+
+    /// First row of a group, from the first row of the matrix.
+    pub fn group_row(&self, geometry: &Geometry, group: usize) -> usize {
+        (0..group).map(|group| self.group_rows(geometry, group)).sum()
+    }
+
+    /// Lanes of the input vector, padding included.
+    pub fn width(&self) -> usize {
+        self.pieces.iter().sum()
+    }
+}
+
+/// The matrices of one layer.
+#[derive(Clone, Debug)]
+pub struct LayerMatrices {
+    pub k: MatrixPlan,
+    pub q: MatrixPlan,
+    pub v: MatrixPlan,
+    pub o: MatrixPlan,
+    pub gate: Option<MatrixPlan>,
+    pub up: MatrixPlan,
+    pub down: MatrixPlan,
+    /// Weight rows of a layer.
+    pub rows: usize,
+}
+
+/// Constant rows of one layer in vector memory, counted from the layer's first.
+#[derive(Clone, Debug, Default)]
+pub struct LayerConstants {
+    pub attention_gain: usize,
+    pub k: usize,
+    pub q: usize,
+    pub v: usize,
+    pub k_centre: usize,
+    pub o: usize,
+    pub mlp_gain: usize,
+    pub gate: usize,
+    pub up: usize,
+    pub down: usize,
+    /// Rows of a layer.
+    pub rows: usize,
+}
+
+/// Rows of vector memory outside the layers' constants.
+#[derive(Clone, Debug, Default)]
+pub struct VmemPlan {
+    /// Constants of layer 0.
+    pub layers: usize,
+    pub final_gain: usize,
+    /// Scale of each token's embedding row; the classifier's row factors when it shares the embedding.
+    pub embedding: usize,
+    pub classifier: usize,
+    /// Cosine and signed sine by position / lanes, then by position mod lanes; one table for each row of a head.
+    pub cos_high: usize,
+    pub sin_high: usize,
+    pub cos_low: usize,
+    pub sin_low: usize,
+    /// Work rows.
+    pub k: usize,
+    pub q: usize,
+    pub v: usize,
+    pub mix: usize,
+    pub o: usize,
+    pub down: usize,
+    pub scores: usize,
+    pub gate: usize,
+    pub up: usize,
+    pub gathered: usize,
+    pub sums: usize,
+    pub logits: usize,
+    /// First row that is not a constant, and rows in all.
+    pub constants: usize,
+    pub rows: usize,
+}
+
+/// Vector registers.
+#[derive(Clone, Debug, Default)]
+pub struct VregPlan {
+    pub x: usize,
+    pub cos: usize,
+    pub sin: usize,
+    /// Row factors for q, k, v: cosine part, sine part.
+    pub q_cos: usize,
+    pub q_sin: usize,
+    pub k_cos: usize,
+    pub k_sin: usize,
+    pub v: usize,
+    pub k_centre: usize,
+    pub q_turning: usize,
+    pub k_turning: usize,
+    pub delta: usize,
+    pub gate_factor: usize,
+    pub up_factor: usize,
+    pub gate: usize,
+    pub sigmoid: usize,
+    pub classifier: usize,
+    pub rows: usize,
+}
+
+/// Row counts of the model's vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows {
+    pub x: usize,
+    pub q: usize,
+    pub kv: usize,
+    pub hidden: usize,
+    pub vocab: usize,
+    /// Rows of one head, at least 1.
+    pub head: usize,
+    /// Rows of the classifier handled at once.
+    pub chunk: usize,
+}
+
+/// The whole memory map.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub geometry: Geometry,
+    pub channels: Channels,
+    pub rows: Rows,
+    pub matrices: LayerMatrices,
+    pub layers: usize,
+    /// Weight row of token 0's embedding, and of the classifier.
+    pub embedding: MatrixPlan,
+    pub classifier: MatrixPlan,
+    pub weight_rows: usize,
+    pub constants: LayerConstants,
+    pub vmem: VmemPlan,
+    pub vreg: VregPlan,
+    /// Positions that can be executed.
+    pub context: usize,
+    /// Blocks of the context.
+    pub blocks: usize,
+    /// KV rows of one layer.
+    pub kv_rows: usize,
+}
+
+/// Classifier rows whose factors are held in registers at once.
+const CHUNK_ROWS: usize = 7;
+
+impl Plan {
+    /// Lays a model out on a chip, with the longest context that fits (at most `context` when given).
+    pub fn new(config: &Config, geometry: &Geometry, context: Option<usize>) -> Result<Self, CompileError> {
+        let channels = Channels::new(config, geometry);
+        if channels.width > geometry.mxm_lanes {
+            return Err(CompileError::HeadTooWide { head: config.head_dim, lanes: geometry.mxm_lanes });
+        }
+        let lanes = geometry.vxm_lanes;
+        let rows = Rows {
+            x: config.dim.div_ceil(lanes),
+            q: channels.q_width().div_ceil(lanes),
+            kv: channels.kv_width().div_ceil(lanes),
+            hidden: config.hidden_dim.div_ceil(lanes),
+            vocab: config.vocab.div_ceil(lanes),
+            head: channels.width.div_ceil(lanes),
+            chunk: CHUNK_ROWS.min(config.vocab.div_ceil(lanes)),
+        };
+        let matrices = layer_matrices(config, geometry, &channels, &rows);
+        let (embedding, classifier, weight_rows) = token_matrices(config, geometry, &rows, &matrices);
+        fits("weight memory rows", weight_rows, geometry.weight_rows)?;
+        let constants = layer_constants(config, &rows);
+        let vreg = registers(config, &rows);
+        fits("vector registers", vreg.rows, geometry.vreg_rows)?;
+        let entries = matrices.q.pieces.len() + config.heads;
+        fits("activation entries", entries, geometry.act_entries)?;
+        fits("scalars", config.heads + 2, geometry.scalars)?;
+        let wanted = context.unwrap_or(config.context).min(config.context).min(geometry.positions);
+        let mut plan = Self {
+            geometry: *geometry,
+            channels,
+            rows,
+            matrices,
+            layers: config.layers,
+            embedding,
+            classifier,
+            weight_rows,
+            constants,
+            vmem: VmemPlan::default(),
+            vreg,
+            context: wanted,
+            blocks: wanted.div_ceil(lanes),
+            kv_rows: 0,
+        };
+        plan.choose_context(config, context.is_some())?;
+        Ok(plan)
+    }
+
+    /// KV rows of one block of one key head (as many as for its values).
+    pub fn kv_block_rows(&self) -> usize {
+        self.channels.width / self.geometry.groups()
+    }
+
+    /// First key row of a key head within a layer.
+    pub fn key_row(&self, head: usize) -> usize {
+        head * self.kv_block_rows() * self.blocks
+    }
+
+    /// First row of a layer's values: `groups` elements of a value head, by block.
+    pub fn value_row(&self, head: usize, part: usize) -> usize {
+        let keys = self.channels.kv_heads * self.kv_block_rows() * self.blocks;
+        keys + (head * self.kv_block_rows() + part) * self.blocks
+    }
+
+    fn choose_context(&mut self, config: &Config, exact: bool) -> Result<(), CompileError> {
+        loop {
+            self.kv_rows = 2 * self.channels.kv_heads * self.kv_block_rows() * self.blocks;
+            self.vmem = vector_memory(config, self);
+            let kv = fits("KV memory rows", self.kv_rows * self.layers, self.geometry.kv_rows);
+            let fit = kv.and(fits("vector memory rows", self.vmem.rows, self.geometry.vmem_rows));
+            match fit {
+                Ok(()) => return Ok(()),
+                Err(error) if exact || self.blocks == 1 => return Err(error),
+                Err(_) => {
+                    self.blocks -= 1;
+                    self.context = self.blocks * self.geometry.vxm_lanes;
+                }
+            }
+        }
+    }
+}
+
+fn fits(memory: &'static str, needed: usize, available: usize) -> Result<(), CompileError> {
+    if needed <= available { Ok(()) } else { Err(CompileError::DoesNotFit { memory, needed, available }) }
+}
+
+/// Pieces that add up to `width`, widest first: full matrix rows, then falling powers of two.
+fn pieces(geometry: &Geometry, width: usize) -> Vec<usize> {
+    let mut left = width.next_multiple_of(geometry.vxm_lanes);
+    let mut pieces = Vec::new();
+    while left > 0 {
+        let piece = if left >= geometry.mxm_lanes { geometry.mxm_lanes } else { 1 << left.ilog2() };
+        pieces.push(piece);
+        left -= piece;
+    }
+    pieces
+}
+
+fn layer_matrices(config: &Config, geometry: &Geometry, channels: &Channels, rows: &Rows) -> LayerMatrices {
+    let lanes = geometry.vxm_lanes;
+    let input = || pieces(geometry, config.dim);
+    let mut row = 0;
+    let mut next = |outputs: usize, pieces: Vec<usize>| {
+        let plan = MatrixPlan { row, ..MatrixPlan::new(geometry, outputs, pieces) };
+        row += plan.rows;
+        plan
+    };
+    let k = next(rows.kv * lanes, input());
+    let q = next(rows.q * lanes, input());
+    let v = next(rows.kv * lanes, input());
+    let o = next(config.dim, pieces(geometry, channels.q_width()));
+    let gate = config.gated.then(|| next(config.hidden_dim, input()));
+    let up = next(config.hidden_dim, input());
+    let down = next(config.dim, pieces(geometry, config.hidden_dim));
+    LayerMatrices { k, q, v, o, gate, up, down, rows: row }
+}
+
+/// Embedding and classifier follow the layers; they are one when the model shares them. Their rows hold whole tokens, so that one
+/// token's chunks are neighbours.
+fn token_matrices(
+    config: &Config,
+    geometry: &Geometry,
+    rows: &Rows,
+    layer: &LayerMatrices,
+) -> (MatrixPlan, MatrixPlan, usize) {
+    let width = (rows.x * geometry.vxm_lanes).next_power_of_two().min(geometry.mxm_lanes);
+    let row = layer.rows * config.layers;
+    let embedding = MatrixPlan { row, ..MatrixPlan::new(geometry, config.vocab, vec![width]) };
+    let end = row + embedding.rows;
+    (embedding.clone(), embedding, end)
+}
+
+fn layer_constants(config: &Config, rows: &Rows) -> LayerConstants {
+    let mut next = Bump(0);
+    LayerConstants {
+        attention_gain: next.take(rows.x),
+        k: next.take(rows.kv),
+        q: next.take(rows.q),
+        v: next.take(rows.kv),
+        k_centre: next.take(rows.kv),
+        o: next.take(rows.x),
+        mlp_gain: next.take(rows.x),
+        gate: next.take(if config.gated { rows.hidden } else { 0 }),
+        up: next.take(rows.hidden),
+        down: next.take(rows.x),
+        rows: next.0,
+    }
+}
+
+fn vector_memory(config: &Config, plan: &Plan) -> VmemPlan {
+    let Rows { x, q, kv, hidden, vocab, head, .. } = plan.rows;
+    let lanes = plan.geometry.vxm_lanes;
+    let mut next = Bump(0);
+    let mut vmem = VmemPlan { layers: next.take(plan.constants.rows * config.layers), ..VmemPlan::default() };
+    vmem.final_gain = next.take(x);
+    vmem.embedding = next.take(vocab);
+    vmem.classifier = vmem.embedding;
+    if config.rope.is_some() {
+        vmem.cos_high = next.take(head * plan.blocks);
+        vmem.sin_high = next.take(head * plan.blocks);
+        vmem.cos_low = next.take(head * lanes);
+        vmem.sin_low = next.take(head * lanes);
+    }
+    vmem.constants = next.0;
+    vmem.k = next.take(kv);
+    vmem.q = next.take(q);
+    vmem.v = next.take(kv);
+    vmem.mix = next.take(q);
+    vmem.o = next.take(x);
+    vmem.down = next.take(x);
+    // Scores, the MLP's sums and the logits never live at the same time.
+    vmem.scores = next.0;
+    vmem.gate = next.0;
+    vmem.up = next.0 + if config.gated { hidden } else { 0 };
+    vmem.gathered = next.0;
+    vmem.sums = next.0;
+    vmem.logits = next.0 + vocab;
+    vmem.rows = next.0 + (config.heads * plan.blocks).max(2 * hidden).max(2 * vocab).max(x);
+    vmem
+}
+
+fn registers(config: &Config, rows: &Rows) -> VregPlan {
+    let mut next = Bump(0);
+    let mut plan = VregPlan { x: next.take(rows.x), ..VregPlan::default() };
+    if config.rope.is_some() {
+        plan.cos = next.take(rows.head);
+        plan.sin = next.take(rows.head);
+    }
+    plan.delta = next.take(rows.x);
+    let shared = next.0;
+    plan.q_cos = next.take(rows.q);
+    plan.q_sin = next.take(rows.q);
+    plan.k_cos = next.take(rows.kv);
+    plan.k_sin = next.take(rows.kv);
+    plan.v = next.take(rows.kv);
+    plan.k_centre = next.take(rows.kv);
+    plan.q_turning = next.take(rows.q);
+    plan.k_turning = next.take(rows.kv);
+    // The MLP's vectors take the place of attention's, the classifier's of both.
+    let mut mlp = Bump(shared);
+    plan.gate_factor = mlp.take(rows.hidden);
+    plan.up_factor = mlp.take(rows.hidden);
+    plan.gate = mlp.take(rows.hidden);
+    plan.sigmoid = mlp.take(rows.hidden);
+    plan.classifier = shared;
+    plan.rows = next.0.max(mlp.0).max(shared + 2 * rows.chunk);
+    plan
+}
+
+struct Bump(usize);
+
+impl Bump {
+    fn take(&mut self, rows: usize) -> usize {
+        let start = self.0;
+        self.0 += rows;
+        start
+    }
+}

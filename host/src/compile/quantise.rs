@@ -1,0 +1,112 @@
+//! Pass 3: weights become nine-bit integers with one scale per row.
+
+use super::channels::{Channels, place, straight};
+use super::plan::{MatrixPlan, Plan};
+use crate::model::{Config, Layer, Model};
+use lpu_isa::Geometry;
+
+/// Largest magnitude of a quantised weight.
+const WEIGHT_MAX: f64 = 255.0;
+
+/// A quantised matrix in the chip's channels.
+#[derive(Clone, Debug)]
+pub struct Quantised {
+    /// Results x padded inputs.
+    pub rows: Vec<Vec<i16>>,
+    /// What one unit of each row stands for.
+    pub scales: Vec<f64>,
+}
+
+/// The quantised matrices of a layer.
+#[derive(Clone, Debug)]
+pub struct QuantisedLayer {
+    pub k: Quantised,
+    pub q: Quantised,
+    pub v: Quantised,
+    pub o: Quantised,
+    pub gate: Option<Quantised>,
+    pub up: Quantised,
+    pub down: Quantised,
+}
+
+/// Rounds each row to nearest; a row's largest weight becomes 255.
+fn quantise(rows: &[Vec<f64>]) -> Quantised {
+    let scale = |row: &Vec<f64>| row.iter().fold(0.0f64, |max, weight| max.max(weight.abs())) / WEIGHT_MAX;
+    let scales: Vec<f64> = rows.iter().map(scale).collect();
+    let round = |(row, scale): (&Vec<f64>, &f64)| {
+        let step = if *scale > 0.0 { *scale } else { 1.0 };
+        row.iter().map(|weight| (weight / step).round() as i16).collect()
+    };
+    Quantised { rows: rows.iter().zip(&scales).map(round).collect(), scales }
+}
+
+/// Quantises a layer. `mix` is the step of each value channel's activation, `hidden` that of the MLP's inner vector: both are folded
+/// into the columns that read them.
+pub fn quantise_layer(
+    config: &Config,
+    layer: &Layer,
+    plan: &Plan,
+    mix: &[f64],
+    hidden: f64,
+) -> QuantisedLayer {
+    let Channels { heads, kv_heads, .. } = plan.channels;
+    let matrices = &plan.matrices;
+    let dims = |plan: &MatrixPlan| straight(config.dim, plan.width());
+    let plain = |_: usize| 1.0;
+    let q_rows = plan.channels.rotated_rows(heads);
+    let k_rows = plan.channels.rotated_rows(kv_heads);
+    let v_rows = plan.channels.plain_rows(kv_heads);
+    let mut mix_columns = plan.channels.plain_rows(heads);
+    mix_columns.resize(matrices.o.width(), None);
+    let results = straight(config.dim, config.dim);
+    let inner = straight(config.hidden_dim, config.hidden_dim);
+    let hidden_columns = straight(config.hidden_dim, matrices.down.width());
+    let mix_step = |channel: usize| mix.get(channel).copied().unwrap_or(0.0);
+    let gate = layer.gate.as_ref().zip(matrices.gate.as_ref());
+    QuantisedLayer {
+        k: quantise(&place(&layer.k.weight, &k_rows, &dims(&matrices.k), plain)),
+        q: quantise(&place(&layer.q.weight, &q_rows, &dims(&matrices.q), plain)),
+        v: quantise(&place(&layer.v.weight, &v_rows, &dims(&matrices.v), plain)),
+        o: quantise(&place(&layer.o.weight, &results, &mix_columns, mix_step)),
+        gate: gate.map(|(gate, plan)| quantise(&place(&gate.weight, &inner, &dims(plan), plain))),
+        up: quantise(&place(&layer.up.weight, &inner, &dims(&matrices.up), plain)),
+        down: quantise(&place(&layer.down.weight, &results, &hidden_columns, |_| hidden)),
+    }
+}
+
+/// Quantises the embedding, which the classifier shares.
+pub fn quantise_embedding(model: &Model, plan: &Plan) -> Quantised {
+    let rows = straight(model.config.vocab, model.config.vocab);
+    let columns = straight(model.config.dim, plan.embedding.width());
+    quantise(&place(&model.embedding, &rows, &columns, |_| 1.0))
+}
+
+/// Writes a matrix into weight memory at `first_row`.
+pub fn write_matrix(
+    geometry: &Geometry,
+    plan: &MatrixPlan,
+    first_row: usize,
+    matrix: &Quantised,
+    memory: &mut [i16],
+) {
+    let (width, lanes) = (geometry.mxm_lanes, geometry.vxm_lanes);
+    let mut row = first_row + plan.row;
+    for group in 0..plan.groups(geometry) {
+        let mut column = 0;
+        for (piece, &piece_width) in plan.pieces.iter().enumerate() {
+            let per_row = width / piece_width;
+            for beat in 0..plan.beats(geometry, group, piece) {
+                for slot in 0..per_row {
+                    let output = group * lanes + beat * per_row + slot;
+                    if let Some(weights) = matrix.rows.get(output) {
+                        let target = row * width + slot * piece_width;
+                        memory[target..target + piece_width]
+                            .copy_from_slice(&weights[column..column + piece_width]);
+                    }
+                }
+                row += 1;
+            }
+            column += piece_width;
+        }
+    }
+}

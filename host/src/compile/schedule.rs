@@ -1,0 +1,382 @@
+//! Pass 5: when each instruction is issued.
+//!
+//! Instructions are placed one after another in program order, each as early as its operands, its queue and the write port of
+//! vector memory allow. Times depend on the position through the number of blocks alone, so every time is a vector
+//! with one entry per number of blocks; a delay is fitted to it as the smallest `max(0, constant + slope * blocks)` that is late enough for all.
+//!
+//! A loop's body is scheduled once, for the worst of its first and its further trips: what the body leaves unfinished is what
+//! the next trip finds. The rules that this follows are checked again, without this code, by the verifier.
+
+use super::access::{Context, Effects, Kind, Location, effects};
+use lpu_isa::instruction::{Affine, Control, End, EndLoop, Instruction, Loop, Nop, Op, Sync};
+use lpu_isa::timing::{MIN_PERIOD_CYCLES, SYNC_CYCLES};
+use lpu_isa::{Geometry, timing};
+use std::collections::{HashMap, HashSet};
+
+/// Slopes tried for a delay.
+const SLOPES: std::ops::RangeInclusive<i64> = -80..=80;
+/// Cycles by which an instruction is put off for all numbers of blocks at once when the write port is taken.
+const UNIFORM_TRIES: usize = 64;
+/// Trips after which a loop's body must have settled.
+const BODY_TRIALS: usize = 8;
+
+/// One number per number of blocks, from one block upward.
+type Times = Vec<i64>;
+
+/// What the past holds of a location: cycles are counted from the start of the current segment.
+#[derive(Clone, Debug, PartialEq)]
+struct Past {
+    /// Issue of the last write, and the cycle from which it shows.
+    write: Times,
+    shown: Times,
+    /// Issue of the last read.
+    read: Times,
+}
+
+/// Long ago: no constraint follows from it.
+const NEVER: i64 = i64::MIN / 4;
+
+/// Places instructions in both queues.
+#[derive(Clone)]
+pub struct Scheduler {
+    geometry: Geometry,
+    matrix: QueueState,
+    vector: QueueState,
+    past: HashMap<Location, Past>,
+    /// Used cycles of the write port of vector memory, for each number of blocks.
+    ports: Vec<HashSet<i64>>,
+    /// Entry pointers for each number of blocks.
+    entries: Vec<(usize, usize)>,
+}
+
+#[derive(Clone, Default)]
+struct QueueState {
+    instructions: Vec<Instruction>,
+    /// Activation of the next instruction.
+    free: Times,
+}
+
+/// Issues of an instruction.
+#[derive(Clone, Copy, Debug)]
+pub struct Issues {
+    pub count: Affine,
+    pub interval: u32,
+}
+
+impl Issues {
+    /// `count` issues in consecutive cycles.
+    pub const fn burst(count: usize) -> Self {
+        Self { count: Affine::fixed(count as i32), interval: 1 }
+    }
+
+    /// `per_block` issues for each block begun, in consecutive cycles.
+    pub const fn per_block(per_block: usize) -> Self {
+        Self { count: Affine { constant: 0, per_block: per_block as i32 }, interval: 1 }
+    }
+}
+
+impl Scheduler {
+    /// An empty program for positions with up to `blocks` blocks.
+    pub fn new(geometry: Geometry, blocks: usize) -> Self {
+        let queue = QueueState { instructions: Vec::new(), free: vec![0; blocks] };
+        Self {
+            geometry,
+            matrix: queue.clone(),
+            vector: queue,
+            past: HashMap::new(),
+            ports: vec![HashSet::new(); blocks],
+            entries: vec![(0, 0); blocks],
+        }
+    }
+
+    /// Adds an operation to the end of its queue and returns the cycles of its first issue.
+    pub fn place(&mut self, op: impl Into<Op>, issues: Issues) -> Times {
+        self.place_after(op, issues, &[])
+    }
+
+    /// As [`Scheduler::place`], not before `earliest` (none when empty).
+    pub fn place_after(&mut self, op: impl Into<Op>, issues: Issues, earliest: &[i64]) -> Times {
+        let op = op.into();
+        let all = self.effects(&op, issues);
+        let mut bound: Times = (0..self.blocks())
+            .map(|index| self.bound(&all[index], index).max(earliest.get(index).copied().unwrap_or(NEVER)))
+            .collect();
+        let is_matrix = matches!(op, Op::Dot(_) | Op::Gather(_));
+        let mut tries = 0;
+        loop {
+            let wait = self.fit(is_matrix, &bound, issues);
+            let start: Times = (0..self.blocks())
+                .map(|index| self.queue(is_matrix).free[index] + wait.at(index + 1))
+                .collect();
+            match (0..self.blocks()).find(|&index| self.port_clash(&all[index], start[index], index)) {
+                // All alike while that may help: times that differ from block to block need long waits.
+                Some(_) if tries < UNIFORM_TRIES => {
+                    tries += 1;
+                    bound.iter_mut().zip(&start).for_each(|(bound, start)| *bound = start + 1);
+                }
+                Some(index) => bound[index] = start[index] + 1,
+                None => {
+                    self.commit(op, issues, wait, &start, all);
+                    return start;
+                }
+            }
+        }
+    }
+
+    /// The cycle in which the next matrix instruction could be issued.
+    pub fn matrix_free(&self) -> &[i64] {
+        &self.matrix.free
+    }
+
+    /// Makes both queues meet; both continue from cycle 0 of a new segment.
+    pub fn sync(&mut self) {
+        let sync = Instruction { control: Control::default(), op: Op::Sync(Sync {}) };
+        self.meet(sync, sync);
+    }
+
+    /// Adds a loop of `trips` trips around what `body` places; address offsets grow by `matrix_steps` and `vector_steps`.
+    /// Returns false when the body does not settle.
+    pub fn repeat(
+        &mut self,
+        trips: usize,
+        matrix_steps: EndLoop,
+        vector_steps: EndLoop,
+        body: impl Fn(&mut Scheduler),
+    ) -> bool {
+        self.sync();
+        let delay = Affine::fixed(MIN_PERIOD_CYCLES as i32);
+        let control = Control { delay, count: Affine::fixed(trips as i32), interval: 0 };
+        let begin = Instruction { control, op: Op::Loop(Loop {}) };
+        self.matrix.instructions.push(begin);
+        self.vector.instructions.push(begin);
+        self.shift(&vec![MIN_PERIOD_CYCLES; self.blocks()]);
+        self.reset_time();
+        let end = |steps| Instruction { control: Control::default(), op: Op::EndLoop(steps) };
+        for _ in 0..BODY_TRIALS {
+            let mut trial = self.clone();
+            body(&mut trial);
+            trial.meet(end(matrix_steps), end(vector_steps));
+            if trips == 1 || !self.absorb(&trial) {
+                *self = trial;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Ends both queues once the choice is known and every effect has shown, and returns their instructions.
+    pub fn finish(mut self) -> (Vec<Instruction>, Vec<Instruction>) {
+        let mut bound: Times = vec![0; self.blocks()];
+        for (location, past) in &self.past {
+            // The choice must be known when the program ends, all else when the next token begins.
+            let grace = if *location == Location::Choice { 0 } else { timing::TURNAROUND_CYCLES };
+            for (bound, shown) in bound.iter_mut().zip(&past.shown) {
+                *bound = (*bound).max(shown - grace);
+            }
+        }
+        for is_matrix in [true, false] {
+            let wait = self.fit(is_matrix, if is_matrix { &[] } else { &bound }, Issues::burst(0));
+            let queue = self.queue_mut(is_matrix);
+            queue.instructions.extend(wait.nop.into_iter().chain([wait.delay]).map(nop));
+            queue.instructions.push(Instruction { control: Control::default(), op: Op::End(End {}) });
+        }
+        (self.matrix.instructions, self.vector.instructions)
+    }
+
+    fn blocks(&self) -> usize {
+        self.ports.len()
+    }
+
+    fn queue(&self, is_matrix: bool) -> &QueueState {
+        if is_matrix { &self.matrix } else { &self.vector }
+    }
+
+    fn queue_mut(&mut self, is_matrix: bool) -> &mut QueueState {
+        if is_matrix { &mut self.matrix } else { &mut self.vector }
+    }
+
+    fn effects(&self, op: &Op, issues: Issues) -> Vec<Effects> {
+        let of = |index: usize| {
+            let context = Context { blocks: index + 1, entries: self.entries[index] };
+            let count = issues.count.at(index + 1) as usize;
+            effects(&self.geometry, op, count, i64::from(issues.interval), context)
+        };
+        (0..self.blocks()).map(of).collect()
+    }
+
+    /// The earliest first issue that the past allows.
+    fn bound(&self, effects: &Effects, index: usize) -> i64 {
+        let bounds = effects.accesses.iter().filter_map(|access| {
+            let past = self.past.get(&access.location)?;
+            let (write, shown, read) = (past.write[index], past.shown[index], past.read[index]);
+            let issue = match access.kind {
+                Kind::Read => (write + 1).max(shown - access.cycle),
+                Kind::Write => (read + 1).max(write + 1).max(shown + 1 - access.cycle),
+                Kind::Replace => read + 1,
+            };
+            Some(issue - access.issue)
+        });
+        bounds.max().unwrap_or(NEVER)
+    }
+
+    /// The smallest wait that reaches `bound` and keeps activations apart.
+    fn fit(&self, is_matrix: bool, bound: &[i64], issues: Issues) -> Wait {
+        let free = &self.queue(is_matrix).free;
+        let duration = |index: usize| issues.count.at(index + 1) * i64::from(issues.interval);
+        let own: Times =
+            (0..self.blocks()).map(|index| (MIN_PERIOD_CYCLES - duration(index)).max(0)).collect();
+        let wait = |index: usize| bound.get(index).map_or(0, |bound| bound.saturating_sub(free[index]));
+        let least: Times = own.iter().enumerate().map(|(index, own)| wait(index).max(*own)).collect();
+        Wait::fit(&least, &own)
+    }
+
+    fn port_clash(&self, effects: &Effects, start: i64, index: usize) -> bool {
+        effects.store_ports.iter().any(|port| self.ports[index].contains(&(start + port)))
+    }
+
+    fn commit(&mut self, op: Op, issues: Issues, wait: Wait, start: &[i64], all: Vec<Effects>) {
+        let control = Control { delay: wait.delay, count: issues.count, interval: issues.interval };
+        let is_matrix = matches!(op, Op::Dot(_) | Op::Gather(_));
+        let queue = self.queue_mut(is_matrix);
+        queue.instructions.extend(wait.nop.map(nop));
+        queue.instructions.push(Instruction { control, op });
+        for (index, start) in start.iter().enumerate() {
+            queue.free[index] = start + issues.count.at(index + 1) * i64::from(issues.interval);
+        }
+        let blocks = self.blocks();
+        for (index, (effects, start)) in all.into_iter().zip(start).enumerate() {
+            self.entries[index] = effects.entries;
+            self.ports[index].extend(effects.store_ports.iter().map(|port| start + port));
+            for access in effects.accesses {
+                let past = self.past.entry(access.location).or_insert_with(|| Past::empty(blocks));
+                let issue = start + access.issue;
+                match access.kind {
+                    Kind::Read => past.read[index] = past.read[index].max(issue),
+                    Kind::Write => {
+                        past.write[index] = past.write[index].max(issue);
+                        past.shown[index] = past.shown[index].max(issue + access.cycle);
+                    }
+                    Kind::Replace => {}
+                }
+            }
+        }
+    }
+
+    /// Both queues wait for each other, then time starts anew.
+    fn meet(&mut self, matrix: Instruction, vector: Instruction) {
+        self.matrix.instructions.push(matrix);
+        self.vector.instructions.push(vector);
+        let meeting = self.matrix.free.iter().zip(&self.vector.free);
+        let resumed: Times = meeting.map(|(matrix, vector)| matrix.max(vector) + SYNC_CYCLES).collect();
+        self.shift(&resumed);
+        self.reset_time();
+    }
+
+    /// Counts cycles from `origin` on.
+    fn shift(&mut self, origin: &[i64]) {
+        for past in self.past.values_mut() {
+            for times in [&mut past.write, &mut past.shown, &mut past.read] {
+                times.iter_mut().zip(origin).for_each(|(time, origin)| *time = (*time - origin).max(NEVER));
+            }
+        }
+        for (ports, origin) in self.ports.iter_mut().zip(origin) {
+            *ports = ports.iter().map(|port| port - origin).filter(|port| *port >= 0).collect();
+        }
+    }
+
+    fn reset_time(&mut self) {
+        self.matrix.free.fill(0);
+        self.vector.free.fill(0);
+    }
+
+    /// Takes over what a trial's body left unfinished; true when that adds a constraint.
+    fn absorb(&mut self, trial: &Scheduler) -> bool {
+        let mut changed = false;
+        let blocks = self.blocks();
+        for (location, left) in &trial.past {
+            let past = self.past.entry(*location).or_insert_with(|| Past::empty(blocks));
+            for (mine, theirs) in
+                [(&mut past.write, &left.write), (&mut past.shown, &left.shown), (&mut past.read, &left.read)]
+            {
+                for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                    // Nothing placed from cycle 0 on can be too early for what ended long before.
+                    changed |= *theirs > (*mine).max(-timing::RESULT);
+                    *mine = (*mine).max(*theirs);
+                }
+            }
+        }
+        for (mine, theirs) in self.ports.iter_mut().zip(&trial.ports) {
+            changed |= !theirs.is_subset(mine);
+            mine.extend(theirs);
+        }
+        changed
+    }
+}
+
+impl Past {
+    fn empty(blocks: usize) -> Self {
+        Self { write: vec![NEVER; blocks], shown: vec![NEVER; blocks], read: vec![NEVER; blocks] }
+    }
+}
+
+/// Cycles to wait: a delay, and a `Nop` before it where one delay alone would be late.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Wait {
+    nop: Option<Affine>,
+    delay: Affine,
+}
+
+impl Wait {
+    fn at(&self, blocks: usize) -> i64 {
+        self.nop.map_or(0, |nop| nop.at(blocks)) + self.delay.at(blocks)
+    }
+
+    fn total(&self, blocks: usize) -> i64 {
+        (1..=blocks).map(|blocks| self.at(blocks)).sum()
+    }
+
+    /// The wait that is at least `least` for each number of blocks, and as short as possible; the delay alone is at least `own`.
+    fn fit(least: &[i64], own: &[i64]) -> Self {
+        let single = Wait { nop: None, delay: Self::delay(least, SLOPES) };
+        if single.total(least.len()) == least.iter().sum() {
+            return single;
+        }
+        let slopes = |times: &[i64]| times.windows(2).map(|pair| pair[1] - pair[0]).collect::<HashSet<_>>();
+        let mut sloped: Vec<i64> = slopes(least).into_iter().chain([0]).collect();
+        sloped.sort_unstable();
+        let pairs = sloped.iter().flat_map(|slope| (0..least.len()).map(move |touched| (*slope, touched)));
+        pairs.map(|(slope, touched)| Self::pair(least, own, slope, touched)).fold(single, |best, wait| {
+            if wait.total(least.len()) < best.total(least.len()) { wait } else { best }
+        })
+    }
+
+    /// A `Nop` of this slope that is exact for one number of blocks, and a delay for the rest. A `Nop` takes the least period.
+    fn pair(least: &[i64], own: &[i64], slope: i64, touched: usize) -> Self {
+        let lowest = (slope * least.len() as i64).min(slope);
+        let constant = (least[touched] - slope * (touched as i64 + 1)).max(MIN_PERIOD_CYCLES - lowest);
+        let nop = Affine { constant: constant as i32, per_block: slope as i32 };
+        let rest = |(index, least): (usize, &i64)| (least - nop.at(index + 1)).max(own[index]);
+        let rest: Times = least.iter().enumerate().map(rest).collect();
+        Wait { nop: Some(nop), delay: Self::delay(&rest, SLOPES) }
+    }
+
+    fn delay(least: &[i64], slopes: impl Iterator<Item = i64>) -> Affine {
+        let total = |delay: &Affine| (1..=least.len()).map(|blocks| delay.at(blocks)).sum::<i64>();
+        slopes.map(|slope| late_enough(least, slope)).min_by_key(total).expect("slopes to try")
+    }
+}
+
+fn nop(delay: Affine) -> Instruction {
+    let control = Control { delay, count: Affine::fixed(0), interval: 0 };
+    Instruction { control, op: Op::Nop(Nop {}) }
+}
+
+/// The least delay of this slope that is at least `least` wherever that is positive.
+fn late_enough(least: &[i64], slope: i64) -> Affine {
+    let needs = least.iter().enumerate().filter(|(_, least)| **least > 0);
+    let constant = needs.map(|(index, least)| least - slope * (index as i64 + 1)).max();
+    match constant {
+        Some(constant) => Affine { constant: constant as i32, per_block: slope as i32 },
+        None => Affine::default(),
+    }
+}
