@@ -129,14 +129,15 @@ fn report(arguments: &Arguments, image: &Image, bytes: usize, took: Duration) ->
         report.context,
         report.geometry
     )?;
+    let rate = f64::from(report.context) / schedule.cycles_total(0..last + 1).max(1) as f64;
+    let clock_hz = image.geometry.clock_hz;
     writeln!(
         out,
-        "  {} cycles at position 0, {} at position {last}: {:.0} tokens/s at {} in the mean",
+        "  {} cycles at position 0, {} at position {last}: {} tokens/s at {} in the mean",
         grouped(report.cycles_first),
         grouped(report.cycles_last),
-        image.geometry.clock_hz as f64 * f64::from(report.context)
-            / schedule.cycles_total(0..last + 1).max(1) as f64,
-        megahertz(image.geometry.clock_hz),
+        grouped((rate * clock_hz as f64).round() as u64),
+        megahertz(clock_hz),
     )?;
     writeln!(out, "  {}", rows.join(", "))?;
     writeln!(

@@ -1,10 +1,10 @@
 //! `lpu eval`: how much of the model's quality the chip's arithmetic keeps.
 
 use super::output::{STRONG, grouped, json, note, paint, progress};
-use super::{Failure, ModelArguments, source};
+use super::{Failure, ModelArguments, session, source};
 use indicatif::ProgressBar;
 use lpu_host::compile::CompileError;
-use lpu_host::model::eval::{BoxError, Comparison, LogitSource, compare, encode_stories};
+use lpu_host::model::eval::{BoxError, Comparison, EvalError, LogitSource, compare, encode_stories};
 use lpu_host::model::{Model, Reference, Tokenizer};
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
@@ -78,7 +78,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut chip = Chip::new(&image, bar.clone());
     let found = compare(&mut Reference::new(&model), &mut chip, &stories);
     bar.finish_and_clear();
-    report(arguments, &found.map_err(Failure::input)?)
+    report(arguments, &found.map_err(failure)?)
+}
+
+/// A machine that fails is not the user's fault; a text without predictions is.
+fn failure(error: EvalError) -> Failure {
+    match error {
+        EvalError::Source { .. } => Failure::machine(error),
+        _ => Failure::input(error),
+    }
 }
 
 fn stories(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>, Failure> {
@@ -189,9 +197,8 @@ impl LogitSource for Chip {
     fn step(&mut self, token: u32, logits: &mut Vec<f64>) -> Result<(), BoxError> {
         self.emulator.execute(u16::try_from(token)?, self.position);
         if self.emulator.faults() != Fault::default() {
-            return Err(
-                format!("the emulator raised faults {:#x}; expected none", self.emulator.faults().0).into()
-            );
+            let names = session::fault_names(self.emulator.faults());
+            return Err(format!("the emulator raised {names}; expected no fault").into());
         }
         logits.clear();
         for row in 0..self.vocab.div_ceil(self.lanes) {

@@ -140,7 +140,8 @@ impl Session {
     }
 }
 
-fn fault_names(faults: Fault) -> String {
+/// The raised flags, by name.
+pub fn fault_names(faults: Fault) -> String {
     let raised = Fault::TABLE.iter().filter(|(fault, ..)| faults.contains(*fault));
     raised.map(|(_, name, _)| *name).collect::<Vec<_>>().join(", ")
 }
