@@ -20,8 +20,6 @@ use propose::Pools;
 
 /// Cycles that no token of a random program exceeds.
 pub const TOKEN_CYCLES_MAX: u64 = 300;
-/// Cycles that a growing program does not exceed: meetings and loops that are added later take some more.
-const GROWN_CYCLES_MAX: u64 = TOKEN_CYCLES_MAX - 60;
 /// Times that a proposed instruction is begun later before it is given up.
 const REPAIRS_MAX: usize = 24;
 /// Largest delay that repairing may lead to.
@@ -182,11 +180,22 @@ impl Growing {
         if in_loop { self.ends = self.ends.map(|end| end + 1) } else { self.meet() }
     }
 
-    /// Lets both queues meet in a `Sync`, which is legal everywhere.
+    /// Lets both queues meet in a `Sync`, if the next trip of a loop bears the delay.
     fn meet(&mut self) {
-        for (program, end) in self.programs.iter_mut().zip(&mut self.ends) {
-            program.insert(*end, instruction(Control::default(), Op::Sync(Sync {})));
-            *end += 1;
+        self.try_change(|programs, ends| {
+            for (program, end) in programs.iter_mut().zip(ends) {
+                program.insert(*end, instruction(Control::default(), Op::Sync(Sync {})));
+                *end += 1;
+            }
+        });
+    }
+
+    /// Makes a change, or none if the program would not be legal with it.
+    fn try_change(&mut self, change: impl FnOnce(&mut [Vec<Instruction>; 2], &mut [usize; 2])) {
+        let before = (self.programs.clone(), self.ends);
+        change(&mut self.programs, &mut self.ends);
+        if !self.check().is_ok_and(|report| is_short(&report)) {
+            (self.programs, self.ends) = before;
         }
     }
 
@@ -195,22 +204,18 @@ impl Growing {
         let trips = random.within(1, 3);
         let per_block = random.within(-1, 1);
         let count = Affine { constant: trips - per_block, per_block };
-        let before = self.programs.clone();
-        for (program, end) in self.programs.iter_mut().zip(&mut self.ends) {
-            let control = Control { delay: Affine::fixed(random.within(4, 7)), count, interval: 0 };
-            let steps = EndLoop { first_step: random.within(-2, 3), second_step: random.within(-2, 9) };
-            let both = [
-                instruction(control, Op::Loop(Loop {})),
-                instruction(Control::default(), Op::EndLoop(steps)),
-            ];
-            program.splice(*end..*end, both);
-        }
-        if self.check().is_ok() {
-            self.ends = self.ends.map(|end| end + 1);
-        } else {
-            // Trips that depend on the blocks begun may vanish at late positions.
-            self.programs = before;
-        }
+        let delay = random.within(4, 7);
+        let steps =
+            [0; 2].map(|_| EndLoop { first_step: random.within(-2, 3), second_step: random.within(-2, 9) });
+        // Trips that depend on the blocks begun may vanish at late positions; then there is no loop.
+        self.try_change(|programs, ends| {
+            let control = Control { delay: Affine::fixed(delay), count, interval: 0 };
+            for ((program, end), steps) in programs.iter_mut().zip(ends).zip(steps) {
+                let end_loop = instruction(Control::default(), Op::EndLoop(steps));
+                program.splice(*end..*end, [instruction(control, Op::Loop(Loop {})), end_loop]);
+                *end += 1;
+            }
+        });
     }
 
     /// Adds an instruction at the end of the section in work if it can be made legal.
@@ -231,7 +236,7 @@ impl Growing {
     fn repair(&mut self, new: By) -> bool {
         for _ in 0..REPAIRS_MAX {
             let violation = match self.check() {
-                Ok(report) => return report.cycles.iter().all(|&most| most <= GROWN_CYCLES_MAX),
+                Ok(report) => return is_short(&report),
                 Err(violation) => violation,
             };
             let Some((place, wait)) = self.remedy(new, &violation) else { return false };
@@ -280,6 +285,10 @@ impl Growing {
         self.image.vector = encode(&self.programs[Queue::Vector as usize]);
         verify(&self.image)
     }
+}
+
+fn is_short(report: &Report) -> bool {
+    report.cycles.iter().all(|&cycles| cycles <= TOKEN_CYCLES_MAX)
 }
 
 fn instruction(control: Control, op: Op) -> Instruction {
