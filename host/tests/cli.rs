@@ -1,6 +1,8 @@
 //! The `lpu` command as a user sees it.
 
 mod cli_fixture;
+mod cli_golden;
+mod shared;
 
 use cli_fixture::Fixture;
 use lpu_isa::image::Image;
