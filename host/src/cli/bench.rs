@@ -19,10 +19,13 @@ const TOKENS_DEFAULT: u32 = 256;
 Examples:
   lpu bench stories260K.bin
   lpu bench stories.lpu --device rtl --tokens 16
-  lpu bench stories260K.bin --geometry nano --json
+  lpu bench tiny.bin --geometry nano --json
 
-In the JSON, `ideal` is multiply-accumulates / lanes, `mxm_utilisation` is ideal / measured cycles, `board_tokens_per_second` holds at
-the board's clock, and `device_tokens_per_second` is how fast this computer ran the device.")]
+In the JSON:
+  ideal_mean                multiply-accumulates / lanes
+  mxm_utilisation           ideal / measured cycles
+  board_tokens_per_second   at the board's clock
+  device_tokens_per_second  how fast this computer ran the device")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,

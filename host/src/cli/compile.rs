@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 #[command(after_help = "\
 Examples:
   lpu compile stories260K.bin -o stories.lpu
-  lpu compile stories260K.bin -o small.lpu --geometry nano --context 64
+  lpu compile tiny.bin -o tiny.lpu --geometry nano --context 64
   lpu compile model.bin --tokenizer tok4096.bin -o model.lpu --json")]
 pub struct Arguments {
     #[command(flatten)]

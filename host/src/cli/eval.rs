@@ -27,7 +27,7 @@ const DOUBLINGS_MAX: u32 = 8;
 #[command(after_help = "\
 Examples:
   lpu eval stories260K.bin --text eval.txt
-  lpu eval stories260K.bin --text eval.txt --geometry nano --json
+  lpu eval stories260K.bin --text eval.txt --json
   lpu eval stories260K.bin --text eval.txt --stories 2")]
 pub struct Arguments {
     #[command(flatten)]

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "\
 Examples:
   lpu inspect stories.lpu
-  lpu inspect stories260K.bin --geometry nano --json
+  lpu inspect tiny.bin --geometry nano --json
   lpu inspect stories.lpu --asm
   lpu inspect stories.lpu --trace token.json --position 255   # open it in https://ui.perfetto.dev")]
 pub struct Arguments {
