@@ -3,4 +3,7 @@
 pub mod bench;
 pub mod emit;
 pub mod kind;
+pub mod mem;
+pub mod mxm;
 pub mod primitives;
+pub mod widths;

@@ -49,6 +49,12 @@ pub const HALVES: usize = 1 << index_width!(|chip| chip.halves());
 pub const LANES: usize = 1 << LANE;
 /// Scalar of one written bank.
 pub const SCALAR: usize = index_width!(|chip| chip.scalars);
+/// Row of the buffer of random numbers.
+pub const NOISE_ROW: usize = index_width!(|chip| chip.noise_rows);
+/// Instruction of a queue.
+pub const QUEUE_INDEX: usize = index_width!(|chip| chip.queue_depth);
+/// Number of blocks begun, 1 to positions / lanes.
+pub const BLOCKS: usize = index_width!(|chip| chip.positions / chip.vxm_lanes + 1);
 
 #[cfg(test)]
 mod tests {

@@ -138,8 +138,8 @@ impl Logic for RowAddress {
             self.next_chunk.next = self.host_chunk.val();
         } else if self.first.val() {
             if self.gather.val() {
-                for bits in self._group_bits..(self._group_bits + 1) {
-                    self.addend.next = self.item.val().get_bits::<24>(bits);
+                for low in self._group_bits..(self._group_bits + 1) {
+                    self.addend.next = self.item.val().get_bits::<24>(low);
                 }
                 self.next_chunk.next = bit_cast::<GROUP, 32>(self.item.val()) & self.last_chunk.val();
             } else if self.offset.val() {

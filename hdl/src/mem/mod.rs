@@ -3,7 +3,9 @@
 pub mod address;
 pub mod bank;
 pub mod gather;
+pub mod host;
 
 pub use address::RowAddress;
 pub use bank::PairBank;
 pub use gather::Gather;
+pub use host::HostAccess;

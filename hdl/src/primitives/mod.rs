@@ -108,18 +108,24 @@ pub mod arith;
 pub mod delay;
 pub mod ebr;
 pub mod join_lanes;
+pub mod local_copy;
 pub mod lutram;
+pub mod matrix;
 pub mod mult;
 pub mod round_shift_sat;
+pub mod shift_register;
 mod value;
 
 pub use arith::{Extend, Saturate, SaturatingAdd, SignedMax};
 pub use delay::Delay;
 pub use ebr::Ebr;
 pub use join_lanes::JoinLanes;
+pub use local_copy::LocalCopy;
 pub use lutram::LutRam;
+pub use matrix::{Normalise, OperandSelect, TreeAdder};
 pub use mult::Multiplier;
 pub use round_shift_sat::RoundShiftSat;
+pub use shift_register::ShiftRegister;
 
 /// Verilog that differs by family: the vendor's cells under `LPU_ECP5`, else plain behaviour for simulation and for
 /// other families.

@@ -1,4 +1,4 @@
-//! A shift register: control travels through it beside the data that it belongs to.
+//! A shift register whose length is known when the block is built: control travels through it beside its data.
 //!
 //! ```text
 //!  x ──►[reg]──►[reg]── ... ──►[reg]──► y
@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 
 /// The shift register.
 #[derive(LogicBlock)]
-pub struct Delay<const W: usize> {
+pub struct ShiftRegister<const W: usize> {
     pub clock: Signal<In, Clock>,
     pub x: Signal<In, Bits<W>>,
     pub y: Signal<Out, Bits<W>>,
@@ -27,21 +27,28 @@ pub struct Delay<const W: usize> {
     kind: Kind<Self>,
 }
 
-impl<const W: usize> Delay<W> {
-    /// A delay of `cycles` cycles, at least one.
+impl<const W: usize> ShiftRegister<W> {
+    /// A register `cycles` cycles long, at least one.
     pub fn new(cycles: usize) -> Self {
-        assert!(cycles >= 1, "a delay takes at least one cycle");
+        assert!(cycles >= 1, "a shift register has at least one stage");
         Self {
             clock: Signal::default(),
             x: Signal::default(),
             y: Signal::default(),
             _held: VecDeque::from(vec![Bits::default(); cycles]),
-            kind: Kind::named(format!("delay_{W}_bits_{cycles}")),
+            kind: Kind::named(format!("shift_register_{W}_bits_{cycles}")),
         }
     }
 }
 
-impl<const W: usize> Logic for Delay<W> {
+/// One stage.
+impl<const W: usize> Default for ShiftRegister<W> {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+impl<const W: usize> Logic for ShiftRegister<W> {
     fn update(&mut self) {
         if self.clock.pos_edge() {
             self._held.push_front(self.x.val());
@@ -77,7 +84,8 @@ mod tests {
     #[test]
     fn inputs_come_out_in_order() {
         for cycles in [1, 2, 14] {
-            let bench = Bench::new(&emit(&mut Delay::<9>::new(cycles), "delay").unwrap()).unwrap();
+            let bench =
+                Bench::new(&emit(&mut ShiftRegister::<9>::new(cycles), "shift_register").unwrap()).unwrap();
             let mut random = Random::from_seed_variable();
             let inputs: Vec<u64> = (0..1000).map(|_| random.unsigned(9)).collect();
             let mut stimulus = bench.stimulus();
@@ -89,7 +97,7 @@ mod tests {
                 assert_eq!(response.get(t, "y"), 0);
             }
             for (t, x) in inputs.iter().enumerate() {
-                assert_eq!(response.get(t + cycles, "y"), *x, "cycle {t} of delay {cycles}");
+                assert_eq!(response.get(t + cycles, "y"), *x, "cycle {t} of {cycles}");
             }
         }
     }

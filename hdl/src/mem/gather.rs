@@ -1,0 +1,98 @@
+//! One lane of the path by which matrix rows become vector rows: picks the lane of one group out of all groups.
+//!
+//! ```text
+//!  raw[0] ──┐
+//!  raw[1] ──┼─► 4:1 ─►[reg]──┐
+//!  raw[2] ──┤                ├─► 4:1 ─►[reg]─► word
+//!  raw[3] ──┘    4:1 ─►[reg]─┘
+//!         cycle 4         5             6
+//! ```
+//!
+//! | port     | dir | width   | meaning                                            | cycle |
+//! |----------|-----|---------|----------------------------------------------------|------:|
+//! | `raw[g]` | in  | 9       | the lane's bits in group `g`                       |     4 |
+//! | `chunk`  | in  | `GROUP` | the group wanted                                   |     3 |
+//! | `word`   | out | 9       | `raw[chunk]`                                       |     6 |
+//!
+//! `chunk` comes a cycle early because every lane keeps its own copy of it: one copy for all would drive hundreds of
+//! multiplexers.
+//!
+//! # Invariants
+//! 1. There are at most 16 groups: two stages of four-to-one multiplexers.
+
+use crate::kind::Kind;
+use crate::primitives::LocalCopy;
+use crate::widths::GROUP;
+use rust_hdl::prelude::*;
+
+/// Groups that one multiplexer takes.
+const INPUTS: usize = 4;
+
+/// The chunk selector of one lane.
+#[derive(LogicBlock)]
+pub struct Gather {
+    pub clock: Signal<In, Clock>,
+    pub raw: Vec<Signal<In, Bits<9>>>,
+    pub chunk: Signal<In, Bits<GROUP>>,
+    pub word: Signal<Out, Bits<9>>,
+    choice: LocalCopy<GROUP>,
+    low: Signal<Local, Bits<2>>,
+    upper_choice: Vec<DFF<Bits<GROUP>>>,
+    first: Vec<DFF<Bits<9>>>,
+    second: DFF<Bits<9>>,
+    _width: usize,
+    kind: Kind<Self>,
+}
+
+impl Gather {
+    /// Cycles from `raw` to `word`.
+    pub const LATENCY: usize = 2;
+
+    /// A selector among `groups` groups, a power of two from 2 to 16.
+    pub fn new(groups: usize) -> Self {
+        assert!((2..=INPUTS * INPUTS).contains(&groups), "a gather path takes 2 to 16 groups, not {groups}");
+        Self {
+            clock: Default::default(),
+            raw: (0..groups).map(|_| Default::default()).collect(),
+            chunk: Default::default(),
+            word: Default::default(),
+            choice: Default::default(),
+            low: Default::default(),
+            upper_choice: (0..usize::from(groups > INPUTS)).map(|_| Default::default()).collect(),
+            first: (0..groups.div_ceil(INPUTS)).map(|_| Default::default()).collect(),
+            second: Default::default(),
+            _width: groups.min(INPUTS),
+            kind: Kind::named(format!("gather_{groups}")),
+        }
+    }
+}
+
+impl Logic for Gather {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, second);
+        self.choice.clock.next = self.clock.val();
+        self.choice.d.next = self.chunk.val();
+        self.low.next = bit_cast::<2, GROUP>(self.choice.q.val());
+        for q in 0..self.first.len() {
+            self.first[q].clock.next = self.clock.val();
+            self.first[q].d.next = self.raw[4 * q].val();
+            for i in 1..self._width {
+                if self.low.val() == i.to_bits::<2>() {
+                    self.first[q].d.next = self.raw[4 * q + i].val();
+                }
+            }
+        }
+        self.second.d.next = self.first[0].q.val();
+        for u in 0..self.upper_choice.len() {
+            self.upper_choice[u].clock.next = self.clock.val();
+            self.upper_choice[u].d.next = self.choice.q.val() >> 2;
+            for q in 1..self.first.len() {
+                if self.upper_choice[u].q.val() == q.to_bits::<GROUP>() {
+                    self.second.d.next = self.first[q].q.val();
+                }
+            }
+        }
+        self.word.next = self.second.q.val();
+    }
+}

@@ -1,0 +1,142 @@
+//! The host's way into the matrix memories: eight lanes of a row at a time, while no token runs.
+//!
+//! ```text
+//!  write, octet, data ─►[reg]─► half rows, row, lanes ─► write ports of the memories
+//!  read, octet ──────────────► access, chunk ─► RowAddress ... Gather ─► word ─► octet of it ─►[reg]─► read_data
+//!  cycle t                                                        t + 6                         t + 7
+//! ```
+//!
+//! | port           | dir | width      | meaning                                            | cycle   |
+//! |----------------|-----|------------|----------------------------------------------------|---------|
+//! | `write`, `read`| in  | 1          | strobes                                            | `t`     |
+//! | `kv`           | in  | 1          | KV memory rather than weights                      | `t`     |
+//! | `row`          | in  | 24         | row                                                | `t`     |
+//! | `octet`        | in  | `OCTET`    | which eight lanes of it                            | `t`     |
+//! | `data`         | in  | 72         | lanes written, the first in the low bits           | `t`     |
+//! | `access`       | out | 1          | read strobe for the address generator              | `t`     |
+//! | `chunk`        | out | `GROUP`    | group of lanes that holds the octet                | `t`     |
+//! | `writes_weights`, `writes_kv` | out | 1 | strobes                                       | `t + 1` |
+//! | `halves`       | out | `HALVES`   | half rows that hold the octet                      | `t + 1` |
+//! | `written_row`  | out | `MATRIX_ROW` | row                                              | `t + 1` |
+//! | `lane[i]`      | out | 9          | lane `i` of the octet                              | `t + 1` |
+//! | `word[j]`      | in  | 9          | lanes of the chunk read                            | `t + 6` |
+//! | `read_data`    | out | 72         | lanes read                                         | `t + 7` |
+//!
+//! # Invariants
+//! 1. A vector row has 8 or 16 lanes, so an octet is one or two whole half rows.
+//! 2. Commands come one at a time: `octet` is stable until the read data have come.
+
+use crate::kind::Kind;
+use crate::mxm::group::defaults;
+use crate::primitives::JoinLanes;
+use crate::widths::{GROUP, HALVES, MATRIX_ROW, OCTET};
+use lpu_isa::Geometry;
+use rust_hdl::prelude::*;
+
+/// Lanes of a host word.
+const OCTET_LANES: usize = 8;
+
+/// Host access to weights and KV codes.
+#[derive(LogicBlock, Default)]
+pub struct HostAccess {
+    pub clock: Signal<In, Clock>,
+    pub write: Signal<In, Bit>,
+    pub read: Signal<In, Bit>,
+    pub kv: Signal<In, Bit>,
+    pub row: Signal<In, Bits<24>>,
+    pub octet: Signal<In, Bits<OCTET>>,
+    pub data: Signal<In, Bits<72>>,
+    pub access: Signal<Out, Bit>,
+    pub chunk: Signal<Out, Bits<GROUP>>,
+    pub writes_weights: Signal<Out, Bit>,
+    pub writes_kv: Signal<Out, Bit>,
+    pub halves: Signal<Out, Bits<HALVES>>,
+    pub written_row: Signal<Out, Bits<MATRIX_ROW>>,
+    pub lane: [Signal<Out, Bits<9>>; OCTET_LANES],
+    pub word: Vec<Signal<In, Bits<9>>>,
+    pub read_data: Signal<Out, Bits<72>>,
+    upper: Signal<Local, Bits<OCTET>>,
+    weights_held: DFF<Bit>,
+    kv_held: DFF<Bit>,
+    octet_held: DFF<Bits<OCTET>>,
+    row_held: DFF<Bits<MATRIX_ROW>>,
+    data_held: DFF<Bits<72>>,
+    half: JoinLanes<HALVES, 1, HALVES>,
+    read_lane: JoinLanes<OCTET_LANES, 9, 72>,
+    read_held: DFF<Bits<72>>,
+    _octets: usize,
+    _octets_per_chunk: usize,
+    _halves_per_octet: usize,
+    _chunk_bits: usize,
+    kind: Kind<Self>,
+}
+
+impl HostAccess {
+    /// Cycles from `read` to `read_data`.
+    pub const LATENCY: usize = 7;
+
+    /// The host's access to a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let lanes = geometry.vxm_lanes;
+        assert!(lanes == 8 || lanes == 16, "the host reaches chips of 8 or 16 vector lanes, not {lanes}");
+        let octets_per_chunk = lanes / OCTET_LANES;
+        Self {
+            word: defaults(lanes),
+            _octets: geometry.mxm_lanes / OCTET_LANES,
+            _octets_per_chunk: octets_per_chunk,
+            _halves_per_octet: 2 / octets_per_chunk,
+            _chunk_bits: octets_per_chunk.ilog2() as usize,
+            kind: Kind::named(format!("host_access_{lanes}")),
+            ..Self::default()
+        }
+    }
+}
+
+impl Logic for HostAccess {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, weights_held, kv_held, octet_held, row_held, data_held, read_held);
+        self.access.next = self.read.val();
+        for low in self._chunk_bits..(self._chunk_bits + 1) {
+            self.upper.next = self.octet.val() >> low.to_bits::<1>();
+        }
+        self.chunk.next = bit_cast::<GROUP, OCTET>(self.upper.val());
+        self.weights_held.d.next = self.write.val() & !self.kv.val();
+        self.kv_held.d.next = self.write.val() & self.kv.val();
+        self.octet_held.d.next = self.octet.val();
+        self.row_held.d.next = self.row.val().get_bits::<MATRIX_ROW>(0);
+        self.data_held.d.next = self.data.val();
+        self.writes_weights.next = self.weights_held.q.val();
+        self.writes_kv.next = self.kv_held.q.val();
+        self.written_row.next = self.row_held.q.val();
+        for i in 0..OCTET_LANES {
+            self.lane[i].next = self.data_held.q.val().get_bits::<9>(9 * i);
+        }
+
+        for h in 0..HALVES {
+            self.half.lane[h].next = false.into();
+        }
+        for per in self._halves_per_octet..(self._halves_per_octet + 1) {
+            for o in 0..self._octets {
+                for i in 0..self._halves_per_octet {
+                    self.half.lane[per * o + i].next =
+                        (self.octet_held.q.val() == o.to_bits::<OCTET>()).into();
+                }
+            }
+        }
+        self.halves.next = self.half.bus.val();
+
+        for i in 0..OCTET_LANES {
+            self.read_lane.lane[i].next = self.word[i].val();
+        }
+        for o in 1..self._octets_per_chunk {
+            if self.octet_held.q.val().get_bit(0) {
+                for i in 0..OCTET_LANES {
+                    self.read_lane.lane[i].next = self.word[8 * o + i].val();
+                }
+            }
+        }
+        self.read_held.d.next = self.read_lane.bus.val();
+        self.read_data.next = self.read_held.q.val();
+    }
+}

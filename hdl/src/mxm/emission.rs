@@ -1,0 +1,265 @@
+//! When rows leave the matrix side, and what becomes of them on the way: shift, mask, store address, maximum.
+//!
+//! ```text
+//!  payload ─►[reg]─►[reg]─┬─► leaves? ─┬──────────────► delayed to the store port
+//!                 wraps ──┘            └─► store pointer
+//!  cycle 0      1      2                             6 (gather), 10+tree (sums)
+//! ```
+//!
+//! | port            | dir | width      | meaning                                                      | cycle     |
+//! |-----------------|-----|------------|--------------------------------------------------------------|----------:|
+//! | `beat`, `gathers` | in | 1         | strobes: an issue of `Dot`, of `Gather`                      |         0 |
+//! | `first`, `last` | in  | 1          | first, last issue of the instruction                         |         0 |
+//! | `emits`         | in  | 2          | `Dot`'s field `emit`                                         |         0 |
+//! | `sum_shift`     | in  | 5          | `Dot`'s field `shift`                                        |         0 |
+//! | `mask`          | in  | 1          | `Dot`'s field                                                |         0 |
+//! | `maximum`       | in  | 1          | `Dot`'s field                                                |         0 |
+//! | `wanted_scalar` | in  | `SCALAR`   | `Dot`'s field `scalar`                                       |         0 |
+//! | `store`         | in  | 24         | field of both                                                |         0 |
+//! | `position`      | in  | 16         | stable during a token                                        |         1 |
+//! | `wraps`         | in  | 1          | the beat fills the last lane                                 |         2 |
+//! | `gather_leaves` | out | 1          | a gathered row is ready for the store port in the next cycle |         5 |
+//! | `gather_store`  | out | `VMEM_ROW` | its row of vector memory                                     |         6 |
+//! | `shift`         | out | 5          | shift of the beat's row                                      |  7 + tree |
+//! | `limit`         | out | `LANE`     | lanes above become [`WORD_MIN`](lpu_isa::arith::WORD_MIN)    |  9 + tree |
+//! | `sums_leave`    | out | 1          | a row of sums is ready for the store port                    | 10 + tree |
+//! | `sums_store`    | out | `VMEM_ROW` | its row of vector memory                                     | 10 + tree |
+//! | `fresh`         | out | 1          | it is the first that its instruction emits                   | 11 + tree |
+//! | `ends`          | out | 1          | the instruction ends with it and wants the maximum           | 11 + tree |
+//! | `scalar`        | out | `SCALAR`   | scalar for the maximum                                       | 11 + tree |
+//! | `outside`       | out | 1          | strobe: a row leaves for an address outside vector memory    |         3 |
+//!
+//! # Invariants
+//! 1. Rows of one instruction go to consecutive addresses from `store`, in the order in which they leave.
+//! 2. What a row needs later travels with it: queue and position may show something else by then.
+
+use crate::kind::Kind;
+use crate::primitives::ShiftRegister;
+use crate::widths::{LANE, SCALAR, VMEM_ROW};
+use lpu_isa::Geometry;
+use lpu_isa::instruction::Emit;
+use rust_hdl::prelude::*;
+
+/// Emission of rows.
+#[derive(LogicBlock)]
+pub struct Emission {
+    pub clock: Signal<In, Clock>,
+    pub beat: Signal<In, Bit>,
+    pub gathers: Signal<In, Bit>,
+    pub first: Signal<In, Bit>,
+    pub last: Signal<In, Bit>,
+    pub emits: Signal<In, Bits<2>>,
+    pub sum_shift: Signal<In, Bits<5>>,
+    pub mask: Signal<In, Bit>,
+    pub maximum: Signal<In, Bit>,
+    pub wanted_scalar: Signal<In, Bits<SCALAR>>,
+    pub store: Signal<In, Bits<24>>,
+    pub position: Signal<In, Bits<16>>,
+    pub wraps: Signal<In, Bit>,
+    pub gather_leaves: Signal<Out, Bit>,
+    pub gather_store: Signal<Out, Bits<VMEM_ROW>>,
+    pub shift: Signal<Out, Bits<5>>,
+    pub limit: Signal<Out, Bits<LANE>>,
+    pub sums_leave: Signal<Out, Bit>,
+    pub sums_store: Signal<Out, Bits<VMEM_ROW>>,
+    pub fresh: Signal<Out, Bit>,
+    pub ends: Signal<Out, Bit>,
+    pub scalar: Signal<Out, Bits<SCALAR>>,
+    pub outside: Signal<Out, Bit>,
+    emit_wrap: Constant<Bits<2>>,
+    emit_last: Constant<Bits<2>>,
+    emit_both: Constant<Bits<2>>,
+    last_lane: Constant<Bits<LANE>>,
+    rows: Constant<Bits<24>>,
+    beat_1: DFF<Bit>,
+    gathers_1: DFF<Bit>,
+    first_1: DFF<Bit>,
+    last_1: DFF<Bit>,
+    on_wrap_1: DFF<Bit>,
+    on_last_1: DFF<Bit>,
+    mask_1: DFF<Bit>,
+    maximum_1: DFF<Bit>,
+    store_1: DFF<Bits<24>>,
+    mask_limit: Signal<Local, Bits<LANE>>,
+    beat_2: DFF<Bit>,
+    gathers_2: DFF<Bit>,
+    first_2: DFF<Bit>,
+    on_wrap_2: DFF<Bit>,
+    on_last_2: DFF<Bit>,
+    ends_2: DFF<Bit>,
+    store_2: DFF<Bits<24>>,
+    leaves: Signal<Local, Bit>,
+    address: Signal<Local, Bits<24>>,
+    next_address: DFF<Bits<24>>,
+    seen: DFF<Bit>,
+    fresh_now: Signal<Local, Bit>,
+    outside_3: DFF<Bit>,
+    gather_later: ShiftRegister<1>,
+    gather_store_later: ShiftRegister<VMEM_ROW>,
+    shift_later: ShiftRegister<5>,
+    limit_later: ShiftRegister<LANE>,
+    sums_later: ShiftRegister<1>,
+    sums_store_later: ShiftRegister<VMEM_ROW>,
+    fresh_later: ShiftRegister<1>,
+    ends_later: ShiftRegister<1>,
+    scalar_later: ShiftRegister<SCALAR>,
+    kind: Kind<Self>,
+}
+
+/// Cycle in which a gathered row stands before the store port.
+const GATHER_READY: usize = lpu_isa::timing::GATHER_STORE_PORT as usize - 1;
+
+impl Emission {
+    /// The emission control of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        // Cycle in which a row of sums stands before the store port.
+        let ready = lpu_isa::timing::dot_store_port(geometry) as usize - 1;
+        Self {
+            clock: Default::default(),
+            beat: Default::default(),
+            gathers: Default::default(),
+            first: Default::default(),
+            last: Default::default(),
+            emits: Default::default(),
+            sum_shift: Default::default(),
+            mask: Default::default(),
+            maximum: Default::default(),
+            wanted_scalar: Default::default(),
+            store: Default::default(),
+            position: Default::default(),
+            wraps: Default::default(),
+            gather_leaves: Default::default(),
+            gather_store: Default::default(),
+            shift: Default::default(),
+            limit: Default::default(),
+            sums_leave: Default::default(),
+            sums_store: Default::default(),
+            fresh: Default::default(),
+            ends: Default::default(),
+            scalar: Default::default(),
+            outside: Default::default(),
+            emit_wrap: Constant::new((Emit::Wrap as u32).to_bits()),
+            emit_last: Constant::new((Emit::Last as u32).to_bits()),
+            emit_both: Constant::new((Emit::WrapOrLast as u32).to_bits()),
+            last_lane: Constant::new((geometry.vxm_lanes - 1).to_bits()),
+            rows: Constant::new(geometry.vmem_rows.to_bits()),
+            beat_1: Default::default(),
+            gathers_1: Default::default(),
+            first_1: Default::default(),
+            last_1: Default::default(),
+            on_wrap_1: Default::default(),
+            on_last_1: Default::default(),
+            mask_1: Default::default(),
+            maximum_1: Default::default(),
+            store_1: Default::default(),
+            mask_limit: Default::default(),
+            beat_2: Default::default(),
+            gathers_2: Default::default(),
+            first_2: Default::default(),
+            on_wrap_2: Default::default(),
+            on_last_2: Default::default(),
+            ends_2: Default::default(),
+            store_2: Default::default(),
+            leaves: Default::default(),
+            address: Default::default(),
+            next_address: Default::default(),
+            seen: Default::default(),
+            fresh_now: Default::default(),
+            outside_3: Default::default(),
+            gather_later: ShiftRegister::new(GATHER_READY - 3),
+            gather_store_later: ShiftRegister::new(GATHER_READY - 2),
+            shift_later: ShiftRegister::new(ready - 3),
+            limit_later: ShiftRegister::new(ready - 2),
+            sums_later: ShiftRegister::new(ready - 2),
+            sums_store_later: ShiftRegister::new(ready - GATHER_READY),
+            fresh_later: ShiftRegister::new(ready - 1),
+            ends_later: ShiftRegister::new(ready - 1),
+            scalar_later: ShiftRegister::new(ready + 1),
+            kind: Kind::default(),
+        }
+    }
+}
+
+impl Logic for Emission {
+    #[hdl_gen]
+    fn update(&mut self) {
+        // Cycle 0.
+        dff_setup!(
+            self, clock, beat_1, gathers_1, first_1, last_1, on_wrap_1, on_last_1, mask_1, maximum_1, store_1
+        );
+        self.beat_1.d.next = self.beat.val();
+        self.gathers_1.d.next = self.gathers.val();
+        self.first_1.d.next = self.first.val();
+        self.last_1.d.next = self.last.val();
+        self.on_wrap_1.d.next =
+            (self.emits.val() == self.emit_wrap.val()) | (self.emits.val() == self.emit_both.val());
+        self.on_last_1.d.next =
+            (self.emits.val() == self.emit_last.val()) | (self.emits.val() == self.emit_both.val());
+        self.mask_1.d.next = self.mask.val();
+        self.maximum_1.d.next = self.maximum.val();
+        self.store_1.d.next = self.store.val();
+        self.shift_later.x.next = self.sum_shift.val();
+        self.scalar_later.x.next = self.wanted_scalar.val();
+
+        // Cycle 1.
+        dff_setup!(self, clock, beat_2, gathers_2, first_2, on_wrap_2, on_last_2, ends_2, store_2);
+        self.beat_2.d.next = self.beat_1.q.val();
+        self.gathers_2.d.next = self.gathers_1.q.val();
+        self.first_2.d.next = self.first_1.q.val();
+        self.on_wrap_2.d.next = self.on_wrap_1.q.val();
+        self.on_last_2.d.next = self.on_last_1.q.val() & self.last_1.q.val();
+        self.ends_2.d.next = self.maximum_1.q.val() & self.last_1.q.val();
+        self.store_2.d.next = self.store_1.q.val();
+        self.mask_limit.next = self.last_lane.val();
+        if self.mask_1.q.val() & self.last_1.q.val() {
+            self.mask_limit.next = bit_cast::<LANE, 16>(self.position.val()) & self.last_lane.val();
+        }
+        self.limit_later.x.next = self.mask_limit.val();
+
+        // Cycle 2.
+        dff_setup!(self, clock, next_address, seen, outside_3);
+        self.leaves.next =
+            self.beat_2.q.val() & ((self.on_wrap_2.q.val() & self.wraps.val()) | self.on_last_2.q.val());
+        self.address.next = self.next_address.q.val();
+        self.fresh_now.next = !self.seen.q.val();
+        if self.first_2.q.val() {
+            self.address.next = self.store_2.q.val();
+            self.fresh_now.next = true;
+        }
+        if self.beat_2.q.val() | self.gathers_2.q.val() {
+            self.next_address.d.next = self.address.val();
+            self.seen.d.next = !self.fresh_now.val() | self.leaves.val();
+        }
+        if self.leaves.val() | self.gathers_2.q.val() {
+            self.next_address.d.next = self.address.val() + 1;
+        }
+        self.outside_3.d.next =
+            (self.leaves.val() | self.gathers_2.q.val()) & (self.address.val() >= self.rows.val());
+        self.outside.next = self.outside_3.q.val();
+        self.sums_later.x.next = self.leaves.val().into();
+        self.gather_later.x.next = self.gathers_2.q.val().into();
+        self.gather_store_later.x.next = self.address.val().get_bits::<VMEM_ROW>(0);
+        self.fresh_later.x.next = self.fresh_now.val().into();
+        self.ends_later.x.next = self.ends_2.q.val().into();
+
+        self.gather_later.clock.next = self.clock.val();
+        self.gather_leaves.next = self.gather_later.y.val().get_bit(0);
+        self.gather_store_later.clock.next = self.clock.val();
+        self.gather_store.next = self.gather_store_later.y.val();
+        self.sums_store_later.clock.next = self.clock.val();
+        self.sums_store_later.x.next = self.gather_store_later.y.val();
+        self.sums_store.next = self.sums_store_later.y.val();
+        self.shift_later.clock.next = self.clock.val();
+        self.shift.next = self.shift_later.y.val();
+        self.limit_later.clock.next = self.clock.val();
+        self.limit.next = self.limit_later.y.val();
+        self.sums_later.clock.next = self.clock.val();
+        self.sums_leave.next = self.sums_later.y.val().get_bit(0);
+        self.fresh_later.clock.next = self.clock.val();
+        self.fresh.next = self.fresh_later.y.val().get_bit(0);
+        self.ends_later.clock.next = self.clock.val();
+        self.ends.next = self.ends_later.y.val().get_bit(0);
+        self.scalar_later.clock.next = self.clock.val();
+        self.scalar.next = self.scalar_later.y.val();
+    }
+}

@@ -1,0 +1,104 @@
+//! Watches the matrix side for what a wrong schedule would do.
+//!
+//! | port                     | dir | width    | meaning                                                | cycle |
+//! |--------------------------|-----|----------|--------------------------------------------------------|------:|
+//! | `issue`                  | in  | 1        | strobe                                                 |     0 |
+//! | `reads_kv`               | in  | 1        | the issue is a beat on KV memory                       |     0 |
+//! | `row`                    | in  | 24       | its row                                                |     1 |
+//! | `kv_write`, `kv_row`     | in  | 1, `KV_ROW` | KV memory is written                                |   now |
+//! | `reads_act`, `entry`     | in  | 1, `ENTRY` | a beat reads an activation entry, in the next cycle  |     2 |
+//! | `act_write`, `act_entry` | in  | `HALVES`, `ENTRY` | activations are written                       |   now |
+//! | `matrix_address`         | out | 1        | a row was outside its memory                           |     2 |
+//! | `kv_conflict`            | out | 1        | KV memory was read in the row and cycle of a write     |     2 |
+//! | `act_conflict`           | out | 1        | an entry was read in the cycle of a write              |     4 |
+//!
+//! # Invariants
+//! 1. Outputs are strobes, one cycle for each fault; a legal program raises none.
+
+use crate::kind::Kind;
+use crate::widths::{ENTRY, HALVES, KV_ROW};
+use lpu_isa::Geometry;
+use rust_hdl::prelude::*;
+
+/// The fault checks.
+#[derive(LogicBlock)]
+pub struct Faults {
+    pub clock: Signal<In, Clock>,
+    pub issue: Signal<In, Bit>,
+    pub reads_kv: Signal<In, Bit>,
+    pub row: Signal<In, Bits<24>>,
+    pub kv_write: Signal<In, Bit>,
+    pub kv_row: Signal<In, Bits<KV_ROW>>,
+    pub reads_act: Signal<In, Bit>,
+    pub entry: Signal<In, Bits<ENTRY>>,
+    pub act_write: Signal<In, Bits<HALVES>>,
+    pub act_entry: Signal<In, Bits<ENTRY>>,
+    pub matrix_address: Signal<Out, Bit>,
+    pub kv_conflict: Signal<Out, Bit>,
+    pub act_conflict: Signal<Out, Bit>,
+    weight_rows: Constant<Bits<24>>,
+    kv_rows: Constant<Bits<24>>,
+    issue_1: DFF<Bit>,
+    reads_kv_1: DFF<Bit>,
+    reads_act_3: DFF<Bit>,
+    entry_3: DFF<Bits<ENTRY>>,
+    address_held: DFF<Bit>,
+    kv_held: DFF<Bit>,
+    act_held: DFF<Bit>,
+    kind: Kind<Self>,
+}
+
+impl Faults {
+    /// The checks of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        Self {
+            clock: Default::default(),
+            issue: Default::default(),
+            reads_kv: Default::default(),
+            row: Default::default(),
+            kv_write: Default::default(),
+            kv_row: Default::default(),
+            reads_act: Default::default(),
+            entry: Default::default(),
+            act_write: Default::default(),
+            act_entry: Default::default(),
+            matrix_address: Default::default(),
+            kv_conflict: Default::default(),
+            act_conflict: Default::default(),
+            weight_rows: Constant::new(geometry.weight_rows.to_bits()),
+            kv_rows: Constant::new(geometry.kv_rows.to_bits()),
+            issue_1: Default::default(),
+            reads_kv_1: Default::default(),
+            reads_act_3: Default::default(),
+            entry_3: Default::default(),
+            address_held: Default::default(),
+            kv_held: Default::default(),
+            act_held: Default::default(),
+            kind: Kind::default(),
+        }
+    }
+}
+
+impl Logic for Faults {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, issue_1, reads_kv_1, reads_act_3, entry_3, address_held, kv_held, act_held);
+        self.issue_1.d.next = self.issue.val();
+        self.reads_kv_1.d.next = self.issue.val() & self.reads_kv.val();
+        self.address_held.d.next = self.issue_1.q.val() & (self.row.val() >= self.weight_rows.val());
+        if self.reads_kv_1.q.val() {
+            self.address_held.d.next = self.row.val() >= self.kv_rows.val();
+        }
+        self.kv_held.d.next = self.reads_kv_1.q.val()
+            & self.kv_write.val()
+            & (self.row.val().get_bits::<KV_ROW>(0) == self.kv_row.val());
+        self.reads_act_3.d.next = self.reads_act.val();
+        self.entry_3.d.next = self.entry.val();
+        self.act_held.d.next = self.reads_act_3.q.val()
+            & self.act_write.val().any()
+            & (self.entry_3.q.val() == self.act_entry.val());
+        self.matrix_address.next = self.address_held.q.val();
+        self.kv_conflict.next = self.kv_held.q.val();
+        self.act_conflict.next = self.act_held.q.val();
+    }
+}

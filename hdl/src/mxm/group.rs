@@ -1,0 +1,165 @@
+//! A group of lanes, as many as the vector unit has: the grain at which vector rows enter the matrix side.
+//!
+//! ```text
+//!  row ──────────────► pair banks ─► weight, code ─┐
+//!  from_kv, entry ──►[local copies]────────────────┼─► lanes ─┬─► raw       (cycle 4)
+//!  act_row ─────────────────────────► activations ─┘          └─► product   (cycle 6)
+//!  kv_codes, kv_value ──► choose ───► KV write ports
+//! ```
+//!
+//! | port               | dir | width        | meaning                                                   | cycle |
+//! |--------------------|-----|--------------|-----------------------------------------------------------|------:|
+//! | `row`              | in  | `MATRIX_ROW` | row of the matrix memories                                |     1 |
+//! | `from_kv`, `entry` | in  | 1, `ENTRY`   | as the lanes need them, one cycle before                  |     2 |
+//! | `raw[j]`           | out | 9            | bits of lane `j`                                          |     4 |
+//! | `product[j]`       | out | 32           | product of lane `j`                                       |     6 |
+//! | `act_write`        | in  | 2            | bit `h`: write the activations of half `h` of the lanes   |    14 |
+//! | `act_write_entry`  | in  | `ENTRY`      |                                                           |    14 |
+//! | `act_row[j]`       | in  | 16           | lane `j`'s activation                                     |    14 |
+//! | `kv_write`         | in  | 1            | write KV codes                                            |    14 |
+//! | `kv_transposed`    | in  | 1            | 0: `kv_codes[j]` to lane `j` of the halves in `kv_halves`; 1: `kv_value` to the lane in `kv_lane` | 14 |
+//! | `kv_write_row`     | in  | `KV_ROW`     |                                                           |    14 |
+//! | `kv_halves`        | in  | 2            |                                                           |    14 |
+//! | `kv_lane`          | in  | `LANES`      | one bit a lane                                            |    14 |
+//! | `kv_codes[j]`      | in  | 9            |                                                           |    14 |
+//! | `kv_value`         | in  | 9            |                                                           |    14 |
+//! | `weight_write`     | in  | 2            | bit `h`: write the weights of half `h` of the lanes       |   `t` |
+//! | `weight_write_row` | in  | `WEIGHT_ROW` |                                                           |   `t` |
+//! | `weight_data[j]`   | in  | 9            | lane `j`'s weight                                         |   `t` |
+//!
+//! Columns "cycle" count from the issue of the beat (1 to 6) and of the vector operation that writes (14). What is
+//! written in cycle 14 is seen by beats that sample in cycle 15.
+//!
+//! # Invariants
+//! 1. Lanes that no write names keep what they hold.
+
+use super::lane::MatrixLane;
+use crate::kind::Kind;
+use crate::mem::PairBank;
+use crate::primitives::{JoinLanes, LocalCopy};
+use crate::widths::{ENTRY, KV_ROW, LANES, MATRIX_ROW, WEIGHT_ROW};
+use rust_hdl::prelude::*;
+
+/// The lanes of one group with their memories.
+#[derive(LogicBlock)]
+pub struct LaneGroup {
+    pub clock: Signal<In, Clock>,
+    pub row: Signal<In, Bits<MATRIX_ROW>>,
+    pub from_kv: Signal<In, Bit>,
+    pub entry: Signal<In, Bits<ENTRY>>,
+    pub raw: Vec<Signal<Out, Bits<9>>>,
+    pub product: Vec<Signal<Out, Bits<32>>>,
+    pub act_write: Signal<In, Bits<2>>,
+    pub act_write_entry: Signal<In, Bits<ENTRY>>,
+    pub act_row: Vec<Signal<In, Bits<16>>>,
+    pub kv_write: Signal<In, Bit>,
+    pub kv_transposed: Signal<In, Bit>,
+    pub kv_write_row: Signal<In, Bits<KV_ROW>>,
+    pub kv_halves: Signal<In, Bits<2>>,
+    pub kv_lane: Signal<In, Bits<LANES>>,
+    pub kv_codes: Vec<Signal<In, Bits<9>>>,
+    pub kv_value: Signal<In, Bits<9>>,
+    pub weight_write: Signal<In, Bits<2>>,
+    pub weight_write_row: Signal<In, Bits<WEIGHT_ROW>>,
+    pub weight_data: Vec<Signal<In, Bits<9>>>,
+    from_kv_here: LocalCopy<1>,
+    entry_here: LocalCopy<ENTRY>,
+    kv_wanted: Vec<Signal<Local, Bit>>,
+    kv_enable: Vec<JoinLanes<2, 1, 2>>,
+    bank: Vec<PairBank>,
+    lane: Vec<MatrixLane>,
+    _half: usize,
+    kind: Kind<Self>,
+}
+
+/// `count` values of a type's default.
+pub(crate) fn defaults<T: Default>(count: usize) -> Vec<T> {
+    (0..count).map(|_| T::default()).collect()
+}
+
+impl LaneGroup {
+    /// Cycles from row to product.
+    pub const LATENCY: usize = PairBank::LATENCY + MatrixLane::LATENCY;
+
+    /// A group of `lanes` lanes.
+    pub fn new(lanes: usize) -> Self {
+        Self {
+            clock: Default::default(),
+            row: Default::default(),
+            from_kv: Default::default(),
+            entry: Default::default(),
+            raw: defaults(lanes),
+            product: defaults(lanes),
+            act_write: Default::default(),
+            act_write_entry: Default::default(),
+            act_row: defaults(lanes),
+            kv_write: Default::default(),
+            kv_transposed: Default::default(),
+            kv_write_row: Default::default(),
+            kv_halves: Default::default(),
+            kv_lane: Default::default(),
+            kv_codes: defaults(lanes),
+            kv_value: Default::default(),
+            weight_write: Default::default(),
+            weight_write_row: Default::default(),
+            weight_data: defaults(lanes),
+            from_kv_here: Default::default(),
+            entry_here: Default::default(),
+            kv_wanted: defaults(lanes),
+            kv_enable: defaults(lanes / 2),
+            bank: defaults(lanes / 2),
+            lane: defaults(lanes),
+            _half: lanes / 2,
+            kind: Kind::named(format!("lane_group_{lanes}")),
+        }
+    }
+}
+
+impl Logic for LaneGroup {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.from_kv_here.clock.next = self.clock.val();
+        self.from_kv_here.d.next = self.from_kv.val().into();
+        self.entry_here.clock.next = self.clock.val();
+        self.entry_here.d.next = self.entry.val();
+        for half in self._half..(self._half + 1) {
+            for j in 0..self.lane.len() {
+                self.lane[j].clock.next = self.clock.val();
+                self.lane[j].from_kv.next = self.from_kv_here.q.val().get_bit(0);
+                self.lane[j].entry.next = self.entry_here.q.val();
+                self.lane[j].weight.next = self.bank[j / 2].weight[j % 2].val();
+                self.lane[j].code.next = self.bank[j / 2].code[j % 2].val();
+                self.raw[j].next = self.lane[j].raw.val();
+                self.product[j].next = self.lane[j].product.val();
+                self.lane[j].act_write_entry.next = self.act_write_entry.val();
+                self.lane[j].act_data.next = self.act_row[j].val();
+            }
+            for h in 0..2 {
+                for j in 0..self._half {
+                    self.lane[h * half + j].act_write.next = self.act_write.val().get_bit(h);
+                    self.kv_wanted[h * half + j].next = self.kv_halves.val().get_bit(h);
+                    self.bank[(h * half + j) / 2].weight_write.next =
+                        self.weight_write.val().get_bits::<1>(h);
+                }
+            }
+            for j in 0..self.lane.len() {
+                self.bank[j / 2].kv_data[j % 2].next = self.kv_codes[j].val();
+                self.kv_enable[j / 2].lane[j % 2].next =
+                    (self.kv_write.val() & self.kv_wanted[j].val()).into();
+                if self.kv_transposed.val() {
+                    self.bank[j / 2].kv_data[j % 2].next = self.kv_value.val();
+                    self.kv_enable[j / 2].lane[j % 2].next =
+                        (self.kv_write.val() & self.kv_lane.val().get_bit(j)).into();
+                }
+                self.bank[j / 2].weight_data[j % 2].next = self.weight_data[j].val();
+            }
+            for p in 0..self.bank.len() {
+                self.bank[p].clock.next = self.clock.val();
+                self.bank[p].row.next = self.row.val();
+                self.bank[p].kv_write.next = self.kv_enable[p].bus.val();
+                self.bank[p].kv_write_row.next = self.kv_write_row.val();
+                self.bank[p].weight_write_row.next = self.weight_write_row.val();
+            }
+        }
+    }
+}

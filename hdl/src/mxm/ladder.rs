@@ -1,0 +1,124 @@
+//! The tap ladder: of the tree's levels, the one that an instruction wants, spread over all lanes of a row of sums.
+//!
+//! ```text
+//!  bus below ────────────────────┐
+//!                                ├─► 2:1 ─►[reg]─► to the rung of n/2 results ... ─► bus
+//!  result[l mod n] of level n ───┘
+//!  wanted[0] ─►[a copy a lane]─── chooses
+//!           cycle t                  t + 1
+//! ```
+//!
+//! | port        | dir | width | meaning                                                                  | cycle   |
+//! |-------------|-----|------:|--------------------------------------------------------------------------|---------|
+//! | `wanted[r]` | in  |     1 | the tap is at or above the rung `r` from here                            | `t-1+r` |
+//! | `sum[i]`    | in  |    32 | node `i + 1` of the tree: the level of `n` results is nodes `n` to `2n-1` | `t` for that level, one more for each narrower |
+//! | `below[l]`  | in  |    32 | what the rung before chose                                               | `t`     |
+//! | `bus[l]`    | out |    32 | result `l mod n` of the narrowest level wanted, or `below`               | `t` + rungs |
+//!
+//! A rung holds the rungs of fewer results inside itself. The data of one beat climb one rung a cycle, in step with the
+//! levels of the tree.
+//!
+//! # Invariants
+//! 1. `wanted[r]` implies `wanted[r - 1]` of the same beat.
+
+use super::group::defaults;
+use crate::kind::Kind;
+use crate::primitives::LocalCopy;
+use rust_hdl::prelude::*;
+
+/// One lane of a rung: with `wanted`, the level's result goes up, else what came from below.
+#[derive(LogicBlock, Default)]
+pub struct RungLane {
+    pub clock: Signal<In, Clock>,
+    pub wanted: Signal<In, Bits<1>>,
+    pub result: Signal<In, Bits<32>>,
+    pub below: Signal<In, Bits<32>>,
+    pub up: Signal<Out, Bits<32>>,
+    wanted_here: LocalCopy<1>,
+    held: DFF<Bits<32>>,
+    kind: Kind<Self>,
+}
+
+impl Logic for RungLane {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, held);
+        self.wanted_here.clock.next = self.clock.val();
+        self.wanted_here.d.next = self.wanted.val();
+        self.held.d.next = self.below.val();
+        if self.wanted_here.q.val().get_bit(0) {
+            self.held.d.next = self.result.val();
+        }
+        self.up.next = self.held.q.val();
+    }
+}
+
+/// A rung and those above it.
+#[derive(LogicBlock)]
+pub struct TapLadder {
+    pub clock: Signal<In, Clock>,
+    pub wanted: Vec<Signal<In, Bits<1>>>,
+    pub sum: Vec<Signal<In, Bits<32>>>,
+    pub below: Vec<Signal<In, Bits<32>>>,
+    pub bus: Vec<Signal<Out, Bits<32>>>,
+    rung: Vec<RungLane>,
+    upper: Vec<TapLadder>,
+    _results: usize,
+    _tops: usize,
+    kind: Kind<Self>,
+}
+
+impl TapLadder {
+    /// The rungs of `results`, half as many, ... one result, over `lanes` lanes.
+    pub fn new(results: usize, lanes: usize) -> Self {
+        Self {
+            clock: Default::default(),
+            wanted: defaults(Self::latency(results)),
+            sum: defaults(2 * results - 1),
+            below: defaults(lanes),
+            bus: defaults(lanes),
+            rung: defaults(lanes),
+            upper: if results > 1 { vec![Self::new(results / 2, lanes)] } else { vec![] },
+            _results: results,
+            _tops: usize::from(results == 1),
+            kind: Kind::named(format!("tap_ladder_{results}_of_{lanes}")),
+        }
+    }
+
+    /// Cycles from `below` to `bus` with a lowest rung of `results` results: one a rung.
+    pub const fn latency(results: usize) -> usize {
+        results.ilog2() as usize + 1
+    }
+}
+
+impl Logic for TapLadder {
+    #[hdl_gen]
+    fn update(&mut self) {
+        for n in self._results..(self._results + 1) {
+            for l in 0..self.rung.len() {
+                self.rung[l].clock.next = self.clock.val();
+                self.rung[l].wanted.next = self.wanted[0].val();
+                self.rung[l].result.next = self.sum[n - 1 + l % n].val();
+                self.rung[l].below.next = self.below[l].val();
+            }
+        }
+        for u in 0..self.upper.len() {
+            self.upper[u].clock.next = self.clock.val();
+            for r in 1..self.wanted.len() {
+                self.upper[u].wanted[r - 1].next = self.wanted[r].val();
+            }
+            for i in 0..(self._results - 1) {
+                self.upper[u].sum[i].next = self.sum[i].val();
+            }
+            for l in 0..self.rung.len() {
+                self.upper[u].below[l].next = self.rung[l].up.val();
+                self.bus[l].next = self.upper[u].bus[l].val();
+            }
+        }
+        for _top in 0..self._tops {
+            for l in 0..self.rung.len() {
+                self.bus[l].next = self.rung[l].up.val();
+            }
+        }
+    }
+}

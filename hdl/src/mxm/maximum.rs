@@ -1,0 +1,124 @@
+//! The largest lane of all rows that an instruction emits: lane by lane while rows go by, then across the lanes.
+//!
+//! ```text
+//!  row[l] ─► larger ─►[reg]─┬─► tree of larger, a register a level ─► value
+//!               ▲           │
+//!               └───────────┘
+//!       cycle 11+tree       12+tree            12+tree+log2(lanes)
+//! ```
+//!
+//! | port     | dir | width    | meaning                                              | cycle                |
+//! |----------|-----|----------|------------------------------------------------------|----------------------|
+//! | `valid`  | in  | 1        | `row` is a row of sums                               | 11+tree              |
+//! | `fresh`  | in  | 1        | it is the first that its instruction emits           | 11+tree              |
+//! | `last`   | in  | 1        | its instruction ends with it and wants the maximum   | 11+tree              |
+//! | `scalar` | in  | `SCALAR` | where the maximum goes                               | 11+tree              |
+//! | `row[l]` | in  | 18       | words as stored                                      | 11+tree              |
+//! | `write`  | out | 1        | `value` is a maximum to be written                   | 12+tree+log2(lanes)  |
+//! | `index`  | out | `SCALAR` | scalar written                                       | 12+tree+log2(lanes)  |
+//! | `value`  | out | 18       | the maximum                                          | 12+tree+log2(lanes)  |
+//!
+//! The scalar shows the value one cycle later: [`maximum_effect`](lpu_isa::timing::maximum_effect).
+//!
+//! # Invariants
+//! 1. A maximum covers every row with `valid` since the last `fresh` one, both included.
+
+use super::group::defaults;
+use crate::kind::Kind;
+use crate::primitives::{ShiftRegister, SignedMax};
+use crate::widths::SCALAR;
+use lpu_isa::Geometry;
+use rust_hdl::prelude::*;
+
+/// Maximum over rows and lanes.
+#[derive(LogicBlock)]
+pub struct Maximum {
+    pub clock: Signal<In, Clock>,
+    pub valid: Signal<In, Bit>,
+    pub fresh: Signal<In, Bit>,
+    pub last: Signal<In, Bit>,
+    pub scalar: Signal<In, Bits<SCALAR>>,
+    pub row: Vec<Signal<In, Bits<18>>>,
+    pub write: Signal<Out, Bit>,
+    pub index: Signal<Out, Bits<SCALAR>>,
+    pub value: Signal<Out, Bits<18>>,
+    over_rows: Vec<SignedMax<18>>,
+    best: Vec<DFF<Bits<18>>>,
+    over_lanes: Vec<SignedMax<18>>,
+    node: Vec<DFF<Bits<18>>>,
+    write_later: ShiftRegister<1>,
+    index_later: ShiftRegister<SCALAR>,
+    _leaves: usize,
+    kind: Kind<Self>,
+}
+
+impl Maximum {
+    /// The maximum unit of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let lanes = geometry.vxm_lanes;
+        let latency = Self::latency(geometry);
+        Self {
+            clock: Default::default(),
+            valid: Default::default(),
+            fresh: Default::default(),
+            last: Default::default(),
+            scalar: Default::default(),
+            row: defaults(lanes),
+            write: Default::default(),
+            index: Default::default(),
+            value: Default::default(),
+            over_rows: defaults(lanes),
+            best: defaults(lanes),
+            over_lanes: defaults(lanes - 1),
+            node: defaults(lanes - 1),
+            write_later: ShiftRegister::new(latency),
+            index_later: ShiftRegister::new(latency),
+            _leaves: lanes / 2,
+            kind: Kind::named(format!("maximum_{lanes}")),
+        }
+    }
+
+    /// Cycles from the last row to the value.
+    pub const fn latency(geometry: &Geometry) -> usize {
+        1 + geometry.vxm_lanes.ilog2() as usize
+    }
+}
+
+impl Logic for Maximum {
+    #[hdl_gen]
+    fn update(&mut self) {
+        for l in 0..self.best.len() {
+            self.over_rows[l].a.next = self.row[l].val();
+            self.over_rows[l].b.next = self.best[l].q.val();
+            self.best[l].clock.next = self.clock.val();
+            self.best[l].d.next = self.best[l].q.val();
+            if self.valid.val() {
+                self.best[l].d.next = self.over_rows[l].y.val();
+                if self.fresh.val() {
+                    self.best[l].d.next = self.row[l].val();
+                }
+            }
+        }
+        for leaves in self._leaves..(self._leaves + 1) {
+            for i in 1..self._leaves {
+                self.over_lanes[i - 1].a.next = self.node[2 * i - 1].q.val();
+                self.over_lanes[i - 1].b.next = self.node[2 * i].q.val();
+            }
+            for i in 0..self._leaves {
+                self.over_lanes[leaves + i - 1].a.next = self.best[2 * i].q.val();
+                self.over_lanes[leaves + i - 1].b.next = self.best[2 * i + 1].q.val();
+            }
+        }
+        for i in 0..self.node.len() {
+            self.node[i].clock.next = self.clock.val();
+            self.node[i].d.next = self.over_lanes[i].y.val();
+        }
+        self.write_later.clock.next = self.clock.val();
+        self.write_later.x.next = (self.valid.val() & self.last.val()).into();
+        self.write.next = self.write_later.y.val().get_bit(0);
+        self.index_later.clock.next = self.clock.val();
+        self.index_later.x.next = self.scalar.val();
+        self.index.next = self.index_later.y.val();
+        self.value.next = self.node[0].q.val();
+    }
+}

@@ -1,0 +1,421 @@
+//! The matrix side: matrix memories and matrix unit, from the matrix queue's issue to the store port of vector memory.
+//!
+//! ```text
+//!            ┌─ RowAddress ─► row ──┐
+//!  issue,    ├─ EntryPointer ─► entry ─► LaneGroup x groups ─┬─ product ─► AdderTree ─► TapLadder ─► Sums ─► StorePort
+//!  payload ──┼─ LaneWindow ─► rungs, window                  └─ raw ─► Gather ────────────────────────────► StorePort
+//!            └─ Emission ─► shift, limit, address                                           row at the port ─► Maximum
+//!  cycle 0      1                3      4..6               6+tree     7+tree      8+tree      11+tree (7)
+//! ```
+//!
+//! | port                                  | dir | width        | meaning                                             | cycle |
+//! |---------------------------------------|-----|--------------|-----------------------------------------------------|------:|
+//! | `issue`, `gather`, `first`, `last`    | in  | 1            | strobe; `Gather` rather than `Dot`; first, last issue of the instruction | 0 |
+//! | `memory` ... `store`                  | in  | ISA widths   | fields of `Dot` and `Gather`, stable from first issue to last | 0 |
+//! | `offset_first`, `offset_second`       | in  | 24           | loop offsets                                        |     0 |
+//! | `token`, `position`                   | in  | 16           | stable during a token                               |     0 |
+//! | `act_write`                           | in  | `HALVES`     | bit `h`: half row `h` of the activation entry       |    14 |
+//! | `act_entry`, `act_row[j]`             | in  | `ENTRY`, 16  | entry written; lanes of a vector row                |    14 |
+//! | `kv_write`, `kv_value_mode`           | in  | 1            | write KV codes; transposed                          |    14 |
+//! | `kv_row`                              | in  | 24           | KV row written                                      |    14 |
+//! | `kv_halves`                           | in  | `HALVES`     | key: bit `h`: half row `h`                          |    14 |
+//! | `kv_lane`                             | in  | `LANE`       | value: lane of each group                           |    14 |
+//! | `kv_codes[j]`                         | in  | 9            | key: lanes of a vector row; value: code of group `j` |   14 |
+//! | `host_write`, `host_read`             | in  | 1            | strobes; never while a token runs                   |   `t` |
+//! | `host_kv`, `host_row`, `host_octet`, `host_data` | in | 1, 24, `OCTET`, 72 | KV rather than weights; row; eight lanes of it | `t` |
+//! | `host_read_data`                      | out | 72           | what was read              | `t + HOST_READ_LATENCY` |
+//! | `store_valid`, `store_address`, `store_row[l]` | out | 1, `VMEM_ROW`, 18 | a row for vector memory               | `dot_store_port`, `GATHER_STORE_PORT` |
+//! | `maximum_write`, `maximum_index`, `maximum_value` | out | 1, `SCALAR`, 18 | a maximum; its scalar shows it a cycle later | `maximum_effect - 1` |
+//! | `saturated`                           | out | 1            | strobe: a row of sums with a lane that saturated    |       |
+//! | `kv_conflict`, `act_conflict`, `matrix_address`, `vmem_conflict`, `vmem_address` | out | 1 | strobes, one per fault of the same name | |
+//!
+//! Cycles of issues count from `issue`, those of writes from the vector queue's issue; `tree` is log2 of the lanes. An
+//! activation or KV code written in cycle 14 is seen by beats that sample in cycle 15.
+//!
+//! # Invariants
+//! 1. Nothing here waits: what stands at an output in a cycle was decided by issues a fixed number of cycles before.
+//! 2. Data never reach control: the addresses and strobes at the outputs depend on payload, token and position alone.
+
+use super::emission::Emission;
+use super::entry::EntryPointer;
+use super::faults::Faults;
+use super::group::{LaneGroup, defaults};
+use super::ladder::TapLadder;
+use super::maximum::Maximum;
+use super::store::StorePort;
+use super::sums::Sums;
+use super::tree::AdderTree;
+use super::window::LaneWindow;
+use crate::kind::Kind;
+use crate::mem::{Gather, HostAccess, RowAddress};
+use crate::primitives::{JoinLanes, ShiftRegister};
+use crate::widths::{ENTRY, GROUP, HALVES, KV_ROW, LANE, LANES, OCTET, SCALAR, VMEM_ROW, WEIGHT_ROW};
+use lpu_isa::Geometry;
+use rust_hdl::prelude::*;
+
+/// The matrix side of a chip.
+#[derive(LogicBlock)]
+pub struct MatrixSide {
+    pub clock: Signal<In, Clock>,
+    pub issue: Signal<In, Bit>,
+    pub gather: Signal<In, Bit>,
+    pub first: Signal<In, Bit>,
+    pub last: Signal<In, Bit>,
+    pub memory: Signal<In, Bit>,
+    pub offset: Signal<In, Bit>,
+    pub row: Signal<In, Bits<24>>,
+    pub row_step: Signal<In, Bits<16>>,
+    pub entry: Signal<In, Bits<6>>,
+    pub entry_continue: Signal<In, Bit>,
+    pub entry_advance: Signal<In, Bit>,
+    pub tap: Signal<In, Bits<4>>,
+    pub lane: Signal<In, Bits<8>>,
+    pub lane_advance: Signal<In, Bit>,
+    pub clear: Signal<In, Bits<2>>,
+    pub emit: Signal<In, Bits<2>>,
+    pub shift: Signal<In, Bits<5>>,
+    pub mask: Signal<In, Bit>,
+    pub maximum: Signal<In, Bit>,
+    pub scalar: Signal<In, Bits<6>>,
+    pub store: Signal<In, Bits<24>>,
+    pub index: Signal<In, Bit>,
+    pub chunks: Signal<In, Bits<4>>,
+    pub offset_first: Signal<In, Bits<24>>,
+    pub offset_second: Signal<In, Bits<24>>,
+    pub token: Signal<In, Bits<16>>,
+    pub position: Signal<In, Bits<16>>,
+    pub act_write: Signal<In, Bits<HALVES>>,
+    pub act_entry: Signal<In, Bits<ENTRY>>,
+    pub act_row: Vec<Signal<In, Bits<16>>>,
+    pub kv_write: Signal<In, Bit>,
+    pub kv_value_mode: Signal<In, Bit>,
+    pub kv_row: Signal<In, Bits<KV_ROW>>,
+    pub kv_halves: Signal<In, Bits<HALVES>>,
+    pub kv_lane: Signal<In, Bits<LANE>>,
+    pub kv_codes: Vec<Signal<In, Bits<9>>>,
+    pub host_write: Signal<In, Bit>,
+    pub host_read: Signal<In, Bit>,
+    pub host_kv: Signal<In, Bit>,
+    pub host_row: Signal<In, Bits<24>>,
+    pub host_octet: Signal<In, Bits<OCTET>>,
+    pub host_data: Signal<In, Bits<72>>,
+    pub host_read_data: Signal<Out, Bits<72>>,
+    pub store_valid: Signal<Out, Bit>,
+    pub store_address: Signal<Out, Bits<VMEM_ROW>>,
+    pub store_row: Vec<Signal<Out, Bits<18>>>,
+    pub maximum_write: Signal<Out, Bit>,
+    pub maximum_index: Signal<Out, Bits<SCALAR>>,
+    pub maximum_value: Signal<Out, Bits<18>>,
+    pub saturated: Signal<Out, Bit>,
+    pub kv_conflict: Signal<Out, Bit>,
+    pub act_conflict: Signal<Out, Bit>,
+    pub matrix_address: Signal<Out, Bit>,
+    pub vmem_conflict: Signal<Out, Bit>,
+    pub vmem_address: Signal<Out, Bit>,
+    beat: Signal<Local, Bit>,
+    from_kv: Signal<Local, Bit>,
+    from_kv_later: ShiftRegister<1>,
+    address: RowAddress,
+    host: HostAccess,
+    entry_pointer: EntryPointer,
+    window: LaneWindow,
+    emission: Emission,
+    faults: Faults,
+    kv_write_row: Signal<Local, Bits<KV_ROW>>,
+    kv_write_halves: Signal<Local, Bits<HALVES>>,
+    kv_written: Vec<Signal<Local, Bits<9>>>,
+    kv_lanes: JoinLanes<LANES, 1, LANES>,
+    group: Vec<LaneGroup>,
+    chunk_later: ShiftRegister<GROUP>,
+    chunk_word: Vec<Gather>,
+    tree: AdderTree,
+    first_level: Vec<DFF<Bits<32>>>,
+    ladder: TapLadder,
+    sums: Sums,
+    port: StorePort,
+    best: Maximum,
+    _lanes: usize,
+    _first_node: usize,
+    kind: Kind<Self>,
+}
+
+/// Cycle in which the groups take the choice between weights and KV codes.
+const FROM_KV_CYCLE: usize = 2;
+/// Cycle in which the gather path takes its chunk.
+const CHUNK_CYCLE: usize = 3;
+
+impl MatrixSide {
+    /// Cycles from `host_read` to `host_read_data`.
+    pub const HOST_READ_LATENCY: usize = HostAccess::LATENCY;
+
+    /// The matrix side of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let (lanes, groups) = (geometry.vxm_lanes, geometry.groups());
+        Self {
+            clock: Default::default(),
+            issue: Default::default(),
+            gather: Default::default(),
+            first: Default::default(),
+            last: Default::default(),
+            memory: Default::default(),
+            offset: Default::default(),
+            row: Default::default(),
+            row_step: Default::default(),
+            entry: Default::default(),
+            entry_continue: Default::default(),
+            entry_advance: Default::default(),
+            tap: Default::default(),
+            lane: Default::default(),
+            lane_advance: Default::default(),
+            clear: Default::default(),
+            emit: Default::default(),
+            shift: Default::default(),
+            mask: Default::default(),
+            maximum: Default::default(),
+            scalar: Default::default(),
+            store: Default::default(),
+            index: Default::default(),
+            chunks: Default::default(),
+            offset_first: Default::default(),
+            offset_second: Default::default(),
+            token: Default::default(),
+            position: Default::default(),
+            act_write: Default::default(),
+            act_entry: Default::default(),
+            act_row: defaults(lanes),
+            kv_write: Default::default(),
+            kv_value_mode: Default::default(),
+            kv_row: Default::default(),
+            kv_halves: Default::default(),
+            kv_lane: Default::default(),
+            kv_codes: defaults(lanes),
+            host_write: Default::default(),
+            host_read: Default::default(),
+            host_kv: Default::default(),
+            host_row: Default::default(),
+            host_octet: Default::default(),
+            host_data: Default::default(),
+            host_read_data: Default::default(),
+            store_valid: Default::default(),
+            store_address: Default::default(),
+            store_row: defaults(lanes),
+            maximum_write: Default::default(),
+            maximum_index: Default::default(),
+            maximum_value: Default::default(),
+            saturated: Default::default(),
+            kv_conflict: Default::default(),
+            act_conflict: Default::default(),
+            matrix_address: Default::default(),
+            vmem_conflict: Default::default(),
+            vmem_address: Default::default(),
+            beat: Default::default(),
+            from_kv: Default::default(),
+            from_kv_later: ShiftRegister::new(FROM_KV_CYCLE),
+            address: RowAddress::new(geometry),
+            host: HostAccess::new(geometry),
+            entry_pointer: EntryPointer::new(geometry),
+            window: LaneWindow::new(geometry),
+            emission: Emission::new(geometry),
+            faults: Faults::new(geometry),
+            kv_write_row: Default::default(),
+            kv_write_halves: Default::default(),
+            kv_written: defaults(lanes),
+            kv_lanes: Default::default(),
+            group: (0..groups).map(|_| LaneGroup::new(lanes)).collect(),
+            chunk_later: ShiftRegister::new(CHUNK_CYCLE - RowAddress::LATENCY),
+            chunk_word: (0..lanes).map(|_| Gather::new(groups)).collect(),
+            tree: AdderTree::new(geometry),
+            first_level: defaults(lanes),
+            ladder: TapLadder::new(lanes / 2, lanes),
+            sums: Sums::new(geometry),
+            port: StorePort::new(geometry),
+            best: Maximum::new(geometry),
+            _lanes: lanes,
+            _first_node: lanes - 1,
+            kind: Kind::named(format!("matrix_side_{}", geometry.mxm_lanes)),
+        }
+    }
+}
+
+impl Logic for MatrixSide {
+    #[hdl_gen]
+    fn update(&mut self) {
+        // Issue.
+        self.beat.next = self.issue.val() & !self.gather.val();
+        self.from_kv.next = self.memory.val() & !self.gather.val();
+        if self.host_read.val() {
+            self.from_kv.next = self.host_kv.val();
+        }
+        self.from_kv_later.clock.next = self.clock.val();
+        self.from_kv_later.x.next = self.from_kv.val().into();
+        self.address.clock.next = self.clock.val();
+        self.address.issue.next = self.issue.val();
+        self.address.first.next = self.first.val();
+        self.address.gather.next = self.gather.val();
+        self.address.from_kv.next = self.memory.val();
+        self.address.offset.next = self.offset.val();
+        self.address.row.next = self.row.val();
+        self.address.row_step.next = self.row_step.val();
+        self.address.index.next = self.index.val();
+        self.address.chunks.next = self.chunks.val();
+        self.address.token.next = self.token.val();
+        self.address.position.next = self.position.val();
+        self.address.offset_first.next = self.offset_first.val();
+        self.address.offset_second.next = self.offset_second.val();
+        self.address.host_access.next = self.host.access.val();
+        self.address.host_row.next = self.host_row.val();
+        self.address.host_chunk.next = self.host.chunk.val();
+        self.chunk_later.clock.next = self.clock.val();
+        self.chunk_later.x.next = self.address.chunk.val();
+        self.entry_pointer.clock.next = self.clock.val();
+        self.entry_pointer.beat.next = self.beat.val();
+        self.entry_pointer.first.next = self.first.val();
+        self.entry_pointer.wanted.next = self.entry.val().get_bits::<ENTRY>(0);
+        self.entry_pointer.continues.next = self.entry_continue.val();
+        self.entry_pointer.advance.next = self.entry_advance.val();
+        self.window.clock.next = self.clock.val();
+        self.window.beat.next = self.beat.val();
+        self.window.first.next = self.first.val();
+        self.window.tap.next = self.tap.val();
+        self.window.wanted.next = self.lane.val().get_bits::<LANE>(0);
+        self.window.advance.next = self.lane_advance.val();
+        self.window.clears.next = self.clear.val();
+        self.emission.clock.next = self.clock.val();
+        self.emission.beat.next = self.beat.val();
+        self.emission.gathers.next = self.issue.val() & self.gather.val();
+        self.emission.first.next = self.first.val();
+        self.emission.last.next = self.last.val();
+        self.emission.emits.next = self.emit.val();
+        self.emission.sum_shift.next = self.shift.val();
+        self.emission.mask.next = self.mask.val();
+        self.emission.maximum.next = self.maximum.val();
+        self.emission.wanted_scalar.next = self.scalar.val().get_bits::<SCALAR>(0);
+        self.emission.store.next = self.store.val();
+        self.emission.position.next = self.position.val();
+        self.emission.wraps.next = self.window.wraps.val();
+
+        // Writes: the host's take the machine's way into KV memory.
+        self.host.clock.next = self.clock.val();
+        self.host.write.next = self.host_write.val();
+        self.host.read.next = self.host_read.val();
+        self.host.kv.next = self.host_kv.val();
+        self.host.row.next = self.host_row.val();
+        self.host.octet.next = self.host_octet.val();
+        self.host.data.next = self.host_data.val();
+        self.host_read_data.next = self.host.read_data.val();
+        self.kv_write_row.next = self.kv_row.val();
+        self.kv_write_halves.next = self.kv_halves.val();
+        if self.host.writes_kv.val() {
+            self.kv_write_row.next = self.host.written_row.val().get_bits::<KV_ROW>(0);
+            self.kv_write_halves.next = self.host.halves.val();
+        }
+        for j in 0..self.kv_written.len() {
+            self.kv_written[j].next = self.kv_codes[j].val();
+            if self.host.writes_kv.val() {
+                self.kv_written[j].next = self.host.lane[j % 8].val();
+            }
+        }
+        for l in 0..LANES {
+            self.kv_lanes.lane[l].next = (self.kv_lane.val() == l.to_bits::<LANE>()).into();
+        }
+
+        // Lanes.
+        for g in 0..self.group.len() {
+            self.group[g].clock.next = self.clock.val();
+            self.group[g].row.next = self.address.copy[g].val();
+            self.group[g].from_kv.next = self.from_kv_later.y.val().get_bit(0);
+            self.group[g].entry.next = self.entry_pointer.entry.val();
+            self.group[g].act_write.next = self.act_write.val().get_bits::<2>(2 * g);
+            self.group[g].act_write_entry.next = self.act_entry.val();
+            self.group[g].kv_write.next = self.kv_write.val() | self.host.writes_kv.val();
+            self.group[g].kv_transposed.next = self.kv_value_mode.val() & !self.host.writes_kv.val();
+            self.group[g].kv_write_row.next = self.kv_write_row.val();
+            self.group[g].kv_halves.next = self.kv_write_halves.val().get_bits::<2>(2 * g);
+            self.group[g].kv_lane.next = self.kv_lanes.bus.val();
+            self.group[g].kv_value.next = self.kv_written[g].val();
+            self.group[g].weight_write.next = 0.into();
+            if self.host.writes_weights.val() {
+                self.group[g].weight_write.next = self.host.halves.val().get_bits::<2>(2 * g);
+            }
+            self.group[g].weight_write_row.next = self.host.written_row.val().get_bits::<WEIGHT_ROW>(0);
+            for lanes in self._lanes..(self._lanes + 1) {
+                for j in 0..self._lanes {
+                    self.group[g].act_row[j].next = self.act_row[j].val();
+                    self.group[g].kv_codes[j].next = self.kv_written[j].val();
+                    self.group[g].weight_data[j].next = self.host.lane[j % 8].val();
+                    self.chunk_word[j].raw[g].next = self.group[g].raw[j].val();
+                    self.tree.product[g * lanes + j].next = self.group[g].product[j].val();
+                }
+            }
+        }
+
+        // Sums of products, up the tree and the ladder into the row of sums.
+        self.tree.clock.next = self.clock.val();
+        self.ladder.clock.next = self.clock.val();
+        self.sums.clock.next = self.clock.val();
+        for node in self._first_node..(self._first_node + 1) {
+            for i in 0..self._first_node {
+                self.ladder.sum[i].next = self.tree.sum[i].val();
+            }
+            for l in 0..self._lanes {
+                self.first_level[l].clock.next = self.clock.val();
+                self.first_level[l].d.next = self.tree.sum[node + l].val();
+                self.ladder.below[l].next = self.first_level[l].q.val();
+                self.sums.bus[l].next = self.ladder.bus[l].val();
+                self.port.sum[l].next = self.sums.sum[l].val();
+            }
+        }
+        for r in 0..self.window.rung.len() {
+            self.ladder.wanted[r].next = self.window.rung[r].val();
+        }
+        self.sums.beat.next = self.window.sums_beat.val();
+        self.sums.clear.next = self.window.clear.val();
+        self.sums.lane.next = self.window.lane.val();
+        self.sums.keep.next = self.window.keep.val();
+
+        // The store port, and the maximum of what passes it.
+        self.port.clock.next = self.clock.val();
+        self.port.shift.next = self.emission.shift.val();
+        self.port.limit.next = self.emission.limit.val();
+        self.port.sums_leave.next = self.emission.sums_leave.val();
+        self.port.sums_store.next = self.emission.sums_store.val();
+        self.port.gather_leaves.next = self.emission.gather_leaves.val();
+        self.port.gather_store.next = self.emission.gather_store.val();
+        self.store_valid.next = self.port.valid.val();
+        self.store_address.next = self.port.address.val();
+        self.best.clock.next = self.clock.val();
+        self.best.valid.next = self.port.of_sums.val();
+        self.best.fresh.next = self.emission.fresh.val();
+        self.best.last.next = self.emission.ends.val();
+        self.best.scalar.next = self.emission.scalar.val();
+        for l in 0..self._lanes {
+            self.chunk_word[l].clock.next = self.clock.val();
+            self.chunk_word[l].chunk.next = self.chunk_later.y.val();
+            self.port.word[l].next = self.chunk_word[l].word.val();
+            self.host.word[l].next = self.chunk_word[l].word.val();
+            self.store_row[l].next = self.port.row[l].val();
+            self.best.row[l].next = self.port.row[l].val();
+        }
+        self.maximum_write.next = self.best.write.val();
+        self.maximum_index.next = self.best.index.val();
+        self.maximum_value.next = self.best.value.val();
+
+        // Faults.
+        self.faults.clock.next = self.clock.val();
+        self.faults.issue.next = self.issue.val();
+        self.faults.reads_kv.next = self.from_kv.val();
+        self.faults.row.next = self.address.row_now.val();
+        self.faults.kv_write.next = self.kv_write.val();
+        self.faults.kv_row.next = self.kv_row.val();
+        self.faults.reads_act.next = self.entry_pointer.reads.val();
+        self.faults.entry.next = self.entry_pointer.entry.val();
+        self.faults.act_write.next = self.act_write.val();
+        self.faults.act_entry.next = self.act_entry.val();
+        self.saturated.next = self.port.saturated.val();
+        self.kv_conflict.next = self.faults.kv_conflict.val();
+        self.act_conflict.next = self.faults.act_conflict.val();
+        self.matrix_address.next = self.faults.matrix_address.val();
+        self.vmem_conflict.next = self.port.conflict.val();
+        self.vmem_address.next = self.emission.outside.val();
+    }
+}

@@ -1,0 +1,200 @@
+//! The store port: rows of sums, normalised and masked, and gathered rows, on their way to vector memory.
+//!
+//! ```text
+//!  sum[l] ─► shift ─►[reg]─► shift ─►[reg]─► round, limit, mask ─┐
+//!       8+tree             9+tree         10+tree                ├─► row[l] ─►[reg]─► row[l]
+//!  word[l] (a gathered lane, cycle 6) ─► sign-extend ────────────┘       11+tree, or 7
+//! ```
+//!
+//! | port            | dir | width      | meaning                                                     | cycle        |
+//! |-----------------|-----|------------|-------------------------------------------------------------|-------------:|
+//! | `sum[l]`        | in  | 32         | row of sums                                                 |     8 + tree |
+//! | `shift`         | in  | 5          | its shift                                                   |     7 + tree |
+//! | `limit`         | in  | `LANE`     | its lanes above become [`WORD_MIN`](lpu_isa::arith::WORD_MIN) | 9 + tree   |
+//! | `sums_leave`    | in  | 1          | it is to be stored                                          |    10 + tree |
+//! | `sums_store`    | in  | `VMEM_ROW` | where                                                       |    10 + tree |
+//! | `word[l]`       | in  | 9          | gathered row                                                |            6 |
+//! | `gather_leaves` | in  | 1          | it is to be stored, said a cycle before                     |            5 |
+//! | `gather_store`  | in  | `VMEM_ROW` | where                                                       |            6 |
+//! | `valid`         | out | 1          | a row stands at the port                                    | 11 + tree, 7 |
+//! | `of_sums`       | out | 1          | it is a row of sums                                         |    11 + tree |
+//! | `address`       | out | `VMEM_ROW` | its row of vector memory                                    | 11 + tree, 7 |
+//! | `row[l]`        | out | 18         | the row                                                     | 11 + tree, 7 |
+//! | `saturated`     | out | 1          | strobe: a lane of a row of sums met the limits of a word, masked or not | 11 + tree |
+//! | `conflict`      | out | 1          | strobe: both kinds of row met here; the gathered one was stored | 11 + tree |
+//!
+//! # Invariants
+//! 1. Without `conflict`, each row that was said to leave stands at the port in its cycle, unchanged.
+
+use super::group::defaults;
+use crate::kind::Kind;
+use crate::primitives::{Extend, LocalCopy, Normalise};
+use crate::widths::{LANE, VMEM_ROW};
+use lpu_isa::Geometry;
+use lpu_isa::arith::{WORD_BITS, WORD_MIN};
+use rust_hdl::prelude::*;
+
+/// One lane of the store port.
+#[derive(LogicBlock)]
+pub struct StoreLane {
+    pub clock: Signal<In, Clock>,
+    pub sum: Signal<In, Bits<32>>,
+    pub shift: Signal<In, Bits<5>>,
+    pub masked: Signal<In, Bit>,
+    pub word: Signal<In, Bits<9>>,
+    pub gather: Signal<In, Bit>,
+    pub row: Signal<Out, Bits<18>>,
+    pub over: Signal<Out, Bit>,
+    word_min: Constant<Bits<18>>,
+    shift_here: LocalCopy<5>,
+    gather_here: LocalCopy<1>,
+    masked_here: DFF<Bit>,
+    normalise: Normalise,
+    extend: Extend<9, 18>,
+    held: DFF<Bits<18>>,
+    kind: Kind<Self>,
+}
+
+impl Default for StoreLane {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            sum: Default::default(),
+            shift: Default::default(),
+            masked: Default::default(),
+            word: Default::default(),
+            gather: Default::default(),
+            row: Default::default(),
+            over: Default::default(),
+            word_min: Constant::new((WORD_MIN as u32 & ((1 << WORD_BITS) - 1)).to_bits()),
+            shift_here: Default::default(),
+            gather_here: Default::default(),
+            masked_here: Default::default(),
+            normalise: Default::default(),
+            extend: Default::default(),
+            held: Default::default(),
+            kind: Kind::default(),
+        }
+    }
+}
+
+impl Logic for StoreLane {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, masked_here, held);
+        self.shift_here.clock.next = self.clock.val();
+        self.shift_here.d.next = self.shift.val();
+        self.gather_here.clock.next = self.clock.val();
+        self.gather_here.d.next = self.gather.val().into();
+        self.masked_here.d.next = self.masked.val();
+        self.normalise.clock.next = self.clock.val();
+        self.normalise.x.next = self.sum.val();
+        self.normalise.shift.next = self.shift_here.q.val();
+        self.extend.x.next = self.word.val();
+        self.held.d.next = self.normalise.y.val();
+        if self.gather_here.q.val().get_bit(0) {
+            self.held.d.next = self.extend.y.val();
+        } else if self.masked_here.q.val() {
+            self.held.d.next = self.word_min.val();
+        }
+        self.row.next = self.held.q.val();
+        self.over.next = self.normalise.over.val();
+    }
+}
+
+/// The store port.
+#[derive(LogicBlock, Default)]
+pub struct StorePort {
+    pub clock: Signal<In, Clock>,
+    pub sum: Vec<Signal<In, Bits<32>>>,
+    pub shift: Signal<In, Bits<5>>,
+    pub limit: Signal<In, Bits<LANE>>,
+    pub sums_leave: Signal<In, Bit>,
+    pub sums_store: Signal<In, Bits<VMEM_ROW>>,
+    pub word: Vec<Signal<In, Bits<9>>>,
+    pub gather_leaves: Signal<In, Bit>,
+    pub gather_store: Signal<In, Bits<VMEM_ROW>>,
+    pub valid: Signal<Out, Bit>,
+    pub of_sums: Signal<Out, Bit>,
+    pub address: Signal<Out, Bits<VMEM_ROW>>,
+    pub row: Vec<Signal<Out, Bits<18>>>,
+    pub saturated: Signal<Out, Bit>,
+    pub conflict: Signal<Out, Bit>,
+    lane: Vec<StoreLane>,
+    any_over: Vec<Signal<Local, Bit>>,
+    gather_here: DFF<Bit>,
+    valid_held: DFF<Bit>,
+    of_sums_held: DFF<Bit>,
+    address_held: DFF<Bits<VMEM_ROW>>,
+    saturated_held: DFF<Bit>,
+    conflict_held: DFF<Bit>,
+    _lanes: usize,
+    kind: Kind<Self>,
+}
+
+impl StorePort {
+    /// Cycles from a row of sums to the port.
+    pub const LATENCY: usize = Normalise::LATENCY + 1;
+
+    /// The store port of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let lanes = geometry.vxm_lanes;
+        Self {
+            sum: defaults(lanes),
+            word: defaults(lanes),
+            row: defaults(lanes),
+            lane: defaults(lanes),
+            any_over: defaults(lanes + 1),
+            _lanes: lanes,
+            kind: Kind::named(format!("store_port_{lanes}")),
+            ..Self::default()
+        }
+    }
+}
+
+impl Logic for StorePort {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(
+            self,
+            clock,
+            gather_here,
+            valid_held,
+            of_sums_held,
+            address_held,
+            saturated_held,
+            conflict_held
+        );
+        self.gather_here.d.next = self.gather_leaves.val();
+        self.valid_held.d.next = self.sums_leave.val() | self.gather_here.q.val();
+        self.of_sums_held.d.next = self.sums_leave.val();
+        self.address_held.d.next = self.sums_store.val();
+        if self.gather_here.q.val() {
+            self.address_held.d.next = self.gather_store.val();
+        }
+        self.conflict_held.d.next = self.sums_leave.val() & self.gather_here.q.val();
+
+        self.lane[0].masked.next = false;
+        for l in 1..self.lane.len() {
+            self.lane[l].masked.next = self.limit.val() < l.to_bits::<LANE>();
+        }
+        self.any_over[0].next = false;
+        for l in 0..self.lane.len() {
+            self.lane[l].clock.next = self.clock.val();
+            self.lane[l].sum.next = self.sum[l].val();
+            self.lane[l].shift.next = self.shift.val();
+            self.lane[l].word.next = self.word[l].val();
+            self.lane[l].gather.next = self.gather_leaves.val();
+            self.row[l].next = self.lane[l].row.val();
+            self.any_over[l + 1].next = self.any_over[l].val() | self.lane[l].over.val();
+        }
+        for lanes in self._lanes..(self._lanes + 1) {
+            self.saturated_held.d.next = self.sums_leave.val() & self.any_over[lanes].val();
+        }
+        self.valid.next = self.valid_held.q.val();
+        self.of_sums.next = self.of_sums_held.q.val();
+        self.address.next = self.address_held.q.val();
+        self.saturated.next = self.saturated_held.q.val();
+        self.conflict.next = self.conflict_held.q.val();
+    }
+}

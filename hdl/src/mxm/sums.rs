@@ -1,0 +1,112 @@
+//! The row of sums: one 32-bit accumulator for each lane of a vector row, and the window of lanes that a beat updates.
+//!
+//! ```text
+//!  bus[l] ───────────────────────────┐
+//!  clear ─────►[a copy a lane]─► & ──┴─► (+) ─►[reg]─┬─► sum[l]
+//!                                ▲                   │
+//!                                └───────────────────┘
+//!  lane, keep ─► in window? ─►[reg]─────────── enable
+//!          cycle 6+tree            7+tree           8+tree
+//! ```
+//!
+//! | port     | dir | width  | meaning                                                    | cycle  |
+//! |----------|-----|--------|------------------------------------------------------------|--------|
+//! | `beat`   | in  | 1      | a beat is here                                             | 6+tree |
+//! | `clear`  | in  | 1      | it replaces the sums of its lanes                          | 6+tree |
+//! | `lane`   | in  | `LANE` | first lane of its results                                  | 6+tree |
+//! | `keep`   | in  | `LANE` | index bits that all lanes of its window share with `lane`  | 6+tree |
+//! | `bus[l]` | in  | 32     | result for lane `l`, if that is in the window              | 7+tree |
+//! | `sum[l]` | out | 32     | the sum, this beat included                                | 8+tree |
+//!
+//! # Invariants
+//! 1. Sums wrap at 32 bits.
+//! 2. `lane` is a multiple of the window's size, so the window is all lanes whose index agrees with it in the bits of `keep`.
+
+use super::group::defaults;
+use crate::kind::Kind;
+use crate::primitives::LocalCopy;
+use crate::widths::LANE;
+use lpu_isa::Geometry;
+use rust_hdl::prelude::*;
+
+/// One accumulator.
+#[derive(LogicBlock, Default)]
+pub struct SumLane {
+    pub clock: Signal<In, Clock>,
+    pub in_window: Signal<In, Bit>,
+    pub clear: Signal<In, Bit>,
+    pub x: Signal<In, Bits<32>>,
+    pub sum: Signal<Out, Bits<32>>,
+    enable: DFF<Bit>,
+    clear_here: LocalCopy<1>,
+    base: Signal<Local, Bits<32>>,
+    held: DFF<Bits<32>>,
+    kind: Kind<Self>,
+}
+
+impl Logic for SumLane {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, enable, held);
+        self.enable.d.next = self.in_window.val();
+        self.clear_here.clock.next = self.clock.val();
+        self.clear_here.d.next = self.clear.val().into();
+        self.base.next = self.held.q.val();
+        if self.clear_here.q.val().get_bit(0) {
+            self.base.next = 0.into();
+        }
+        if self.enable.q.val() {
+            self.held.d.next = self.base.val() + self.x.val();
+        }
+        self.sum.next = self.held.q.val();
+    }
+}
+
+/// All accumulators.
+#[derive(LogicBlock)]
+pub struct Sums {
+    pub clock: Signal<In, Clock>,
+    pub beat: Signal<In, Bit>,
+    pub clear: Signal<In, Bit>,
+    pub lane: Signal<In, Bits<LANE>>,
+    pub keep: Signal<In, Bits<LANE>>,
+    pub bus: Vec<Signal<In, Bits<32>>>,
+    pub sum: Vec<Signal<Out, Bits<32>>>,
+    sums: Vec<SumLane>,
+    kind: Kind<Self>,
+}
+
+impl Sums {
+    /// Cycles from `beat` to `sum`.
+    pub const LATENCY: usize = 2;
+
+    /// The row of sums of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let lanes = geometry.vxm_lanes;
+        Self {
+            clock: Default::default(),
+            beat: Default::default(),
+            clear: Default::default(),
+            lane: Default::default(),
+            keep: Default::default(),
+            bus: defaults(lanes),
+            sum: defaults(lanes),
+            sums: defaults(lanes),
+            kind: Kind::named(format!("sums_{lanes}")),
+        }
+    }
+}
+
+impl Logic for Sums {
+    #[hdl_gen]
+    fn update(&mut self) {
+        for l in 0..self.sums.len() {
+            self.sums[l].clock.next = self.clock.val();
+            self.sums[l].clear.next = self.clear.val();
+            self.sums[l].in_window.next =
+                self.beat.val() & (((self.lane.val() ^ l.to_bits::<LANE>()) & self.keep.val()) == 0);
+            self.sums[l].x.next = self.bus[l].val();
+            self.sum[l].next = self.sums[l].sum.val();
+        }
+    }
+}

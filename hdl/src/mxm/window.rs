@@ -1,0 +1,188 @@
+//! Which results each beat gives, and to which lanes of the row of sums they go.
+//!
+//! ```text
+//!  tap ─────►[reg]─► results, rungs ─►[reg]──────────► delayed to the ladder
+//!  lane ────►[reg]─► lane pointer ───►[reg]─► wraps    delayed to the sums
+//!  cycle 0      1                        2
+//! ```
+//!
+//! | port        | dir | width  | meaning                                                             | cycle             |
+//! |-------------|-----|--------|---------------------------------------------------------------------|------------------:|
+//! | `beat`      | in  | 1      | strobe: an issue of `Dot`                                           |                 0 |
+//! | `first`     | in  | 1      | its instruction's first                                             |                 0 |
+//! | `tap`       | in  | 4      | `Dot`'s field                                                       |                 0 |
+//! | `wanted`    | in  | `LANE` | `Dot`'s field `lane`                                                |                 0 |
+//! | `advance`   | in  | 1      | `lane_advance`                                                      |                 0 |
+//! | `clears`    | in  | 2      | `Dot`'s field `clear`                                               |                 0 |
+//! | `wraps`     | out | 1      | the beat's results end with the last lane                           |                 2 |
+//! | `rung[r]`   | out | 1      | the tap is at or above the rung `r` of the ladder                   | 6 + first tap + `r` |
+//! | `sums_beat` | out | 1      | the beat, for [`Sums`](super::sums::Sums)                           |          6 + tree |
+//! | `clear`     | out | 1      | it replaces the sums of its lanes                                   |          6 + tree |
+//! | `lane`      | out | `LANE` | its first lane                                                      |          6 + tree |
+//! | `keep`      | out | `LANE` | index bits that the lanes of its window share                       |          6 + tree |
+//!
+//! `tree` is log2 of the lanes of the matrix unit, the first tap log2 of its groups. With `n` results, a power of two, the
+//! window's lanes differ from its first in the bits below `n` only: `keep` is `-n`.
+//!
+//! # Invariants
+//! 1. `lane` is a multiple of the number of results at each beat, because it is at the first.
+//! 2. What a beat needs later travels with it: the queue may show another instruction's payload by then.
+
+use super::group::defaults;
+use super::sums::Sums;
+use crate::kind::Kind;
+use crate::primitives::ShiftRegister;
+use crate::widths::LANE;
+use lpu_isa::Geometry;
+use lpu_isa::instruction::Clear;
+use rust_hdl::prelude::*;
+
+/// Cycle of a beat's products, where the tree begins.
+const PRODUCT_CYCLE: usize = 6;
+
+/// The lane window of beats.
+#[derive(LogicBlock)]
+pub struct LaneWindow {
+    pub clock: Signal<In, Clock>,
+    pub beat: Signal<In, Bit>,
+    pub first: Signal<In, Bit>,
+    pub tap: Signal<In, Bits<4>>,
+    pub wanted: Signal<In, Bits<LANE>>,
+    pub advance: Signal<In, Bit>,
+    pub clears: Signal<In, Bits<2>>,
+    pub wraps: Signal<Out, Bit>,
+    pub rung: Vec<Signal<Out, Bits<1>>>,
+    pub sums_beat: Signal<Out, Bit>,
+    pub clear: Signal<Out, Bit>,
+    pub lane: Signal<Out, Bits<LANE>>,
+    pub keep: Signal<Out, Bits<LANE>>,
+    clears_always: Constant<Bits<2>>,
+    clears_first: Constant<Bits<2>>,
+    last_lane: Constant<Bits<LANE>>,
+    results_at: Vec<Constant<Bits<LANE>>>,
+    beat_1: DFF<Bit>,
+    first_1: DFF<Bit>,
+    tap_1: DFF<Bits<4>>,
+    wanted_1: DFF<Bits<LANE>>,
+    advance_1: DFF<Bit>,
+    clear_1: DFF<Bit>,
+    results: Signal<Local, Bits<LANE>>,
+    chosen: Signal<Local, Bits<LANE>>,
+    now: DFF<Bits<LANE>>,
+    next: DFF<Bits<LANE>>,
+    keep_2: DFF<Bits<LANE>>,
+    rung_later: Vec<ShiftRegister<1>>,
+    beat_later: ShiftRegister<1>,
+    clear_later: ShiftRegister<1>,
+    lane_later: ShiftRegister<LANE>,
+    keep_later: ShiftRegister<LANE>,
+    _first_tap: usize,
+    kind: Kind<Self>,
+}
+
+impl LaneWindow {
+    /// The window of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let (tree, lanes) = (geometry.tree_levels(), geometry.vxm_lanes);
+        let first_tap = geometry.groups().ilog2() as usize;
+        let rungs = lanes.ilog2() as usize;
+        // Results at tap first_tap + 1 + r; all lanes, at the first tap, is zero modulo the lanes.
+        let results = |r: usize| Constant::new((lanes >> (r + 1)).to_bits());
+        let to_sums = PRODUCT_CYCLE + tree;
+        Self {
+            clock: Default::default(),
+            beat: Default::default(),
+            first: Default::default(),
+            tap: Default::default(),
+            wanted: Default::default(),
+            advance: Default::default(),
+            clears: Default::default(),
+            wraps: Default::default(),
+            rung: defaults(rungs),
+            sums_beat: Default::default(),
+            clear: Default::default(),
+            lane: Default::default(),
+            keep: Default::default(),
+            clears_always: Constant::new((Clear::Always as u32).to_bits()),
+            clears_first: Constant::new((Clear::First as u32).to_bits()),
+            last_lane: Constant::new((lanes - 1).to_bits()),
+            results_at: (0..rungs).map(results).collect(),
+            beat_1: Default::default(),
+            first_1: Default::default(),
+            tap_1: Default::default(),
+            wanted_1: Default::default(),
+            advance_1: Default::default(),
+            clear_1: Default::default(),
+            results: Default::default(),
+            chosen: Default::default(),
+            now: Default::default(),
+            next: Default::default(),
+            keep_2: Default::default(),
+            rung_later: (0..rungs).map(|r| ShiftRegister::new(PRODUCT_CYCLE + first_tap + r - 1)).collect(),
+            beat_later: ShiftRegister::new(to_sums - 1),
+            clear_later: ShiftRegister::new(to_sums - 1),
+            lane_later: ShiftRegister::new(to_sums - 2),
+            keep_later: ShiftRegister::new(to_sums - 2),
+            _first_tap: first_tap,
+            kind: Kind::default(),
+        }
+    }
+
+    /// Cycles from beat to the sums that it updates.
+    pub const fn latency(geometry: &Geometry) -> usize {
+        PRODUCT_CYCLE + geometry.tree_levels() + Sums::LATENCY
+    }
+}
+
+impl Logic for LaneWindow {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, beat_1, first_1, tap_1, wanted_1, advance_1, clear_1, now, next, keep_2);
+        self.beat_1.d.next = self.beat.val();
+        self.first_1.d.next = self.first.val();
+        self.tap_1.d.next = self.tap.val();
+        self.wanted_1.d.next = self.wanted.val();
+        self.advance_1.d.next = self.advance.val();
+        self.clear_1.d.next = (self.clears.val() == self.clears_always.val())
+            | (self.first.val() & (self.clears.val() == self.clears_first.val()));
+
+        self.results.next = 0.into();
+        for tap in self._first_tap..(self._first_tap + 1) {
+            for r in 0..self.rung.len() {
+                if self.tap_1.q.val() == (tap + r + 1).to_bits::<4>() {
+                    self.results.next = self.results_at[r].val();
+                }
+                self.rung_later[r].x.next = (self.tap_1.q.val() >= (tap + r + 1).to_bits::<4>()).into();
+            }
+        }
+        self.chosen.next = self.now.q.val();
+        if self.first_1.q.val() {
+            self.chosen.next = self.wanted_1.q.val();
+        } else if self.advance_1.q.val() {
+            self.chosen.next = self.next.q.val();
+        }
+        if self.beat_1.q.val() {
+            self.now.d.next = self.chosen.val();
+            self.next.d.next = (self.chosen.val() + self.results.val()) & self.last_lane.val();
+        }
+        self.keep_2.d.next = !self.results.val() + 1;
+        self.wraps.next = self.next.q.val() == 0;
+
+        for r in 0..self.rung.len() {
+            self.rung_later[r].clock.next = self.clock.val();
+            self.rung[r].next = self.rung_later[r].y.val();
+        }
+        self.beat_later.clock.next = self.clock.val();
+        self.beat_later.x.next = self.beat_1.q.val().into();
+        self.sums_beat.next = self.beat_later.y.val().get_bit(0);
+        self.clear_later.clock.next = self.clock.val();
+        self.clear_later.x.next = self.clear_1.q.val().into();
+        self.clear.next = self.clear_later.y.val().get_bit(0);
+        self.lane_later.clock.next = self.clock.val();
+        self.lane_later.x.next = self.now.q.val();
+        self.lane.next = self.lane_later.y.val();
+        self.keep_later.clock.next = self.clock.val();
+        self.keep_later.x.next = self.keep_2.q.val();
+        self.keep.next = self.keep_later.y.val();
+    }
+}
