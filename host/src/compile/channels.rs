@@ -30,17 +30,16 @@ impl Channels {
         let mut order: Vec<usize> = Vec::with_capacity(config.head_dim);
         let mut rates = vec![0.0; width / 2];
         if let Some(rope) = &config.rope {
-            for pair in 0..rope.dims / 2 {
+            for (pair, rate) in rates.iter_mut().enumerate().take(rope.dims / 2) {
                 let (first, second) = rope.pair_dims(pair);
-                rates[pair] = f64::from(rope.radians_per_position(pair));
+                *rate = f64::from(rope.radians_per_position(pair));
                 order.extend([first, second]);
             }
         }
-        let placed = order.len();
         order.extend(
             (0..config.head_dim).filter(|dim| config.rope.as_ref().is_none_or(|rope| *dim >= rope.dims)),
         );
-        debug_assert!(placed <= order.len() && order.len() == config.head_dim);
+        debug_assert_eq!(order.len(), config.head_dim);
         let rotated = (0..width).map(|lane| order.get(lane).copied()).collect();
         Self {
             heads: config.heads,

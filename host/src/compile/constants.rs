@@ -132,7 +132,7 @@ fn rotation_tables(plan: &Plan, writer: &mut Writer) {
                 let lane = |lane: usize| {
                     let channel = chunk * lanes + lane;
                     let (cos, sin) = turns[channel / 2 % turns.len()];
-                    (cos * unit, if lane % 2 == 0 { -sin * unit } else { sin * unit })
+                    (cos * unit, if lane.is_multiple_of(2) { -sin * unit } else { sin * unit })
                 };
                 writer.rows(cos_row + chunk * count + index, (0..lanes).map(|l| lane(l).0));
                 writer.rows(sin_row + chunk * count + index, (0..lanes).map(|l| lane(l).1));

@@ -343,12 +343,14 @@ fn vector_memory(config: &Config, plan: &Plan) -> VmemPlan {
         vmem.sin_low = next.take(head * lanes);
     }
     vmem.constants = next.0;
+    // Outputs of attention and MLP take the place of what attention has used up.
+    (vmem.o, vmem.down) = (next.0, next.0);
+    let outputs = next.0 + x;
     vmem.k = next.take(kv);
     vmem.q = next.take(q);
     vmem.v = next.take(kv);
+    next.0 = next.0.max(outputs);
     vmem.mix = next.take(q);
-    vmem.o = next.take(x);
-    vmem.down = next.take(x);
     // Scores, the MLP's sums and the logits never live at the same time.
     vmem.scores = next.0;
     vmem.gate = next.0;

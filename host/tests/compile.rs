@@ -1,0 +1,137 @@
+//! Compiled models are legal, take the predicted cycles, stay close to fp32, and are the same bytes every time.
+
+mod shared;
+
+use lpu_host::compile::{CompileError, Compiled, Options, compile};
+use lpu_host::model::synthetic::tiny_llama;
+use lpu_host::model::{Config, Model, Reference, Rope, RopePairing, load, synthetic};
+use lpu_host::verify::verify;
+use lpu_isa::Geometry;
+use lpu_isa::host::Fault;
+use lpu_sim::Emulator;
+use lpu_sim::prediction::predict;
+
+const CHIPS: [Geometry; 2] = [Geometry::ULX3S_85F, Geometry::NANO];
+
+/// A model that is legal on a chip, runs in the predicted cycles, and whose logits follow fp32's.
+fn holds(model: &Model, geometry: &Geometry) -> Compiled {
+    let compiled = compile(model, None, geometry, &Options::default()).expect("the model fits");
+    let report = verify(&compiled.image).unwrap_or_else(|violation| panic!("{}: {violation}", geometry.name));
+    let mut chip = Emulator::with_image(&compiled.image);
+    let mut reference = Reference::new(model);
+    let (mut signal, mut noise) = (0.0, 0.0);
+    for position in 0..compiled.plan.context {
+        let token = (position * 7 + 3) as u32 % model.config.vocab as u32;
+        let executed = chip.execute(token as u16, position);
+        assert_eq!(executed.cycles, predict(&compiled.image, position), "position {position}");
+        assert_eq!(executed.cycles as u64, report.cycles[position], "position {position}");
+        let unit = f64::from(compiled.formats.logits).exp2();
+        let expected = reference.step(token, position).expect("positions in order");
+        let mean = expected.iter().sum::<f32>() / expected.len() as f32;
+        for (index, expected) in expected.iter().enumerate() {
+            let lanes = geometry.vxm_lanes;
+            let word = chip.state().vmem_row(compiled.plan.vmem.logits + index / lanes)[index % lanes];
+            signal += f64::from(expected - mean).powi(2);
+            noise += (f64::from(word) / unit - f64::from(*expected)).powi(2);
+        }
+    }
+    assert_eq!(chip.faults(), Fault(0));
+    let decibels = 10.0 * (signal / noise).log10();
+    assert!(decibels > 30.0, "{}: logits are {decibels:.1} dB above their error", geometry.name);
+    compiled
+}
+
+fn shape(heads: usize, kv_heads: usize, head_dim: usize, hidden_dim: usize) -> Config {
+    let rope = Rope { theta: 10_000.0, pairing: RopePairing::Adjacent, dims: head_dim };
+    Config { heads, kv_heads, head_dim, hidden_dim, rope: Some(rope), ..tiny_llama() }
+}
+
+#[test]
+fn heads_of_every_width_run_on_both_chips() {
+    for (heads, kv_heads, head_dim) in [(4, 4, 4), (4, 2, 8), (2, 1, 16), (6, 3, 6), (3, 1, 8)] {
+        for geometry in CHIPS {
+            let config = shape(heads, kv_heads, head_dim, 40);
+            println!("{heads} heads of {head_dim} on {}", geometry.name);
+            holds(&synthetic(&config, 5).expect("a possible shape"), &geometry);
+        }
+    }
+}
+
+#[test]
+fn heads_wider_than_a_vector_row_run() {
+    let config = shape(2, 1, 32, 48);
+    holds(&synthetic(&config, 6).expect("a possible shape"), &Geometry::ULX3S_85F);
+}
+
+#[test]
+fn rotation_of_halves_is_rotation_of_neighbours_in_other_lanes() {
+    let rope = Rope { theta: 10_000.0, pairing: RopePairing::Halves, dims: 8 };
+    let config = Config { rope: Some(rope), ..shape(4, 2, 8, 40) };
+    holds(&synthetic(&config, 7).expect("a possible shape"), &Geometry::ULX3S_85F);
+}
+
+#[test]
+fn inner_vectors_of_every_width_run() {
+    for hidden_dim in [16, 33, 100, 172] {
+        let config = shape(4, 2, 8, hidden_dim);
+        holds(&synthetic(&config, 8).expect("a possible shape"), &Geometry::ULX3S_85F);
+    }
+}
+
+#[test]
+fn one_layer_and_many_layers_run() {
+    for layers in [1, 4] {
+        let config = Config { layers, ..shape(4, 2, 8, 40) };
+        holds(&synthetic(&config, 9).expect("a possible shape"), &Geometry::NANO);
+    }
+}
+
+#[test]
+fn the_same_model_compiles_to_the_same_bytes() {
+    let model = synthetic(&tiny_llama(), 1).expect("a possible shape");
+    let bytes = || {
+        let compiled = compile(&model, None, &Geometry::NANO, &Options::default()).expect("the model fits");
+        compiled.image.encode()
+    };
+    assert_eq!(bytes(), bytes());
+}
+
+#[test]
+fn a_model_that_does_not_fit_says_where_and_by_how_much() {
+    let config = Config { vocab: 4096, dim: 128, ..shape(4, 2, 8, 40) };
+    let model = synthetic(&config, 1).expect("a possible shape");
+    let error = compile(&model, None, &Geometry::NANO, &Options::default()).expect_err("too large");
+    assert!(matches!(error, CompileError::DoesNotFit { .. } | CompileError::Unsupported { .. }), "{error}");
+    let config = Config { layers: 40, ..shape(4, 2, 8, 172) };
+    let model = synthetic(&config, 1).expect("a possible shape");
+    let error = compile(&model, None, &Geometry::NANO, &Options::default()).expect_err("too large");
+    let CompileError::DoesNotFit { memory, needed, available } = error else { panic!("{error}") };
+    assert_eq!((memory, available), ("weight memory rows", 2048));
+    assert!(needed > available);
+    let text = CompileError::DoesNotFit { memory, needed, available }.to_string();
+    assert!(text.contains(&format!("({} too many)", needed - available)), "{text}");
+}
+
+#[test]
+fn a_context_that_does_not_fit_is_refused() {
+    let config = Config { context: 8000, ..shape(4, 2, 8, 40) };
+    let model = synthetic(&config, 1).expect("a possible shape");
+    let options = Options { context: Some(1000), ..Options::default() };
+    let error = compile(&model, None, &Geometry::NANO, &options).expect_err("too long");
+    assert!(matches!(error, CompileError::DoesNotFit { .. }), "{error}");
+}
+
+#[test]
+fn stories260k_fits_the_board_with_256_positions_and_meets_its_cycles() {
+    let Some(folder) = shared::model_folder("stories260K") else { return };
+    let (model, tokenizer) = load(folder.join("stories260K.bin")).expect("the shared model loads");
+    let compiled =
+        compile(&model, tokenizer.as_ref(), &Geometry::ULX3S_85F, &Options::default()).expect("the model fits");
+    assert!(compiled.plan.context >= 256);
+    let cycles: Vec<i64> = (0..256).map(|position| predict(&compiled.image, position)).collect();
+    assert_eq!(verify(&compiled.image).expect("legal").cycles[255], cycles[255] as u64);
+    let mean = cycles.iter().sum::<i64>() as f64 / 256.0;
+    assert!(mean <= 4000.0, "{mean} cycles a token");
+    // A change of the schedule shows here; 2,669 would be a multiplier that never waits.
+    println!("{mean} cycles a token, mean over 256 positions");
+}
