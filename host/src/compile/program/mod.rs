@@ -63,7 +63,7 @@ struct Activation<'a> {
 
 impl Writer<'_> {
     fn layer(&self, s: &mut Scheduler) {
-        let Plan { matrices, constants, rows, vmem, vreg, .. } = self.plan;
+        let Plan { matrices, constants, vmem, .. } = self.plan;
         let input = Activation { entry: self.input_entry(), pieces: &matrices.q.pieces };
         self.normalised_input(s, vmem.layers + constants.attention_gain, true, &input);
         for (matrix, scaled, store) in [

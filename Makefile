@@ -1,0 +1,25 @@
+# Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
+
+.PHONY: demo test lint setup
+.DEFAULT_GOAL := demo
+
+LPU := cargo run --quiet --release -p lpu-host --features rtl --bin lpu --
+MODEL := models/stories-lpu/model.bin
+
+# Runs the bundled model on the Verilated RTL of the full-size chip.
+demo: setup
+	@echo "building the tools and the Verilated chip (minutes the first time)"
+	$(LPU) run $(MODEL) --device rtl --prompt "Once upon a time" --tokens 96
+
+# Passes all tests: models, compiler, verifier, every hardware module and the whole chip in Verilator.
+test: setup
+	cargo test --workspace --all-features
+
+# Formatting and lints, as errors.
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# Installs what is missing: compilers, Verilator, Yosys, Rust.
+setup:
+	@./setup
