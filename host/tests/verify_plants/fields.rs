@@ -1,12 +1,12 @@
 //! Faults in fields and addresses.
 
-use super::{Plant, all_vectors, each_dot, each_vector, edited};
+use super::{Candidates, Plant, all_vectors, each_dot, each_vector, edited, every_dot, every_vector, one};
 use lpu_host::verify::{Location, Rule};
 use lpu_isa::Geometry;
 use lpu_isa::image::Image;
 use lpu_isa::instruction::*;
 
-pub fn plants(image: &Image) -> Vec<Plant> {
+pub fn plants(image: &Image) -> Vec<Plant<'_>> {
     let mut all = matrix_plants(image, &image.geometry);
     all.extend(vector_plants(image, &image.geometry));
     all.extend(destination_plants(image, &image.geometry));
@@ -14,28 +14,22 @@ pub fn plants(image: &Image) -> Vec<Plant> {
     all
 }
 
-fn matrix_plants(image: &Image, geometry: &Geometry) -> Vec<Plant> {
-    let dot = |change: &dyn Fn(&mut Dot)| {
-        each_dot(image, |dot| {
-            change(dot);
-            true
-        })
-    };
+fn matrix_plants<'a>(image: &'a Image, geometry: &'a Geometry) -> Vec<Plant<'a>> {
     let image_rows = (image.weights.len() / geometry.mxm_lanes) as u32;
     vec![
         Plant {
             name: "a tap that gives more results than lanes",
-            candidates: dot(&|dot| dot.tap = geometry.groups().ilog2() - 1),
+            candidates: every_dot(image, move |dot| dot.tap = geometry.groups().ilog2() - 1),
             expects: |rule| matches!(rule, Rule::Field { field: "tap", .. }),
         },
         Plant {
             name: "a tap wider than the matrix unit",
-            candidates: dot(&|dot| dot.tap = geometry.mxm_lanes.ilog2() + 1),
+            candidates: every_dot(image, move |dot| dot.tap = geometry.mxm_lanes.ilog2() + 1),
             expects: |rule| matches!(rule, Rule::Field { field: "tap", .. }),
         },
         Plant {
             name: "results that straddle lanes",
-            candidates: each_dot(image, |dot| {
+            candidates: each_dot(image, move |dot| {
                 dot.lane = 1;
                 geometry.mxm_lanes >> dot.tap > 1
             }),
@@ -43,31 +37,37 @@ fn matrix_plants(image: &Image, geometry: &Geometry) -> Vec<Plant> {
         },
         Plant {
             name: "an activation entry that does not exist",
-            candidates: dot(&|dot| (dot.entry, dot.entry_continue) = (geometry.act_entries as u32, false)),
+            candidates: every_dot(image, move |dot| {
+                (dot.entry, dot.entry_continue) = (geometry.act_entries as u32, false)
+            }),
             expects: |rule| matches!(rule, Rule::Field { field: "entry", .. }),
         },
         Plant {
             name: "a maximum that does not exist",
-            candidates: dot(&|dot| (dot.maximum, dot.scalar) = (true, geometry.scalars as u32)),
+            candidates: every_dot(image, move |dot| {
+                (dot.maximum, dot.scalar) = (true, geometry.scalars as u32)
+            }),
             expects: |rule| matches!(rule, Rule::Field { field: "scalar", .. }),
         },
         Plant {
             name: "a matrix row beyond its memory",
-            candidates: dot(&|dot| dot.row = geometry.weight_rows.max(geometry.kv_rows) as u32),
+            candidates: every_dot(image, move |dot| {
+                dot.row = geometry.weight_rows.max(geometry.kv_rows) as u32
+            }),
             expects: |rule| {
                 matches!(rule, Rule::Address { location: Location::WeightRow(_) | Location::KvRow(_), .. })
             },
         },
         Plant {
             name: "a matrix row before its memory",
-            candidates: dot(&|dot| (dot.row, dot.row_step) = (0, -1)),
+            candidates: every_dot(image, move |dot| (dot.row, dot.row_step) = (0, -1)),
             expects: |rule| {
                 matches!(rule, Rule::Address { location: Location::WeightRow(-1) | Location::KvRow(-1), .. })
             },
         },
         Plant {
             name: "a row of weights that the image does not hold",
-            candidates: each_dot(image, |dot| {
+            candidates: each_dot(image, move |dot| {
                 dot.row = image_rows;
                 dot.memory == Memory::Weights
             }),
@@ -75,17 +75,17 @@ fn matrix_plants(image: &Image, geometry: &Geometry) -> Vec<Plant> {
         },
         Plant {
             name: "a row of weights that the image does not hold, at a late position",
-            candidates: vec![late_gather(image, geometry)],
+            candidates: one(late_gather(image, geometry)),
             expects: |rule| matches!(rule, Rule::Undriven { location: Location::WeightRow(_) }),
         },
         Plant {
             name: "sums stored beyond vector memory",
-            candidates: dot(&|dot| dot.store = geometry.vmem_rows as u32),
+            candidates: every_dot(image, move |dot| dot.store = geometry.vmem_rows as u32),
             expects: |rule| matches!(rule, Rule::Address { location: Location::VmemRow(_), .. }),
         },
         Plant {
             name: "a maximum of nothing",
-            candidates: dot(&|dot| (dot.maximum, dot.emit) = (true, Emit::Never)),
+            candidates: every_dot(image, move |dot| (dot.maximum, dot.emit) = (true, Emit::Never)),
             expects: |rule| matches!(rule, Rule::MaximumWithoutRow),
         },
     ]
@@ -104,32 +104,32 @@ fn late_gather(image: &Image, geometry: &Geometry) -> Image {
     })
 }
 
-fn vector_plants(image: &Image, geometry: &Geometry) -> Vec<Plant> {
-    let vector = |change: &dyn Fn(&mut Vector)| {
-        each_vector(image, |vector| {
-            change(vector);
-            true
-        })
-    };
+fn vector_plants<'a>(image: &'a Image, geometry: &'a Geometry) -> Vec<Plant<'a>> {
     vec![
         Plant {
             name: "a row read beyond vector memory",
-            candidates: vector(&|vector| (vector.x, vector.vmem) = (X::Vmem, geometry.vmem_rows as u32)),
+            candidates: every_vector(image, move |vector| {
+                (vector.x, vector.vmem) = (X::Vmem, geometry.vmem_rows as u32)
+            }),
             expects: |rule| matches!(rule, Rule::Address { location: Location::VmemRow(_), .. }),
         },
         Plant {
             name: "a vector register read beyond the last",
-            candidates: vector(&|vector| (vector.x, vector.a) = (X::VregA, geometry.vreg_rows as u32)),
+            candidates: every_vector(image, move |vector| {
+                (vector.x, vector.a) = (X::VregA, geometry.vreg_rows as u32)
+            }),
             expects: |rule| matches!(rule, Rule::Address { location: Location::Vreg(_), .. }),
         },
         Plant {
             name: "a vector register written beyond the last",
-            candidates: vector(&|vector| (vector.write, vector.target) = (true, geometry.vreg_rows as u32)),
+            candidates: every_vector(image, move |vector| {
+                (vector.write, vector.target) = (true, geometry.vreg_rows as u32)
+            }),
             expects: |rule| matches!(rule, Rule::Address { location: Location::Vreg(_), .. }),
         },
         Plant {
             name: "a scalar beyond the last",
-            candidates: vector(&|vector| {
+            candidates: every_vector(image, move |vector| {
                 vector.subtract = true;
                 vector.scalar = 2 * geometry.scalars as u32 + 2;
             }),
@@ -137,7 +137,7 @@ fn vector_plants(image: &Image, geometry: &Geometry) -> Vec<Plant> {
         },
         Plant {
             name: "the second scalar of a pair beyond the last",
-            candidates: vector(&|vector| {
+            candidates: every_vector(image, move |vector| {
                 (vector.function, vector.b) = (Function::Multiply, B::ScalarPair);
                 vector.scalar = 2 * geometry.scalars as u32 + 1;
             }),
@@ -145,70 +145,74 @@ fn vector_plants(image: &Image, geometry: &Geometry) -> Vec<Plant> {
         },
         Plant {
             name: "a reduction that does not exist",
-            candidates: vector(&|vector| {
+            candidates: every_vector(image, move |vector| {
                 (vector.reduce, vector.reduction) = (Reduce::All, geometry.scalars as u32);
             }),
             expects: |rule| matches!(rule, Rule::Field { field: "reduction", .. }),
         },
         Plant {
             name: "noise that nothing adds",
-            candidates: vector(&|vector| (vector.function, vector.c) = (Function::Sigmoid, C::Noise)),
+            candidates: every_vector(image, move |vector| {
+                (vector.function, vector.c) = (Function::Sigmoid, C::Noise)
+            }),
             expects: |rule| matches!(rule, Rule::UnusedNoise),
         },
     ]
 }
 
-fn destination_plants(image: &Image, geometry: &Geometry) -> Vec<Plant> {
-    let to = |destination: Destination, change: &dyn Fn(&mut Vector)| {
-        each_vector(image, |vector| {
-            change(vector);
-            vector.destination == destination
-        })
-    };
+/// One candidate for each `Vector` with this destination.
+fn sent<'a>(image: &'a Image, destination: Destination, change: impl Fn(&mut Vector) + 'a) -> Candidates<'a> {
+    each_vector(image, move |vector| {
+        change(vector);
+        vector.destination == destination
+    })
+}
+
+fn destination_plants<'a>(image: &'a Image, geometry: &'a Geometry) -> Vec<Plant<'a>> {
     let periods = geometry.halves().ilog2() + 1;
     let parts = (geometry.vxm_lanes / geometry.groups()) as u32;
     vec![
         Plant {
             name: "a first half row beyond the last",
-            candidates: to(Destination::Act, &|vector| vector.start = geometry.halves() as u32),
+            candidates: sent(image, Destination::Act, move |vector| vector.start = geometry.halves() as u32),
             expects: |rule| matches!(rule, Rule::Field { field: "start", .. }),
         },
         Plant {
             name: "a pattern longer than a row",
-            candidates: to(Destination::Act, &|vector| vector.period = periods),
+            candidates: sent(image, Destination::Act, move |vector| vector.period = periods),
             expects: |rule| matches!(rule, Rule::Field { field: "period", .. }),
         },
         Plant {
             name: "an entry written beyond the last",
-            candidates: to(Destination::Act, &|vector| {
+            candidates: sent(image, Destination::Act, move |vector| {
                 (vector.entry, vector.entry_continue) = (geometry.act_entries as u32, false);
             }),
             expects: |rule| matches!(rule, Rule::Field { field: "entry", .. }),
         },
         Plant {
             name: "more positions in a row than it has half rows",
-            candidates: to(Destination::Key, &|vector| vector.positions = periods),
+            candidates: sent(image, Destination::Key, move |vector| vector.positions = periods),
             expects: |rule| matches!(rule, Rule::Field { field: "positions", .. }),
         },
         Plant {
             name: "a key beyond KV memory",
-            candidates: to(Destination::Key, &|vector| vector.row = geometry.kv_rows as u32),
+            candidates: sent(image, Destination::Key, move |vector| vector.row = geometry.kv_rows as u32),
             expects: |rule| matches!(rule, Rule::Address { location: Location::KvRow(_), .. }),
         },
         Plant {
             name: "a part that a value does not have",
-            candidates: to(Destination::Value, &|vector| vector.sub = parts),
+            candidates: sent(image, Destination::Value, move |vector| vector.sub = parts),
             expects: |rule| matches!(rule, Rule::Field { field: "sub", .. }),
         },
     ]
 }
 
-fn choice_plants(image: &Image) -> Vec<Plant> {
+fn choice_plants(image: &Image) -> Vec<Plant<'_>> {
     let argmax = |vector: &Vector| vector.destination == Destination::Argmax;
     vec![
         Plant {
             name: "a candidate that is no token",
-            candidates: each_vector(image, |vector| {
+            candidates: each_vector(image, move |vector| {
                 vector.row += image.model.vocab.div_ceil(image.geometry.vxm_lanes as u32);
                 argmax(vector)
             }),
@@ -216,16 +220,16 @@ fn choice_plants(image: &Image) -> Vec<Plant> {
         },
         Plant {
             name: "a comparison that goes on from the last token's",
-            candidates: vec![all_vectors(image, |vector| vector.restart = false)],
+            candidates: one(all_vectors(image, |vector| vector.restart = false)),
             expects: |rule| matches!(rule, Rule::ComparisonNotBegun),
         },
         Plant {
             name: "no comparison",
-            candidates: vec![all_vectors(image, |vector| {
+            candidates: one(all_vectors(image, |vector| {
                 if argmax(vector) {
                     vector.destination = Destination::None;
                 }
-            })],
+            })),
             expects: |rule| matches!(rule, Rule::NoComparison),
         },
     ]

@@ -1,12 +1,12 @@
 //! Faults in time: reads too early, writes in the wrong order, ports used twice, things never written.
 
-use super::{Plant, decoded, each, each_dot, each_vector, edited};
+use super::{Candidates, Plant, decoded, each, each_dot, each_vector, edited, every_dot, every_vector, one};
 use lpu_host::verify::{Location, Rule};
 use lpu_isa::image::Image;
 use lpu_isa::instruction::*;
 use lpu_isa::timing;
 
-pub fn plants(image: &Image) -> Vec<Plant> {
+pub fn plants(image: &Image) -> Vec<Plant<'_>> {
     let mut all = read_plants(image);
     all.extend(undriven_plants(image));
     all.extend(write_plants(image));
@@ -15,20 +15,18 @@ pub fn plants(image: &Image) -> Vec<Plant> {
 }
 
 /// One candidate for each instruction of both queues and each way to begin it earlier.
-fn hurried(image: &Image) -> Vec<Image> {
-    let mut all = Vec::new();
-    for queue in [Queue::Vector, Queue::Matrix] {
-        for less in 1..48 {
-            all.extend(each(image, queue, |instruction| {
-                instruction.control.delay.constant -= less;
-                instruction.control.delay.constant >= 0
-            }));
-        }
-    }
-    all
+fn hurried(image: &Image) -> Candidates<'_> {
+    let ways =
+        [Queue::Vector, Queue::Matrix].into_iter().flat_map(|queue| (1..48).map(move |less| (queue, less)));
+    Box::new(ways.flat_map(move |(queue, less)| {
+        each(image, queue, move |instruction| {
+            instruction.control.delay.constant -= less;
+            instruction.control.delay.constant >= 0
+        })
+    }))
 }
 
-fn read_plants(image: &Image) -> Vec<Plant> {
+fn read_plants(image: &Image) -> Vec<Plant<'_>> {
     vec![
         Plant {
             name: "a row of vector memory read too early",
@@ -63,14 +61,14 @@ fn read_plants(image: &Image) -> Vec<Plant> {
     ]
 }
 
-fn undriven_plants(image: &Image) -> Vec<Plant> {
+fn undriven_plants(image: &Image) -> Vec<Plant<'_>> {
     let geometry = image.geometry;
     let entries = geometry.act_entries as u32;
     let image_rows = (image.vmem.len() / geometry.vxm_lanes) as u32;
     vec![
         Plant {
             name: "a row of vector memory that nobody writes",
-            candidates: each_vector(image, |vector| {
+            candidates: each_vector(image, move |vector| {
                 (vector.x, vector.vmem) = (X::Vmem, geometry.vmem_rows as u32 - 1);
                 vector.vmem > image_rows && vector.vmem_index == VmemIndex::None
             }),
@@ -78,7 +76,7 @@ fn undriven_plants(image: &Image) -> Vec<Plant> {
         },
         Plant {
             name: "a vector register that nobody writes",
-            candidates: each_vector(image, |vector| {
+            candidates: each_vector(image, move |vector| {
                 (vector.x, vector.a, vector.a_advance) = (X::VregA, geometry.vreg_rows as u32 - 1, false);
                 true
             }),
@@ -86,27 +84,23 @@ fn undriven_plants(image: &Image) -> Vec<Plant> {
         },
         Plant {
             name: "a scalar that nobody writes",
-            candidates: each_vector(image, |vector| {
+            candidates: every_vector(image, move |vector| {
                 (vector.subtract, vector.scalar) = (true, 2 * geometry.scalars as u32 - 1);
-                true
             }),
             expects: |rule| matches!(rule, Rule::Undriven { location: Location::Scalar(_) }),
         },
         Plant {
             name: "an activation entry that nobody writes",
-            candidates: (0..entries)
-                .flat_map(|entry| {
-                    each_dot(image, |dot| {
-                        (dot.entry, dot.entry_continue) = (entry, false);
-                        true
-                    })
+            candidates: Box::new((0..entries).flat_map(move |entry| {
+                every_dot(image, move |dot| {
+                    (dot.entry, dot.entry_continue) = (entry, false);
                 })
-                .collect(),
+            })),
             expects: |rule| matches!(rule, Rule::Undriven { location: Location::Act { .. } }),
         },
         Plant {
             name: "half of an activation entry never written",
-            candidates: each_vector(image, |vector| {
+            candidates: each_vector(image, move |vector| {
                 (vector.length, vector.period) = (0, vector.period.max(1));
                 vector.destination == Destination::Act
             }),
@@ -114,7 +108,7 @@ fn undriven_plants(image: &Image) -> Vec<Plant> {
         },
         Plant {
             name: "a row of KV memory that nobody writes",
-            candidates: each_dot(image, |dot| {
+            candidates: each_dot(image, move |dot| {
                 (dot.memory, dot.row, dot.row_step) = (Memory::Kv, geometry.kv_rows as u32 - 1, 0);
                 (dot.offset, dot.mask) = (false, false);
                 true
@@ -123,36 +117,34 @@ fn undriven_plants(image: &Image) -> Vec<Plant> {
         },
         Plant {
             name: "scores of later positions that are not masked",
-            candidates: each_dot(image, |dot| std::mem::take(&mut dot.mask)),
+            candidates: each_dot(image, move |dot| std::mem::take(&mut dot.mask)),
             expects: |rule| matches!(rule, Rule::Undriven { location: Location::KvRow(_) }),
         },
         Plant {
             name: "sums that go on from another token's",
-            candidates: each_dot(image, |dot| {
+            candidates: every_dot(image, move |dot| {
                 dot.clear = Clear::Never;
-                true
             }),
             expects: |rule| matches!(rule, Rule::Undriven { location: Location::SumsLane(_) }),
         },
         Plant {
             name: "entries that go on from another token's",
-            candidates: each_dot(image, |dot| {
+            candidates: every_dot(image, move |dot| {
                 dot.entry_continue = true;
-                true
             }),
             expects: |rule| matches!(rule, Rule::UndrivenEntry),
         },
         Plant {
             name: "random numbers faster than they are made",
-            candidates: [8, 40, 80].into_iter().flat_map(|rows| noisy(image, rows)).collect(),
+            candidates: Box::new([8, 40, 80].into_iter().flat_map(move |rows| noisy(image, rows))),
             expects: |rule| matches!(rule, Rule::Noise { .. }),
         },
     ]
 }
 
 /// One candidate for each vector operation: it takes `rows` random rows as fast as it can.
-fn noisy(image: &Image, rows: i32) -> Vec<Image> {
-    each(image, Queue::Vector, |instruction| {
+fn noisy(image: &Image, rows: i32) -> Candidates<'_> {
+    each(image, Queue::Vector, move |instruction| {
         let Op::Vector(vector) = &mut instruction.op else { return false };
         (instruction.control.count, instruction.control.interval) = (Affine::fixed(rows), 1);
         vector.c = C::Noise;
@@ -161,21 +153,21 @@ fn noisy(image: &Image, rows: i32) -> Vec<Image> {
 }
 
 /// One candidate for each `Dot` that stores a row: a `Gather` into `row` after it, `delay` cycles later than the soonest.
-fn gathers_after_dots(image: &Image, delay: i32, row: u32) -> Vec<Image> {
+fn gathers_after_dots(image: &Image, delay: i32, row: u32) -> Candidates<'_> {
     let dots = decoded(&image.matrix).into_iter().enumerate();
-    let emitting = dots.filter_map(|(index, instruction)| match instruction.op {
+    let emitting = dots.filter_map(move |(index, instruction)| match instruction.op {
         Op::Dot(dot) if dot.emit != Emit::Never => Some((index, dot.store + row)),
         _ => None,
     });
-    let insert = |(index, store)| {
+    let insert = move |(index, store)| {
         let gather = Op::Gather(Gather { index: Index::Position, store, ..Gather::default() });
         let instruction = Instruction { control: Control::after(delay), op: gather };
         edited(image, Queue::Matrix, |program| program.insert(index + 1, instruction))
     };
-    emitting.map(insert).collect()
+    Box::new(emitting.map(insert))
 }
 
-fn write_plants(image: &Image) -> Vec<Plant> {
+fn write_plants(image: &Image) -> Vec<Plant<'_>> {
     // The gather after a Dot is issued `1 + delay` cycles after its last beat.
     let meets = (timing::dot_store_port(&image.geometry) - timing::GATHER_STORE_PORT) as i32 - 1;
     let constants: Vec<u32> = decoded(&image.vector)
@@ -193,26 +185,22 @@ fn write_plants(image: &Image) -> Vec<Plant> {
         },
         Plant {
             name: "a row that an older write overwrites",
-            candidates: (0..4).flat_map(|row| gathers_after_dots(image, 3, row)).collect(),
+            candidates: Box::new((0..4).flat_map(move |row| gathers_after_dots(image, 3, row))),
             expects: |rule| matches!(rule, Rule::Overtaken { location: Location::VmemRow(_), .. }),
         },
         Plant {
             name: "a constant that a token overwrites",
-            candidates: constants
-                .into_iter()
-                .flat_map(|row| {
-                    each_dot(image, |dot| {
-                        dot.store = row;
-                        true
-                    })
+            candidates: Box::new(constants.into_iter().flat_map(move |row| {
+                every_dot(image, move |dot| {
+                    dot.store = row;
                 })
-                .collect(),
+            })),
             expects: |rule| matches!(rule, Rule::ConstantLost { .. }),
         },
     ]
 }
 
-fn end_plants(image: &Image) -> Vec<Plant> {
+fn end_plants(image: &Image) -> Vec<Plant<'_>> {
     let before_end = |change: &dyn Fn(&mut Vector)| {
         let program = decoded(&image.vector);
         let last = program.iter().rev().find_map(|instruction| match instruction.op {
@@ -222,7 +210,7 @@ fn end_plants(image: &Image) -> Vec<Plant> {
         let mut vector = Vector { c: C::Zero, ..last.expect("a comparison") };
         change(&mut vector);
         let instruction = Instruction { control: Control::after(4), op: Op::Vector(vector) };
-        vec![edited(image, Queue::Vector, |program| program.insert(program.len() - 1, instruction))]
+        one(edited(image, Queue::Vector, |program| program.insert(program.len() - 1, instruction)))
     };
     vec![
         Plant {

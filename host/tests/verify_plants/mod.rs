@@ -8,23 +8,47 @@ mod fields;
 mod hazards;
 mod shape;
 
-use lpu_host::verify::Rule;
+use lpu_host::verify::{Rule, verify};
 use lpu_isa::image::Image;
 use lpu_isa::instruction::*;
 
+/// Images with the same fault, made one by one: they are many.
+pub type Candidates<'a> = Box<dyn Iterator<Item = Image> + 'a>;
+
 /// A fault.
-pub struct Plant {
+pub struct Plant<'a> {
     pub name: &'static str,
-    pub candidates: Vec<Image>,
+    pub candidates: Candidates<'a>,
     pub expects: fn(&Rule) -> bool,
 }
 
 /// All faults, planted in `image`.
-pub fn plants(image: &Image) -> Vec<Plant> {
+pub fn plants(image: &Image) -> Vec<Plant<'_>> {
     let mut all = shape::plants(image);
     all.extend(fields::plants(image));
     all.extend(hazards::plants(image));
     all
+}
+
+/// Plants that the verifier does not name, with the first verdicts on their candidates.
+pub fn unnamed(image: &Image) -> Vec<(&'static str, Vec<String>)> {
+    let mut unnamed = Vec::new();
+    for Plant { name, candidates, expects } in plants(image) {
+        let mut others = Vec::new();
+        let named = candidates.into_iter().any(|candidate| match verify(&candidate) {
+            Err(violation) if expects(&violation.rule) => true,
+            verdict => {
+                if others.len() < 5 {
+                    others.push(verdict.map_or_else(|violation| violation.to_string(), |_| "legal".into()));
+                }
+                false
+            }
+        });
+        if !named {
+            unnamed.push((name, others));
+        }
+    }
+    unnamed
 }
 
 fn decoded(words: &[Word]) -> Vec<Instruction> {
@@ -52,30 +76,51 @@ fn edited(image: &Image, of: Queue, change: impl FnOnce(&mut Vec<Instruction>)) 
     image
 }
 
+/// The only candidate.
+fn one<'a>(image: Image) -> Candidates<'a> {
+    Box::new(std::iter::once(image))
+}
+
 /// One candidate for each instruction of a queue that `change` accepts.
-fn each(image: &Image, of: Queue, change: impl Fn(&mut Instruction) -> bool) -> Vec<Image> {
-    let mut copy = image.clone();
-    let program = decoded(queue(&mut copy, of));
-    let changed = program.iter().enumerate().filter_map(|(index, instruction)| {
-        let mut instruction = *instruction;
-        change(&mut instruction).then(|| edited(image, of, |program| program[index] = instruction))
+fn each<'a>(image: &'a Image, of: Queue, change: impl Fn(&mut Instruction) -> bool + 'a) -> Candidates<'a> {
+    let program = decoded(match of {
+        Queue::Matrix => &image.matrix,
+        Queue::Vector => &image.vector,
     });
-    changed.collect()
+    Box::new(program.into_iter().enumerate().filter_map(move |(index, mut instruction)| {
+        change(&mut instruction).then(|| edited(image, of, |program| program[index] = instruction))
+    }))
 }
 
 /// One candidate for each `Dot` that `change` accepts.
-fn each_dot(image: &Image, change: impl Fn(&mut Dot) -> bool) -> Vec<Image> {
-    each(image, Queue::Matrix, |instruction| match &mut instruction.op {
+fn each_dot<'a>(image: &'a Image, change: impl Fn(&mut Dot) -> bool + 'a) -> Candidates<'a> {
+    each(image, Queue::Matrix, move |instruction| match &mut instruction.op {
         Op::Dot(dot) => change(dot),
         _ => false,
     })
 }
 
 /// One candidate for each `Vector` that `change` accepts.
-fn each_vector(image: &Image, change: impl Fn(&mut Vector) -> bool) -> Vec<Image> {
-    each(image, Queue::Vector, |instruction| match &mut instruction.op {
+fn each_vector<'a>(image: &'a Image, change: impl Fn(&mut Vector) -> bool + 'a) -> Candidates<'a> {
+    each(image, Queue::Vector, move |instruction| match &mut instruction.op {
         Op::Vector(vector) => change(vector),
         _ => false,
+    })
+}
+
+/// One candidate for each `Dot`.
+fn every_dot<'a>(image: &'a Image, change: impl Fn(&mut Dot) + 'a) -> Candidates<'a> {
+    each_dot(image, move |dot| {
+        change(dot);
+        true
+    })
+}
+
+/// One candidate for each `Vector`.
+fn every_vector<'a>(image: &'a Image, change: impl Fn(&mut Vector) + 'a) -> Candidates<'a> {
+    each_vector(image, move |vector| {
+        change(vector);
+        true
     })
 }
 

@@ -1,6 +1,6 @@
 //! Faults in sizes, encodings, loops and meetings.
 
-use super::{Plant, decoded, each, edited};
+use super::{Candidates, Plant, decoded, each, edited, one};
 use lpu_host::verify::Rule;
 use lpu_isa::image::Image;
 use lpu_isa::instruction::*;
@@ -23,7 +23,7 @@ fn is_end_loop(op: &Op) -> bool {
     matches!(op, Op::EndLoop(_))
 }
 
-pub fn plants(image: &Image) -> Vec<Plant> {
+pub fn plants(image: &Image) -> Vec<Plant<'_>> {
     let mut all = image_plants(image);
     all.extend(queue_plants(image));
     if decoded(&image.matrix).iter().any(|instruction| is_loop(&instruction.op)) {
@@ -32,11 +32,11 @@ pub fn plants(image: &Image) -> Vec<Plant> {
     all
 }
 
-fn image_plants(image: &Image) -> Vec<Plant> {
+fn image_plants(image: &Image) -> Vec<Plant<'_>> {
     let change = |change: &dyn Fn(&mut Image)| {
         let mut image = image.clone();
         change(&mut image);
-        vec![image]
+        one(image)
     };
     let depth = image.geometry.queue_depth;
     vec![
@@ -90,11 +90,10 @@ fn image_plants(image: &Image) -> Vec<Plant> {
     ]
 }
 
-fn queue_plants(image: &Image) -> Vec<Plant> {
-    let edit = |change: &dyn Fn(&mut Vec<Instruction>)| {
-        [Queue::Matrix, Queue::Vector].map(|queue| edited(image, queue, change)).to_vec()
+fn queue_plants(image: &Image) -> Vec<Plant<'_>> {
+    let edit = |change: &dyn Fn(&mut Vec<Instruction>)| -> Candidates<'_> {
+        Box::new([Queue::Matrix, Queue::Vector].map(|queue| edited(image, queue, change)).into_iter())
     };
-    let one = |queue, change: &dyn Fn(&mut Vec<Instruction>)| vec![edited(image, queue, change)];
     let sync = Instruction { control: Control::default(), op: Op::Sync(Sync {}) };
     vec![
         Plant {
@@ -146,14 +145,13 @@ fn queue_plants(image: &Image) -> Vec<Plant> {
         },
         Plant {
             name: "one queue meets, the other does not",
-            candidates: one(Queue::Vector, &|program| program.insert(program.len() - 1, sync)),
+            candidates: one(edited(image, Queue::Vector, |program| program.insert(program.len() - 1, sync))),
             expects: |rule| matches!(rule, Rule::Meeting { .. }),
         },
     ]
 }
 
-fn loop_plants(image: &Image) -> Vec<Plant> {
-    let one = |queue, change: &dyn Fn(&mut Vec<Instruction>)| vec![edited(image, queue, change)];
+fn loop_plants(image: &Image) -> Vec<Plant<'_>> {
     let long = {
         let begin = Instruction {
             control: Control { delay: Affine::fixed(4), count: Affine::fixed(32767), interval: 1 },
@@ -166,53 +164,50 @@ fn loop_plants(image: &Image) -> Vec<Plant> {
     vec![
         Plant {
             name: "a loop in a loop",
-            candidates: one(Queue::Matrix, &|program| {
+            candidates: one(edited(image, Queue::Matrix, |program| {
                 let at = place(program, is_loop);
                 program.insert(at, program[at]);
-            }),
+            })),
             expects: |rule| matches!(rule, Rule::NestedLoop),
         },
         Plant {
             name: "a loop without its end",
-            candidates: one(Queue::Vector, &|program| {
+            candidates: one(edited(image, Queue::Vector, |program| {
                 program.retain(|instruction| !is_end_loop(&instruction.op))
-            }),
+            })),
             expects: |rule| matches!(rule, Rule::OpenLoop | Rule::NestedLoop),
         },
         Plant {
             name: "the end of no loop",
-            candidates: one(Queue::Vector, &|program| {
+            candidates: one(edited(image, Queue::Vector, |program| {
                 program.retain(|instruction| !is_loop(&instruction.op))
-            }),
+            })),
             expects: |rule| matches!(rule, Rule::LoopNotBegun),
         },
         Plant {
             name: "one trip more in one queue",
-            candidates: one(Queue::Matrix, &|program| {
+            candidates: one(edited(image, Queue::Matrix, |program| {
                 let at = place(program, is_loop);
                 program[at].control.count.constant += 1;
-            }),
+            })),
             expects: |rule| matches!(rule, Rule::Trips { .. }),
         },
         Plant {
             name: "a token of a billion cycles",
-            candidates: vec![long],
+            candidates: one(long),
             expects: |rule| matches!(rule, Rule::TooLong { .. }),
         },
         Plant {
             name: "a loop step that leaves memory",
-            candidates: [Queue::Matrix, Queue::Vector]
-                .into_iter()
-                .flat_map(|queue| {
-                    each(image, queue, |instruction| match &mut instruction.op {
-                        Op::EndLoop(end) => {
-                            *end = EndLoop { first_step: -(1 << 20), second_step: -(1 << 20) };
-                            true
-                        }
-                        _ => false,
-                    })
+            candidates: Box::new([Queue::Matrix, Queue::Vector].into_iter().flat_map(|queue| {
+                each(image, queue, |instruction| match &mut instruction.op {
+                    Op::EndLoop(end) => {
+                        *end = EndLoop { first_step: -(1 << 20), second_step: -(1 << 20) };
+                        true
+                    }
+                    _ => false,
                 })
-                .collect(),
+            })),
             expects: |rule| matches!(rule, Rule::Address { .. }),
         },
     ]
