@@ -87,9 +87,12 @@ fn each<'a>(image: &'a Image, of: Queue, change: impl Fn(&mut Instruction) -> bo
         Queue::Matrix => &image.matrix,
         Queue::Vector => &image.vector,
     });
-    Box::new(program.into_iter().enumerate().filter_map(move |(index, mut instruction)| {
-        change(&mut instruction).then(|| edited(image, of, |program| program[index] = instruction))
-    }))
+    let changed = program.into_iter().enumerate().map(move |(index, mut instruction)| {
+        let accepted = change(&mut instruction);
+        (accepted, index, instruction)
+    });
+    let accepted = changed.filter(|&(accepted, ..)| accepted);
+    Box::new(accepted.map(move |(_, index, new)| edited(image, of, |program| program[index] = new)))
 }
 
 /// One candidate for each `Dot` that `change` accepts.
