@@ -6,4 +6,6 @@ pub mod kind;
 pub mod mem;
 pub mod mxm;
 pub mod primitives;
+pub mod sxm;
+pub mod vxm;
 pub mod widths;

@@ -43,6 +43,8 @@ pub const LANE: usize = index_width!(|chip| chip.vxm_lanes);
 pub const GROUP: usize = index_width!(|chip| chip.groups());
 /// Host word in a matrix row: eight lanes.
 pub const OCTET: usize = index_width!(|chip| chip.mxm_lanes / 8);
+/// Host word in a vector row: four lanes.
+pub const QUAD: usize = LANE - 2;
 /// A mask with one bit for each half row of a matrix row.
 pub const HALVES: usize = 1 << index_width!(|chip| chip.halves());
 /// A mask with one bit for each lane of a vector row.

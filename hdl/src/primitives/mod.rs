@@ -115,6 +115,7 @@ pub mod mult;
 pub mod round_shift_sat;
 pub mod shift_register;
 mod value;
+pub mod vector;
 
 pub use arith::{Extend, Saturate, SaturatingAdd, SignedMax};
 pub use delay::Delay;

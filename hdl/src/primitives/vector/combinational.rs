@@ -28,7 +28,7 @@ macro_rules! combinational {
         impl Logic for $name {
             fn update(&mut self) {
                 let ($($output,)+) =
-                    Self::model($($crate::primitives::vector::combinational_number!($ikind, self.$input.val())),+);
+                    Self::model($(combinational_number!($ikind, self.$input.val())),+);
                 $(self.$output.next = $crate::primitives::value::bits_of($output);)+
             }
 
@@ -57,7 +57,7 @@ macro_rules! combinational {
                     stimulus.cycle();
                     $(let $input = $crate::primitives::vector::combinational::awkward(&mut random, $iw);
                     stimulus.set(stringify!($input), $input as u64);
-                    let $input = $crate::primitives::vector::combinational_number!($ikind, {
+                    let $input = combinational_number!($ikind, {
                         let bits: Bits<$iw> = $crate::primitives::value::bits_of($input);
                         bits
                     });)+
@@ -84,7 +84,6 @@ macro_rules! combinational_number {
         $bits.to_u64() as i64
     };
 }
-pub(crate) use combinational_number;
 
 /// Random bits of a port: all magnitudes are equally likely, of either sign, with the extremes among them.
 #[cfg(test)]

@@ -14,7 +14,7 @@
 //!
 //! Both subtractions run side by side: negating the difference would put a second carry chain behind the first.
 
-use super::saturated;
+use crate::primitives::arith::saturated;
 use lpu_isa::arith;
 use rust_hdl::prelude::*;
 

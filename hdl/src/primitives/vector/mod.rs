@@ -9,33 +9,58 @@ mod combinational;
 pub mod add_subtract;
 pub mod difference;
 pub mod exp2_table;
+pub mod fixed;
 pub mod gumbel;
 pub mod half_mask;
 pub mod interpolate;
 pub mod kv_encode;
+pub mod limit;
 pub mod normalise;
 pub mod operand_shift;
 pub mod product_shift;
 pub mod reciprocal_table;
 pub mod row_step;
-pub mod saturate;
 pub mod shift_amount;
 pub mod sigmoid_table;
 pub mod taus88;
 
+/// `count` blocks or signals of one kind. (A clone would not do: it has the identity of its original.)
+pub(crate) fn many<T: Default>(count: usize) -> Vec<T> {
+    (0..count).map(|_| T::default()).collect()
+}
+
 /// A read-only memory in logic: the arms of a `case` over `index`, each assigning `target`.
-fn rom(index: &str, index_bits: usize, target: &str, bits: usize, values: impl IntoIterator<Item = u64>) -> String {
+fn rom(
+    index: &str,
+    index_bits: usize,
+    target: &str,
+    bits: usize,
+    values: impl IntoIterator<Item = u64>,
+) -> String {
     let arms: String = values
         .into_iter()
         .enumerate()
         .map(|(at, value)| format!("        {index_bits}'d{at}: {target} = {bits}'d{value};\n"))
         .collect();
-    format!("always_comb begin\n    case ({index})\n{arms}        default: {target} = {bits}'d0;\n    endcase\nend\n")
+    format!(
+        "always_comb begin\n    case ({index})\n{arms}        default: {target} = {bits}'d0;\n    endcase\nend\n"
+    )
 }
 
-/// Verilog of `name` limited from `from` to `to` signed bits.
-fn saturated(name: &str, from: usize, to: usize) -> String {
-    let (top, sign) = (from - 1, format!("{name}[{}]", from - 1));
-    let (high, spare) = (to - 1, from - to + 1);
-    format!("(({name}[{top}:{high}] == {{{spare}{{{sign}}}}}) ? {name}[{high}:0] : {{{sign}, {{{high}{{!{sign}}}}}}})")
-}
+pub use add_subtract::AddSubtract;
+pub use difference::Difference;
+pub use exp2_table::Exp2Table;
+pub use fixed::{Fixed, Setting};
+pub use gumbel::Gumbel;
+pub use half_mask::HalfMask;
+pub use interpolate::Interpolate;
+pub use kv_encode::KvEncode;
+pub use limit::Limit;
+pub use normalise::LeadingZeros;
+pub use operand_shift::OperandShift;
+pub use product_shift::ProductShift;
+pub use reciprocal_table::ReciprocalTable;
+pub use row_step::RowStep;
+pub use shift_amount::ShiftAmount;
+pub use sigmoid_table::SigmoidTable;
+pub use taus88::Taus88Step;

@@ -12,7 +12,7 @@
 //!
 //! Rounding half up is the shifted value plus the last bit shifted out, so one spare bit below is all it takes.
 
-use super::saturated;
+use crate::primitives::arith::saturated;
 use lpu_isa::arith;
 use rust_hdl::prelude::*;
 

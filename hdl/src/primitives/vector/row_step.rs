@@ -42,6 +42,7 @@ pub struct RowStep {
     pub row: Signal<Out, Bits<24>>,
     pub outside: Signal<Out, Bit>,
     _row_bits: u32,
+    _exact: i64,
     kind: Kind<Self>,
 }
 
@@ -63,23 +64,30 @@ impl RowStep {
             row: Signal::default(),
             outside: Signal::default(),
             _row_bits: rows.ilog2(),
+            _exact: 0,
             kind: Kind::named(format!("row_step_{rows}")),
         }
+    }
+}
+
+/// The generator of a memory of one row.
+impl Default for RowStep {
+    fn default() -> Self {
+        Self::new(1)
     }
 }
 
 impl Logic for RowStep {
     fn update(&mut self) {
         if self.clock.pos_edge() && self.issue.val() {
-            // The row's low bits and the sign of what lies above them are all that the outputs need.
             let start = self.base.val().to_u64() as i64 + signed_of(self.offset.val());
-            let next = if self.first.val() {
+            self._exact = if self.first.val() {
                 start + self.index.val().to_u64() as i64
             } else {
-                signed_of(self.row.val()) + signed_of(self.step.val())
+                self._exact + signed_of(self.step.val())
             };
-            self.row.next = bits_of(next & 0xff_ffff);
-            self.outside.next = !(0..1 << self._row_bits).contains(&next);
+            self.row.next = bits_of(self._exact & 0xff_ffff);
+            self.outside.next = !(0..1 << self._row_bits).contains(&self._exact);
         }
     }
 

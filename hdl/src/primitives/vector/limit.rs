@@ -9,34 +9,34 @@
 //! # Invariants
 //! 1. `TO < FROM <= 64`, checked when the block is built.
 
-use super::saturated;
 use crate::kind::Kind;
+use crate::primitives::arith::saturated;
 use crate::primitives::value::{bits_of, signed_of};
 use lpu_isa::arith;
 use rust_hdl::prelude::*;
 
-/// Saturation from `FROM` to `TO` bits.
+/// Saturation with its flag, from `FROM` to `TO` bits.
 #[derive(LogicBlock)]
-pub struct Saturate<const FROM: usize, const TO: usize> {
+pub struct Limit<const FROM: usize, const TO: usize> {
     pub x: Signal<In, Bits<FROM>>,
     pub y: Signal<Out, Bits<TO>>,
     pub over: Signal<Out, Bit>,
     kind: Kind<Self>,
 }
 
-impl<const FROM: usize, const TO: usize> Saturate<FROM, TO> {
+impl<const FROM: usize, const TO: usize> Limit<FROM, TO> {
     /// Cycles from input to outputs.
     pub const LATENCY: usize = 0;
 }
 
-impl<const FROM: usize, const TO: usize> Default for Saturate<FROM, TO> {
+impl<const FROM: usize, const TO: usize> Default for Limit<FROM, TO> {
     fn default() -> Self {
         const { assert!(TO >= 2 && TO < FROM && FROM <= 64, "a number is limited to fewer bits") };
         Self { x: Signal::default(), y: Signal::default(), over: Signal::default(), kind: Kind::default() }
     }
 }
 
-impl<const FROM: usize, const TO: usize> Logic for Saturate<FROM, TO> {
+impl<const FROM: usize, const TO: usize> Logic for Limit<FROM, TO> {
     fn update(&mut self) {
         let x = signed_of(self.x.val());
         let y = arith::saturate(x, TO as u32);
@@ -67,7 +67,7 @@ mod tests {
     /// All 4096 inputs, so that the comparison needs no chance.
     #[test]
     fn every_input_is_limited() {
-        let bench = Bench::new(&emit(&mut Saturate::<12, 8>::default(), "dut").unwrap()).unwrap();
+        let bench = Bench::new(&emit(&mut Limit::<12, 8>::default(), "dut").unwrap()).unwrap();
         let mut stimulus = bench.stimulus();
         for x in -2048..2048 {
             stimulus.cycle().set_signed("x", x);
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn wide_numbers_are_limited() {
-        let bench = Bench::new(&emit(&mut Saturate::<26, 24>::default(), "dut").unwrap()).unwrap();
+        let bench = Bench::new(&emit(&mut Limit::<26, 24>::default(), "dut").unwrap()).unwrap();
         let mut random = Random::from_seed_variable();
         let inputs: Vec<i64> = (0..10_000).map(|_| random.signed(26)).collect();
         let mut stimulus = bench.stimulus();

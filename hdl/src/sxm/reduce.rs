@@ -1,0 +1,130 @@
+//! Sum over the lanes of an instruction's rows: lanewise accumulators, then a tree.
+//!
+//! ```text
+//!  result[l] ─► select ─► (+) ─►[sum]─┬─► tree: log2(lanes) registered levels ─► total
+//!                          └──────────┘
+//!  cycle 12                13                                     13 + levels
+//! ```
+//!
+//! | port               | dir | width | meaning                                             | cycle |
+//! |--------------------|-----|------:|-----------------------------------------------------|------:|
+//! | `clock`            | in  |     1 |                                                     |       |
+//! | `issue_11`, `first_11` | in |  1 | an issue whose result comes next; its instruction's first | 11 |
+//! | `reduce_11`        | in  |     2 | `isa::instruction::Reduce`                          |    11 |
+//! | `position`, `token`| in  |    16 | stable while a token runs                           |       |
+//! | `result[l]`        | in  |    24 | the result stream                                   |    12 |
+//! | `total`            | out |    36 | sum of all rows up to this one                      | 13 + levels |
+//!
+//! # Invariants
+//! 1. Accumulators wrap at 32 bits; the tree is exact.
+//! 2. An issue that is its instruction's first begins a new sum, whether it reduces or not.
+
+use crate::kind::Kind;
+use crate::primitives::Extend;
+use crate::primitives::vector::{Fixed, Setting, many};
+use crate::widths::LANE;
+use lpu_isa::Geometry;
+use lpu_isa::instruction::Reduce;
+use rust_hdl::prelude::*;
+
+/// Accumulators and tree.
+#[derive(LogicBlock, Default)]
+pub struct Reducer {
+    pub clock: Signal<In, Clock>,
+    pub issue_11: Signal<In, Bit>,
+    pub first_11: Signal<In, Bit>,
+    pub reduce_11: Signal<In, Bits<2>>,
+    pub position: Signal<In, Bits<16>>,
+    pub token: Signal<In, Bits<16>>,
+    pub result: Vec<Signal<In, Bits<24>>>,
+    pub total: Signal<Out, Bits<36>>,
+    is_all: Fixed<{ Reduce::All as u64 }, 2>,
+    is_token: Fixed<{ Reduce::TokenLane as u64 }, 2>,
+    is_position: Fixed<{ Reduce::PositionLane as u64 }, 2>,
+    lane_mask: Setting<LANE>,
+    lane: Signal<Local, Bits<LANE>>,
+    by_lane: Signal<Local, Bit>,
+    selected_12: Vec<DFF<Bit>>,
+    issue_12: DFF<Bit>,
+    first_12: DFF<Bit>,
+    wide: Vec<Extend<24, 32>>,
+    addend: Vec<Signal<Local, Bits<32>>>,
+    sum_13: Vec<DFF<Bits<32>>>,
+    leaf: Vec<Extend<32, 36>>,
+    /// The tree as a heap: node 1 is the root, nodes `2i` and `2i + 1` feed node `i`; node 0 is not there.
+    node: Vec<DFF<Bits<36>>>,
+    _lanes: usize,
+    kind: Kind<Self>,
+}
+
+impl Reducer {
+    /// Cycles from a result to the total of a chip.
+    pub const fn latency(geometry: &Geometry) -> usize {
+        1 + geometry.vxm_lanes.ilog2() as usize
+    }
+
+    /// The accumulators of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let lanes = geometry.vxm_lanes;
+        Self {
+            result: many(lanes),
+            lane_mask: Setting::new(lanes as u64 - 1),
+            selected_12: many(lanes),
+            wide: many(lanes),
+            addend: many(lanes),
+            sum_13: many(lanes),
+            leaf: many(lanes),
+            node: many(lanes - 1),
+            _lanes: lanes,
+            ..Self::default()
+        }
+    }
+}
+
+impl Logic for Reducer {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, issue_12, first_12);
+        // Cycle 11: which lanes count.
+        self.lane.next = self.token.val().get_bits::<LANE>(0) & self.lane_mask.val();
+        if self.reduce_11.val() == self.is_position.val() {
+            self.lane.next = self.position.val().get_bits::<LANE>(0) & self.lane_mask.val();
+        }
+        self.by_lane.next =
+            (self.reduce_11.val() == self.is_token.val()) | (self.reduce_11.val() == self.is_position.val());
+        self.issue_12.d.next = self.issue_11.val();
+        self.first_12.d.next = self.first_11.val();
+        // Cycle 12: accumulation.
+        for l in 0..self._lanes {
+            self.selected_12[l].clock.next = self.clock.val();
+            self.selected_12[l].d.next = (self.reduce_11.val() == self.is_all.val())
+                | (self.by_lane.val() & (self.lane.val() == l.to_bits()));
+            self.wide[l].x.next = self.result[l].val();
+            self.addend[l].next = 0.into();
+            if self.selected_12[l].q.val() {
+                self.addend[l].next = self.wide[l].y.val();
+            }
+            self.sum_13[l].clock.next = self.clock.val();
+            self.sum_13[l].d.next = self.sum_13[l].q.val();
+            if self.issue_12.q.val() {
+                self.sum_13[l].d.next = self.sum_13[l].q.val() + self.addend[l].val();
+                if self.first_12.q.val() {
+                    self.sum_13[l].d.next = self.addend[l].val();
+                }
+            }
+            self.leaf[l].x.next = self.sum_13[l].q.val();
+        }
+        // The tree. Node `i` of the heap is `node[i - 1]`; a one-trip loop names the number of lanes.
+        for n in self._lanes..(self._lanes + 1) {
+            for i in (self._lanes / 2)..self._lanes {
+                self.node[i - 1].clock.next = self.clock.val();
+                self.node[i - 1].d.next = self.leaf[2 * i - n].y.val() + self.leaf[2 * i + 1 - n].y.val();
+            }
+        }
+        for i in 1..(self._lanes / 2) {
+            self.node[i - 1].clock.next = self.clock.val();
+            self.node[i - 1].d.next = self.node[2 * i - 1].q.val() + self.node[2 * i].q.val();
+        }
+        self.total.next = self.node[0].q.val();
+    }
+}

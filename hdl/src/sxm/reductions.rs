@@ -1,0 +1,141 @@
+//! Reductions: from the payload and the result stream to a scalar.
+//!
+//! ```text
+//!  payload ─► delay ─────────────────────────────────────────► scaling, shift, bias ─┐
+//!  cycle 0                                                      13 + levels           ▼
+//!  result (12) ─► Reducer: lanewise sums, tree ─► total ─────────────────────────► ScalarUnit ─► write port
+//!                                                 13 + levels                                     21 + levels
+//! ```
+//!
+//! Ports named like a field of `isa::instruction::Vector` carry it, with the ISA's width, in cycle 0.
+//!
+//! | port                          | dir | width           | meaning                                | cycle |
+//! |-------------------------------|-----|-----------------|----------------------------------------|------:|
+//! | `issue`, `first`, `last`      | in  | 1               | an issue; its instruction's first, last |    0 |
+//! | `position`, `token`           | in  | 16              | stable while a token runs              |       |
+//! | `result[l]`                   | in  | 24              | the result stream                      |    12 |
+//! | `write`, `index`, `value`     | out | 1, `SCALAR`, 24 | write port of the reduction scalars    | `reduction_effect - 1` |
+//!
+//! # Invariants
+//! 1. An instruction that reduces writes once, after its last row; no other writes.
+
+use super::reduce::Reducer;
+use super::sfu::ScalarUnit;
+use crate::kind::Kind;
+use crate::primitives::vector::{Fixed, Setting, many};
+use crate::primitives::{Delay, ShiftRegister};
+use crate::widths::SCALAR;
+use lpu_isa::Geometry;
+use lpu_isa::instruction::Reduce;
+use lpu_isa::timing;
+use rust_hdl::prelude::*;
+
+/// Accumulators, scalar unit, and the payload that waits for the total.
+#[derive(LogicBlock, Default)]
+pub struct Reductions {
+    pub clock: Signal<In, Clock>,
+    pub issue: Signal<In, Bit>,
+    pub first: Signal<In, Bit>,
+    pub last: Signal<In, Bit>,
+    pub position: Signal<In, Bits<16>>,
+    pub token: Signal<In, Bits<16>>,
+    pub reduce: Signal<In, Bits<2>>,
+    pub scaling: Signal<In, Bits<2>>,
+    pub reduction: Signal<In, Bits<6>>,
+    pub sum_shift: Signal<In, Bits<5>>,
+    pub bias: Signal<In, Bits<24>>,
+    pub result: Vec<Signal<In, Bits<24>>>,
+    pub write: Signal<Out, Bit>,
+    pub index: Signal<Out, Bits<SCALAR>>,
+    pub value: Signal<Out, Bits<24>>,
+    none: Fixed<{ Reduce::None as u64 }, 2>,
+    index_mask: Setting<SCALAR>,
+    issue_11: Delay<1, 11>,
+    first_11: Delay<1, 11>,
+    reduce_11: Delay<2, 11>,
+    reducer: Reducer,
+    // Long delays in two parts: memory while the length is the same for all chips, then registers.
+    scaling_12: Delay<2, 12>,
+    sum_shift_12: Delay<5, 12>,
+    reduction_12: Delay<SCALAR, 12>,
+    bias_12: Delay<24, 12>,
+    done: ShiftRegister<1>,
+    scaling_total: ShiftRegister<2>,
+    sum_shift_total: ShiftRegister<5>,
+    reduction_total: ShiftRegister<SCALAR>,
+    bias_total: ShiftRegister<24>,
+    unit: ScalarUnit,
+    kind: Kind<Self>,
+}
+
+impl Reductions {
+    /// Cycles from the last issue to the write port.
+    pub const fn latency(geometry: &Geometry) -> usize {
+        timing::RESULT as usize + Reducer::latency(geometry) + ScalarUnit::LATENCY
+    }
+
+    /// The reductions of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let rest = Reducer::latency(geometry);
+        Self {
+            result: many(geometry.vxm_lanes),
+            index_mask: Setting::new(geometry.scalars as u64 - 1),
+            reducer: Reducer::new(geometry),
+            done: ShiftRegister::new(timing::RESULT as usize + rest),
+            scaling_total: ShiftRegister::new(rest),
+            sum_shift_total: ShiftRegister::new(rest),
+            reduction_total: ShiftRegister::new(rest),
+            bias_total: ShiftRegister::new(rest),
+            ..Self::default()
+        }
+    }
+}
+
+impl Logic for Reductions {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(
+            self,
+            clock,
+            issue_11,
+            first_11,
+            reduce_11,
+            reducer,
+            scaling_12,
+            sum_shift_12,
+            reduction_12,
+            bias_12
+        );
+        clock!(self, clock, done, scaling_total, sum_shift_total, reduction_total, bias_total, unit);
+        self.issue_11.x.next = self.issue.val().into();
+        self.first_11.x.next = self.first.val().into();
+        self.reduce_11.x.next = self.reduce.val();
+        self.reducer.issue_11.next = self.issue_11.y.val().into();
+        self.reducer.first_11.next = self.first_11.y.val().into();
+        self.reducer.reduce_11.next = self.reduce_11.y.val();
+        self.reducer.position.next = self.position.val();
+        self.reducer.token.next = self.token.val();
+        for l in 0..self.result.len() {
+            self.reducer.result[l].next = self.result[l].val();
+        }
+        self.done.x.next =
+            (self.issue.val() & self.last.val() & (self.reduce.val() != self.none.val())).into();
+        self.scaling_12.x.next = self.scaling.val();
+        self.scaling_total.x.next = self.scaling_12.y.val();
+        self.sum_shift_12.x.next = self.sum_shift.val();
+        self.sum_shift_total.x.next = self.sum_shift_12.y.val();
+        self.reduction_12.x.next = self.reduction.val().get_bits::<SCALAR>(0) & self.index_mask.val();
+        self.reduction_total.x.next = self.reduction_12.y.val();
+        self.bias_12.x.next = self.bias.val();
+        self.bias_total.x.next = self.bias_12.y.val();
+        self.unit.done.next = self.done.y.val().into();
+        self.unit.total.next = self.reducer.total.val();
+        self.unit.bias.next = self.bias_total.y.val();
+        self.unit.scaling.next = self.scaling_total.y.val();
+        self.unit.sum_shift.next = self.sum_shift_total.y.val();
+        self.unit.reduction.next = self.reduction_total.y.val();
+        self.write.next = self.unit.write.val();
+        self.index.next = self.unit.index.val();
+        self.value.next = self.unit.value.val();
+    }
+}

@@ -1,0 +1,141 @@
+//! The scalar unit: a reduction's total to a scalar, plain, reciprocal or reciprocal square root.
+//!
+//! ```text
+//!  total ─► (+ bias) ─►[1]─┬─► round, shift, limit ─────────────────────────────►[3]─► delay ──────┐
+//!                          └─► clamp ─►[2]─► zeros ─►[3]─► << ─►[4]─► table ─►[5]─► multiplier [7] ─► + base ─►[8]─► value
+//! ```
+//!
+//! | port          | dir | width    | meaning                                              | cycle   |
+//! |---------------|-----|----------|------------------------------------------------------|---------|
+//! | `clock`       | in  | 1        |                                                      |         |
+//! | `done`        | in  | 1        | the total is complete                                | `t`     |
+//! | `total`       | in  | 36       | signed                                               | `t`     |
+//! | `bias`        | in  | 24       | added                                                | `t`     |
+//! | `scaling`     | in  | 2        | `isa::instruction::Scaling`                          | `t`     |
+//! | `sum_shift`   | in  | 5        | right shift of a plain sum                           | `t`     |
+//! | `reduction`   | in  | `SCALAR` | the scalar that receives the value                   | `t`     |
+//! | `write`, `index`, `value` | out | 1, `SCALAR`, 24 | write port of the reduction scalars   | `t + 8` |
+//!
+//! Throughput: one scalar a cycle.
+//!
+//! # Invariants
+//! 1. `value` is what `lpu_isa::arith` computes of the clamped sum, bit for bit.
+
+use crate::kind::Kind;
+use crate::primitives::vector::{Fixed, Interpolate, LeadingZeros, ReciprocalTable};
+use crate::primitives::{Delay, Extend, Multiplier, RoundShiftSat};
+use crate::widths::SCALAR;
+use lpu_isa::instruction::Scaling;
+use rust_hdl::prelude::*;
+
+/// The scalar unit.
+#[derive(LogicBlock, Default)]
+pub struct ScalarUnit {
+    pub clock: Signal<In, Clock>,
+    pub done: Signal<In, Bit>,
+    pub total: Signal<In, Bits<36>>,
+    pub bias: Signal<In, Bits<24>>,
+    pub scaling: Signal<In, Bits<2>>,
+    pub sum_shift: Signal<In, Bits<5>>,
+    pub reduction: Signal<In, Bits<SCALAR>>,
+    pub write: Signal<Out, Bit>,
+    pub index: Signal<Out, Bits<SCALAR>>,
+    pub value: Signal<Out, Bits<24>>,
+    is_plain: Fixed<{ Scaling::Plain as u64 }, 2>,
+    is_root: Fixed<{ Scaling::ReciprocalSqrt as u64 }, 2>,
+    most: Fixed<0xffff_ffff, 32>,
+    wide: Extend<36, 37>,
+    sum_1: DFF<Bits<37>>,
+    shift_1: DFF<Bits<5>>,
+    plain: RoundShiftSat<37, 18, 5, 2>,
+    plain_7: Delay<18, 4>,
+    clamped_2: DFF<Bits<32>>,
+    counter: LeadingZeros,
+    clamped_3: DFF<Bits<32>>,
+    zeros_3: DFF<Bits<5>>,
+    normal_4: DFF<Bits<32>>,
+    zeros_4: DFF<Bits<5>>,
+    scaling_4: Delay<2, 4>,
+    lookup: ReciprocalTable,
+    base_5: DFF<Bits<18>>,
+    slope_5: DFF<Bits<18>>,
+    fraction_5: DFF<Bits<18>>,
+    exponent_5: DFF<Bits<6>>,
+    multiplier: Multiplier,
+    base_7: Delay<18, 2>,
+    exponent_7: Delay<6, 2>,
+    scaling_7: Delay<2, 7>,
+    interpolate: Interpolate,
+    mantissa_8: DFF<Bits<18>>,
+    exponent_8: DFF<Bits<6>>,
+    done_8: Delay<1, 8>,
+    index_8: Delay<SCALAR, 8>,
+    kind: Kind<Self>,
+}
+
+impl ScalarUnit {
+    /// Cycles from total to value.
+    pub const LATENCY: usize = 8;
+}
+
+impl Logic for ScalarUnit {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, sum_1, shift_1, plain, plain_7, clamped_2, clamped_3, zeros_3, normal_4, zeros_4);
+        clock!(
+            self, clock, scaling_4, base_5, slope_5, fraction_5, exponent_5, multiplier, base_7, exponent_7
+        );
+        clock!(self, clock, scaling_7, mantissa_8, exponent_8, done_8, index_8);
+        self.wide.x.next = self.total.val();
+        self.sum_1.d.next = self.wide.y.val() + bit_cast::<37, 24>(self.bias.val());
+        self.shift_1.d.next = self.sum_shift.val();
+        // A plain sum.
+        self.plain.x.next = self.sum_1.q.val();
+        self.plain.shift.next = self.shift_1.q.val();
+        self.plain_7.x.next = self.plain.y.val();
+        // A sum that is divided by: from zero to the largest 32-bit number.
+        self.clamped_2.d.next = self.sum_1.q.val().get_bits::<32>(0);
+        if self.sum_1.q.val().get_bit(36) {
+            self.clamped_2.d.next = 0.into();
+        } else if self.sum_1.q.val().get_bits::<4>(32).any() {
+            self.clamped_2.d.next = self.most.val();
+        }
+        self.counter.x.next = self.clamped_2.q.val();
+        self.clamped_3.d.next = self.clamped_2.q.val();
+        self.zeros_3.d.next = self.counter.zeros.val();
+        // Zero has 31 leading zeros like one, and both have nothing below their highest bit.
+        self.normal_4.d.next = self.clamped_3.q.val() << self.zeros_3.q.val();
+        self.zeros_4.d.next = self.zeros_3.q.val();
+        self.scaling_4.x.next = self.scaling.val();
+        self.lookup.root.next = (self.scaling_4.y.val() == self.is_root.val()).into();
+        self.lookup.odd.next = !self.zeros_4.q.val().get_bits::<1>(0);
+        self.lookup.index.next = self.normal_4.q.val().get_bits::<6>(25);
+        self.base_5.d.next = self.lookup.base.val();
+        self.slope_5.d.next = self.lookup.slope.val();
+        self.fraction_5.d.next = bit_cast::<18, 12>(self.normal_4.q.val().get_bits::<12>(13));
+        // The power of two is 31 less the zeros: their complement. The root halves it.
+        self.exponent_5.d.next = bit_cast::<6, 5>(!self.zeros_4.q.val());
+        if self.scaling_4.y.val() == self.is_root.val() {
+            self.exponent_5.d.next = bit_cast::<6, 5>(!self.zeros_4.q.val()) >> 1;
+        }
+        self.multiplier.a.next = self.slope_5.q.val();
+        self.multiplier.b.next = self.fraction_5.q.val();
+        self.base_7.x.next = self.base_5.q.val();
+        self.exponent_7.x.next = self.exponent_5.q.val();
+        self.scaling_7.x.next = self.scaling.val();
+        self.interpolate.base.next = self.base_7.y.val();
+        self.interpolate.product.next = self.multiplier.product.val().get_bits::<26>(0);
+        self.mantissa_8.d.next = self.interpolate.mantissa.val();
+        self.exponent_8.d.next = self.exponent_7.y.val();
+        if self.scaling_7.y.val() == self.is_plain.val() {
+            self.mantissa_8.d.next = self.plain_7.y.val();
+            self.exponent_8.d.next = 0.into();
+        }
+        self.done_8.x.next = self.done.val().into();
+        self.write.next = self.done_8.y.val().into();
+        self.index_8.x.next = self.reduction.val();
+        self.index.next = self.index_8.y.val();
+        self.value.next =
+            (bit_cast::<24, 6>(self.exponent_8.q.val()) << 18) | bit_cast::<24, 18>(self.mantissa_8.q.val());
+    }
+}

@@ -1,0 +1,272 @@
+//! Where each result row goes: entry, row, half rows and mode from issue to issue, delivered when the row arrives.
+//!
+//! ```text
+//!  payload ─►[reg]─► row, entry, part, first half ─►[reg]─► mask of half rows ─►[reg]─► delay ─► cycle 12
+//!  cycle 0    1        stepping registers             2                           3
+//! ```
+//!
+//! Ports named like a field of `isa::instruction::Vector` carry it, with the ISA's width, in cycle 0.
+//!
+//! | port                        | dir | width    | meaning                                           | cycle |
+//! |-----------------------------|-----|----------|---------------------------------------------------|------:|
+//! | `issue`, `first`, `last`    | in  | 1        | an issue, its instruction's first, its last       |     0 |
+//! | `position`                  | in  | 16       | stable while a token runs                         |       |
+//! | `offset_second`             | in  | 24       | signed, loop offset of KV rows                    |     0 |
+//! | `act_12`, `key_12`, `value_12`, `vmem_12`, `argmax_12` | out | 1 | strobes by destination       |    12 |
+//! | `row_12`                    | out | 24       | row of vector memory, KV memory or comparison     |    12 |
+//! | `entry_12`                  | out | `ENTRY`  | activation entry                                  |    12 |
+//! | `mask_12`                   | out | `HALVES` | half rows written                                 |    12 |
+//! | `half_12`, `part_12`        | out | 1, 4     | take one half; half or part of the result         |    12 |
+//! | `vmem_outside`, `kv_outside`| out | 1        | the row is outside its memory                     |     3 |
+//!
+//! # Invariants
+//! 1. Entries continue from the last one written by any `Act`, over instructions and tokens.
+//! 2. Steps move at issues only.
+
+use crate::kind::Kind;
+use crate::primitives::Delay;
+use crate::primitives::vector::{Fixed, HalfMask, RowStep, Setting};
+use crate::widths::{ENTRY, HALVES};
+use lpu_isa::Geometry;
+use lpu_isa::instruction::Destination;
+use rust_hdl::prelude::*;
+
+/// Bits of a half row's number that count: what lies above never meets a period.
+const START: usize = 15;
+
+/// Stepping of destinations.
+#[derive(LogicBlock, Default)]
+pub struct Steps {
+    pub clock: Signal<In, Clock>,
+    pub issue: Signal<In, Bit>,
+    pub first: Signal<In, Bit>,
+    pub position: Signal<In, Bits<16>>,
+    pub offset_second: Signal<In, Bits<24>>,
+    pub destination: Signal<In, Bits<3>>,
+    pub half: Signal<In, Bit>,
+    pub sub: Signal<In, Bits<4>>,
+    pub sub_advance: Signal<In, Bit>,
+    pub entry: Signal<In, Bits<6>>,
+    pub entry_continue: Signal<In, Bit>,
+    pub entry_advance: Signal<In, Bit>,
+    pub start: Signal<In, Bits<10>>,
+    pub length: Signal<In, Bits<1>>,
+    pub period: Signal<In, Bits<4>>,
+    pub start_step: Signal<In, Bits<10>>,
+    pub row: Signal<In, Bits<24>>,
+    pub row_step: Signal<In, Bits<24>>,
+    pub row_offset: Signal<In, Bit>,
+    pub positions: Signal<In, Bits<4>>,
+    pub act_12: Signal<Out, Bit>,
+    pub key_12: Signal<Out, Bit>,
+    pub value_12: Signal<Out, Bit>,
+    pub vmem_12: Signal<Out, Bit>,
+    pub argmax_12: Signal<Out, Bit>,
+    pub row_12: Signal<Out, Bits<24>>,
+    pub entry_12: Signal<Out, Bits<ENTRY>>,
+    pub mask_12: Signal<Out, Bits<HALVES>>,
+    pub half_12: Signal<Out, Bit>,
+    pub part_12: Signal<Out, Bits<4>>,
+    pub vmem_outside: Signal<Out, Bit>,
+    pub kv_outside: Signal<Out, Bit>,
+    is_act: Fixed<{ Destination::Act as u64 }, 3>,
+    is_key: Fixed<{ Destination::Key as u64 }, 3>,
+    is_value: Fixed<{ Destination::Value as u64 }, 3>,
+    is_vmem: Fixed<{ Destination::Vmem as u64 }, 3>,
+    is_argmax: Fixed<{ Destination::Argmax as u64 }, 3>,
+    none: Fixed<{ Destination::None as u64 }, 3>,
+    half_bits: Setting<4>,
+    half_mask: Setting<32>,
+    all_halves: Setting<HALVES>,
+    entry_mask: Setting<6>,
+    vmem_bits: Setting<5>,
+    kv_bits: Setting<5>,
+    // Cycle 1: the payload, and what the position adds to it.
+    issue_1: DFF<Bit>,
+    first_1: DFF<Bit>,
+    destination_1: DFF<Bits<3>>,
+    half_1: DFF<Bit>,
+    sub_1: DFF<Bits<4>>,
+    sub_advance_1: DFF<Bit>,
+    entry_1: DFF<Bits<6>>,
+    entry_continue_1: DFF<Bit>,
+    entry_advance_1: DFF<Bit>,
+    start_1: DFF<Bits<START>>,
+    length_1: DFF<Bits<1>>,
+    period_1: DFF<Bits<4>>,
+    start_step_1: DFF<Bits<10>>,
+    row_1: DFF<Bits<24>>,
+    row_step_1: DFF<Bits<24>>,
+    offset_1: DFF<Bits<24>>,
+    index_1: DFF<Bits<16>>,
+    moved: Signal<Local, Bits<32>>,
+    is_kv: Signal<Local, Bit>,
+    // Cycle 2: the steps.
+    rows: RowStep,
+    entry_now: Signal<Local, Bits<6>>,
+    following: DFF<Bits<6>>,
+    entry_2: DFF<Bits<6>>,
+    start_2: DFF<Bits<START>>,
+    part_2: DFF<Bits<4>>,
+    destination_2: DFF<Bits<3>>,
+    half_2: DFF<Bit>,
+    length_2: DFF<Bits<1>>,
+    period_2: DFF<Bits<4>>,
+    // Cycle 3.
+    masks: HalfMask,
+    mask_3: DFF<Bits<HALVES>>,
+    vmem_outside_3: DFF<Bit>,
+    kv_outside_3: DFF<Bit>,
+    // To cycle 12.
+    destination_12: Delay<3, 10>,
+    row_delay: Delay<24, 10>,
+    entry_delay: Delay<ENTRY, 10>,
+    mask_delay: Delay<HALVES, 9>,
+    half_delay: Delay<1, 10>,
+    part_delay: Delay<4, 10>,
+    kind: Kind<Self>,
+}
+
+impl Steps {
+    /// Cycles from issue to the strobes.
+    pub const LATENCY: usize = lpu_isa::timing::RESULT as usize;
+
+    /// The stepping of a chip's destinations.
+    pub fn new(geometry: &Geometry) -> Self {
+        let rows_max = geometry.vmem_rows.max(geometry.kv_rows);
+        let bits = |count: usize| u64::from(count.ilog2());
+        Self {
+            half_bits: Setting::new(bits(geometry.halves())),
+            half_mask: Setting::new(geometry.halves() as u64 - 1),
+            all_halves: Setting::new((1 << geometry.halves()) - 1),
+            entry_mask: Setting::new(geometry.act_entries as u64 - 1),
+            vmem_bits: Setting::new(bits(geometry.vmem_rows)),
+            kv_bits: Setting::new(bits(geometry.kv_rows)),
+            rows: RowStep::new(rows_max),
+            ..Self::default()
+        }
+    }
+}
+
+impl Logic for Steps {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, issue_1, first_1, destination_1, half_1, sub_1, sub_advance_1, entry_1);
+        clock!(self, clock, entry_continue_1, entry_advance_1, start_1, length_1, period_1, start_step_1);
+        clock!(
+            self,
+            clock,
+            row_1,
+            row_step_1,
+            offset_1,
+            index_1,
+            rows,
+            destination_2,
+            half_2,
+            length_2,
+            period_2
+        );
+        clock!(self, clock, mask_3, vmem_outside_3, kv_outside_3, destination_12, row_delay, entry_delay);
+        clock!(self, clock, mask_delay, half_delay, part_delay);
+        dff_setup!(self, clock, following, entry_2, start_2, part_2);
+
+        // Cycle 0: what the position adds.
+        self.is_kv.next =
+            (self.destination.val() == self.is_key.val()) | (self.destination.val() == self.is_value.val());
+        self.moved.next = ((bit_cast::<32, 16>(self.position.val()) << self.half_bits.val())
+            >> self.positions.val())
+            & self.half_mask.val();
+        self.issue_1.d.next = self.issue.val();
+        self.first_1.d.next = self.first.val();
+        self.destination_1.d.next = self.destination.val();
+        self.half_1.d.next = self.half.val();
+        self.sub_1.d.next = self.sub.val();
+        self.sub_advance_1.d.next = self.sub_advance.val();
+        self.entry_1.d.next = self.entry.val();
+        self.entry_continue_1.d.next = self.entry_continue.val();
+        self.entry_advance_1.d.next = self.entry_advance.val();
+        self.start_1.d.next = bit_cast::<START, 10>(self.start.val());
+        if (self.destination.val() == self.is_key.val()) & (self.positions.val() <= self.half_bits.val()) {
+            self.start_1.d.next =
+                bit_cast::<START, 10>(self.start.val()) + self.moved.val().get_bits::<START>(0);
+        }
+        self.length_1.d.next = self.length.val();
+        self.period_1.d.next = self.period.val();
+        self.start_step_1.d.next = self.start_step.val();
+        self.row_1.d.next = self.row.val();
+        self.row_step_1.d.next = self.row_step.val();
+        self.offset_1.d.next = 0.into();
+        self.index_1.d.next = 0.into();
+        if self.is_kv.val() {
+            self.index_1.d.next = self.position.val() >> self.positions.val();
+            if self.row_offset.val() {
+                self.offset_1.d.next = self.offset_second.val();
+            }
+        }
+
+        // Cycle 1: steps.
+        self.rows.issue.next = self.issue_1.q.val();
+        self.rows.first.next = self.first_1.q.val();
+        self.rows.base.next = self.row_1.q.val();
+        self.rows.offset.next = self.offset_1.q.val();
+        self.rows.index.next = self.index_1.q.val();
+        self.rows.step.next = self.row_step_1.q.val();
+        self.entry_now.next = self.following.q.val();
+        if self.first_1.q.val() & !self.entry_continue_1.q.val() {
+            self.entry_now.next = self.entry_1.q.val();
+        }
+        if !self.first_1.q.val() & !self.entry_advance_1.q.val() {
+            self.entry_now.next = self.entry_2.q.val();
+        }
+        if self.issue_1.q.val() & (self.destination_1.q.val() == self.is_act.val()) {
+            self.entry_2.d.next = self.entry_now.val() & self.entry_mask.val();
+            self.following.d.next = (self.entry_now.val() + 1) & self.entry_mask.val();
+        }
+        if self.issue_1.q.val() {
+            self.start_2.d.next = self.start_2.q.val() + bit_cast::<START, 10>(self.start_step_1.q.val());
+            self.part_2.d.next = self.part_2.q.val() + bit_cast::<4, 1>(self.sub_advance_1.q.val().into());
+            if self.first_1.q.val() {
+                self.start_2.d.next = self.start_1.q.val();
+                self.part_2.d.next = self.sub_1.q.val();
+            }
+        }
+        self.destination_2.d.next = self.none.val();
+        if self.issue_1.q.val() {
+            self.destination_2.d.next = self.destination_1.q.val();
+        }
+        self.half_2.d.next = self.half_1.q.val();
+        self.length_2.d.next = self.length_1.q.val();
+        self.period_2.d.next = self.period_1.q.val();
+
+        // Cycle 2: half rows, and whether the row exists.
+        self.masks.start.next = self.start_2.q.val();
+        self.masks.length.next = self.length_2.q.val();
+        self.masks.period.next = self.period_2.q.val();
+        self.mask_3.d.next = self.masks.mask.val().get_bits::<HALVES>(0) & self.all_halves.val();
+        self.vmem_outside_3.d.next = (self.destination_2.q.val() == self.is_vmem.val())
+            & (self.rows.outside.val() | (self.rows.row.val() >> self.vmem_bits.val()).any());
+        self.kv_outside_3.d.next = ((self.destination_2.q.val() == self.is_key.val())
+            | (self.destination_2.q.val() == self.is_value.val()))
+            & (self.rows.outside.val() | (self.rows.row.val() >> self.kv_bits.val()).any());
+        self.vmem_outside.next = self.vmem_outside_3.q.val();
+        self.kv_outside.next = self.kv_outside_3.q.val();
+
+        // To the cycle of the result.
+        self.destination_12.x.next = self.destination_2.q.val();
+        self.act_12.next = self.destination_12.y.val() == self.is_act.val();
+        self.key_12.next = self.destination_12.y.val() == self.is_key.val();
+        self.value_12.next = self.destination_12.y.val() == self.is_value.val();
+        self.vmem_12.next = self.destination_12.y.val() == self.is_vmem.val();
+        self.argmax_12.next = self.destination_12.y.val() == self.is_argmax.val();
+        self.row_delay.x.next = self.rows.row.val();
+        self.row_12.next = self.row_delay.y.val();
+        self.entry_delay.x.next = self.entry_2.q.val().get_bits::<ENTRY>(0);
+        self.entry_12.next = self.entry_delay.y.val();
+        self.mask_delay.x.next = self.mask_3.q.val();
+        self.mask_12.next = self.mask_delay.y.val();
+        self.half_delay.x.next = self.half_2.q.val().into();
+        self.half_12.next = self.half_delay.y.val().into();
+        self.part_delay.x.next = self.part_2.q.val();
+        self.part_12.next = self.part_delay.y.val();
+    }
+}

@@ -1,0 +1,294 @@
+//! The vector unit's control: addresses from issue to issue, and each signal in the cycle in which the lanes' copies
+//! take it.
+//!
+//! ```text
+//!  issue, payload ─┬─► rows and scalar number (stepping registers) ─► cycle 1
+//!     cycle 0      ├─► operand selects ──►[reg]─►[reg] ─────────────► cycle 2
+//!                  ├─► swap, subtract ──► delay ────────────────────► cycle 3
+//!                  ├─► function, shift ─► delay, + scalar exponent ──► cycle 4
+//!                  └─► relu, write, target ─► delay ────────────────► cycles 10, 11
+//! ```
+//!
+//! Ports named like a field of `isa::instruction::Vector` carry it, with the ISA's width, in cycle 0. `issue` is the
+//! strobe of an issue, `first` that of an instruction's first; `position`, `token` are stable while a token runs.
+//!
+//! | port                       | dir | width      | meaning                                         | cycle |
+//! |----------------------------|-----|------------|-------------------------------------------------|------:|
+//! | `host_read`, `host_row`    | in  | 1, `VMEM_ROW` | the host reads a row instead, while no token runs |  0 |
+//! | `vmem_row`                 | out | `VMEM_ROW` | row read                                        |     1 |
+//! | `row_a`, `row_b`           | out | `VREG_ROW` | registers read                                  |     1 |
+//! | `number`, `pair`, `reads`  | out | 7, 1, 1    | for the scalars                                 |     1 |
+//! | `take`                     | out | 1          | takes a row of random numbers                   |     2 |
+//! | `x_vmem`, `x_shift_2`, `b_select`, `c_select` | out | | operand selects                         |     2 |
+//! | `lower`, `upper`           | in  | 24         | scalars of both halves of the lanes             |     2 |
+//! | `subtract_3`, `swap_3`     | out | 1          |                                                 |     3 |
+//! | `function_4`, `square`     | out | 2, 1       |                                                 |     4 |
+//! | `shift_lower`, `shift_upper` | out | 9        | right shift before each lane's own              |     4 |
+//! | `relu_10`                  | out | 1          |                                                 |    10 |
+//! | `write_11`, `target_11`    | out | 1, `VREG_ROW` |                                              |    11 |
+//! | `issue_13`                 | out | 1          | a result row stood on the stream in cycle 12    |    13 |
+//! | `outside`                  | out | 1          | an issue read vector memory outside of it       |     2 |
+//!
+//! # Invariants
+//! 1. Stepping registers hold between issues; the payload is sampled in cycle 0 only.
+
+use crate::kind::Kind;
+use crate::primitives::vector::{Fixed, RowStep, Setting};
+use crate::primitives::{Delay, Extend};
+use crate::widths::{VMEM_ROW, VREG_ROW};
+use lpu_isa::Geometry;
+use lpu_isa::instruction::{B, C, Function, VmemIndex, X};
+use rust_hdl::prelude::*;
+
+/// The shift that the sigmoid's slopes are made for.
+const SIGMOID_SHIFT: u64 = 12;
+
+/// Stepping and delays of the operand side.
+#[derive(LogicBlock, Default)]
+pub struct VectorControl {
+    pub clock: Signal<In, Clock>,
+    pub issue: Signal<In, Bit>,
+    pub first: Signal<In, Bit>,
+    pub position: Signal<In, Bits<16>>,
+    pub token: Signal<In, Bits<16>>,
+    pub offset_first: Signal<In, Bits<24>>,
+    pub x: Signal<In, Bits<1>>,
+    pub x_shift: Signal<In, Bits<3>>,
+    pub swap: Signal<In, Bit>,
+    pub subtract: Signal<In, Bit>,
+    pub function_code: Signal<In, Bits<2>>,
+    pub b: Signal<In, Bits<3>>,
+    pub c: Signal<In, Bits<2>>,
+    pub shift: Signal<In, Bits<8>>,
+    pub relu: Signal<In, Bit>,
+    pub scalar: Signal<In, Bits<7>>,
+    pub scalar_step: Signal<In, Bits<2>>,
+    pub vmem_index: Signal<In, Bits<2>>,
+    pub vmem_offset: Signal<In, Bit>,
+    pub vmem_advance: Signal<In, Bit>,
+    pub vmem: Signal<In, Bits<24>>,
+    pub a: Signal<In, Bits<14>>,
+    pub a_advance: Signal<In, Bit>,
+    pub bc: Signal<In, Bits<14>>,
+    pub bc_advance: Signal<In, Bit>,
+    pub write: Signal<In, Bit>,
+    pub target: Signal<In, Bits<14>>,
+    pub target_advance: Signal<In, Bit>,
+    pub host_read: Signal<In, Bit>,
+    pub host_row: Signal<In, Bits<VMEM_ROW>>,
+    pub vmem_row: Signal<Out, Bits<VMEM_ROW>>,
+    pub row_a: Signal<Out, Bits<VREG_ROW>>,
+    pub row_b: Signal<Out, Bits<VREG_ROW>>,
+    pub number: Signal<Out, Bits<7>>,
+    pub pair: Signal<Out, Bit>,
+    pub reads: Signal<Out, Bit>,
+    pub take: Signal<Out, Bit>,
+    pub x_vmem: Signal<Out, Bit>,
+    pub x_shift_2: Signal<Out, Bits<3>>,
+    pub b_select: Signal<Out, Bits<3>>,
+    pub c_select: Signal<Out, Bits<2>>,
+    pub lower: Signal<In, Bits<24>>,
+    pub upper: Signal<In, Bits<24>>,
+    pub subtract_3: Signal<Out, Bit>,
+    pub swap_3: Signal<Out, Bit>,
+    pub function_4: Signal<Out, Bits<2>>,
+    pub square: Signal<Out, Bit>,
+    pub shift_lower: Signal<Out, Bits<9>>,
+    pub shift_upper: Signal<Out, Bits<9>>,
+    pub relu_10: Signal<Out, Bit>,
+    pub write_11: Signal<Out, Bit>,
+    pub target_11: Signal<Out, Bits<VREG_ROW>>,
+    pub issue_13: Signal<Out, Bit>,
+    pub outside: Signal<Out, Bit>,
+    x_is_vmem: Fixed<{ X::Vmem as u64 }, 1>,
+    b_is_vmem: Fixed<{ B::Vmem as u64 }, 3>,
+    b_is_scalar: Fixed<{ B::Scalar as u64 }, 3>,
+    b_is_pair: Fixed<{ B::ScalarPair as u64 }, 3>,
+    b_is_x: Fixed<{ B::X as u64 }, 3>,
+    c_is_vmem: Fixed<{ C::Vmem as u64 }, 2>,
+    c_is_noise: Fixed<{ C::Noise as u64 }, 2>,
+    is_multiply: Fixed<{ Function::Multiply as u64 }, 2>,
+    is_sigmoid: Fixed<{ Function::Sigmoid as u64 }, 2>,
+    sigmoid_shift: Fixed<SIGMOID_SHIFT, 9>,
+    by_token_row: Fixed<{ VmemIndex::TokenRow as u64 }, 2>,
+    by_position_row: Fixed<{ VmemIndex::PositionRow as u64 }, 2>,
+    by_position_lane: Fixed<{ VmemIndex::PositionLane as u64 }, 2>,
+    lane_bits: Setting<4>,
+    lane_mask: Setting<16>,
+    rows: RowStep,
+    used: Signal<Local, Bit>,
+    used_1: DFF<Bit>,
+    outside_2: DFF<Bit>,
+    a_1: DFF<Bits<14>>,
+    b_1: DFF<Bits<14>>,
+    target_1: DFF<Bits<14>>,
+    number_1: DFF<Bits<7>>,
+    pair_1: DFF<Bit>,
+    reads_1: DFF<Bit>,
+    take_2: Delay<1, 2>,
+    x_2: Delay<1, 2>,
+    x_shift_delay: Delay<3, 2>,
+    b_2: Delay<3, 2>,
+    c_2: Delay<2, 2>,
+    subtract_delay: Delay<1, 3>,
+    swap_delay: Delay<1, 3>,
+    function_3: Delay<2, 3>,
+    function_delay: DFF<Bits<2>>,
+    square_4: Delay<1, 4>,
+    shift_3: Delay<8, 3>,
+    scales_2: Delay<1, 2>,
+    wide_shift: Extend<8, 9>,
+    exponent_lower: DFF<Bits<6>>,
+    exponent_upper: DFF<Bits<6>>,
+    shift_lower_4: DFF<Bits<9>>,
+    shift_upper_4: DFF<Bits<9>>,
+    relu_delay: Delay<1, 10>,
+    write_delay: Delay<1, 11>,
+    target_delay: Delay<VREG_ROW, 10>,
+    issue_delay: Delay<1, 13>,
+    kind: Kind<Self>,
+}
+
+impl VectorControl {
+    /// The control of a chip's vector unit.
+    pub fn new(geometry: &Geometry) -> Self {
+        let lanes = geometry.vxm_lanes as u64;
+        Self {
+            lane_bits: Setting::new(u64::from(lanes.ilog2())),
+            lane_mask: Setting::new(lanes - 1),
+            rows: RowStep::new(geometry.vmem_rows),
+            ..Self::default()
+        }
+    }
+}
+
+impl Logic for VectorControl {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, a_1, b_1, target_1, number_1);
+        clock!(self, clock, rows, used_1, outside_2, pair_1, reads_1, take_2, x_2, x_shift_delay, b_2, c_2);
+        clock!(
+            self,
+            clock,
+            subtract_delay,
+            swap_delay,
+            function_3,
+            function_delay,
+            square_4,
+            shift_3,
+            scales_2
+        );
+        clock!(self, clock, exponent_lower, exponent_upper, shift_lower_4, shift_upper_4);
+        clock!(self, clock, relu_delay, write_delay, target_delay, issue_delay);
+
+        // Row of vector memory. The host's row goes the same way, as an instruction of one issue.
+        self.rows.issue.next = self.issue.val() | self.host_read.val();
+        self.rows.first.next = self.first.val() | self.host_read.val();
+        self.rows.base.next = self.vmem.val();
+        self.rows.offset.next = 0.into();
+        self.rows.index.next = 0.into();
+        if self.vmem_offset.val() {
+            self.rows.offset.next = self.offset_first.val();
+        }
+        if self.vmem_index.val() == self.by_token_row.val() {
+            self.rows.index.next = self.token.val() >> self.lane_bits.val();
+        } else if self.vmem_index.val() == self.by_position_row.val() {
+            self.rows.index.next = self.position.val() >> self.lane_bits.val();
+        } else if self.vmem_index.val() == self.by_position_lane.val() {
+            self.rows.index.next = self.position.val() & self.lane_mask.val();
+        }
+        if self.host_read.val() {
+            self.rows.base.next = bit_cast::<24, VMEM_ROW>(self.host_row.val());
+            self.rows.offset.next = 0.into();
+            self.rows.index.next = 0.into();
+        }
+        self.rows.step.next = 0.into();
+        if self.vmem_advance.val() {
+            self.rows.step.next = 1.into();
+        }
+        self.vmem_row.next = self.rows.row.val().get_bits::<VMEM_ROW>(0);
+        self.used.next = (self.x.val() == self.x_is_vmem.val())
+            | (self.b.val() == self.b_is_vmem.val())
+            | (self.c.val() == self.c_is_vmem.val());
+        self.used_1.d.next = self.issue.val() & self.used.val();
+        self.outside_2.d.next = self.used_1.q.val() & self.rows.outside.val();
+        self.outside.next = self.outside_2.q.val();
+
+        // Registers and scalar.
+        if self.issue.val() {
+            self.a_1.d.next = self.a.val();
+            self.b_1.d.next = self.bc.val();
+            self.target_1.d.next = self.target.val();
+            self.number_1.d.next = self.scalar.val();
+            if !self.first.val() {
+                self.a_1.d.next = self.a_1.q.val() + bit_cast::<14, 1>(self.a_advance.val().into());
+                self.b_1.d.next = self.b_1.q.val() + bit_cast::<14, 1>(self.bc_advance.val().into());
+                self.target_1.d.next =
+                    self.target_1.q.val() + bit_cast::<14, 1>(self.target_advance.val().into());
+                self.number_1.d.next = self.number_1.q.val() + bit_cast::<7, 2>(self.scalar_step.val());
+            }
+        }
+        self.row_a.next = self.a_1.q.val().get_bits::<VREG_ROW>(0);
+        self.row_b.next = self.b_1.q.val().get_bits::<VREG_ROW>(0);
+        self.number.next = self.number_1.q.val();
+        self.pair_1.d.next = self.b.val() == self.b_is_pair.val();
+        self.pair.next = self.pair_1.q.val();
+        self.reads_1.d.next = self.issue.val()
+            & (self.subtract.val()
+                | (self.b.val() == self.b_is_scalar.val())
+                | (self.b.val() == self.b_is_pair.val()));
+        self.reads.next = self.reads_1.q.val();
+
+        // Selects, each in its cycle.
+        self.take_2.x.next = (self.issue.val() & (self.c.val() == self.c_is_noise.val())).into();
+        self.take.next = self.take_2.y.val().into();
+        self.x_2.x.next = (self.x.val() == self.x_is_vmem.val()).into();
+        self.x_vmem.next = self.x_2.y.val().into();
+        self.x_shift_delay.x.next = self.x_shift.val();
+        self.x_shift_2.next = self.x_shift_delay.y.val();
+        self.b_2.x.next = self.b.val();
+        self.b_select.next = self.b_2.y.val();
+        self.c_2.x.next = self.c.val();
+        self.c_select.next = self.c_2.y.val();
+        self.subtract_delay.x.next = self.subtract.val().into();
+        self.subtract_3.next = self.subtract_delay.y.val().into();
+        self.swap_delay.x.next = self.swap.val().into();
+        self.swap_3.next = self.swap_delay.y.val().into();
+        self.function_3.x.next = self.function_code.val();
+        self.function_delay.d.next = self.function_3.y.val();
+        self.function_4.next = self.function_delay.q.val();
+        self.square_4.x.next = (self.b.val() == self.b_is_x.val()).into();
+        self.square.next = self.square_4.y.val().into();
+
+        // Shift: the scalar's exponent counts where the scalar multiplies.
+        self.shift_3.x.next = self.shift.val();
+        self.wide_shift.x.next = self.shift_3.y.val();
+        self.scales_2.x.next = ((self.function_code.val() == self.is_multiply.val())
+            & ((self.b.val() == self.b_is_scalar.val()) | (self.b.val() == self.b_is_pair.val())))
+        .into();
+        self.exponent_lower.d.next = 0.into();
+        self.exponent_upper.d.next = 0.into();
+        self.shift_lower_4.d.next = self.wide_shift.y.val() + bit_cast::<9, 6>(self.exponent_lower.q.val());
+        self.shift_upper_4.d.next = self.wide_shift.y.val() + bit_cast::<9, 6>(self.exponent_upper.q.val());
+        if self.function_3.y.val() == self.is_sigmoid.val() {
+            self.shift_lower_4.d.next = self.sigmoid_shift.val();
+            self.shift_upper_4.d.next = self.sigmoid_shift.val();
+        }
+        if self.scales_2.y.val().any() {
+            self.exponent_lower.d.next = self.lower.val().get_bits::<6>(18);
+            self.exponent_upper.d.next = self.upper.val().get_bits::<6>(18);
+        }
+        self.shift_lower.next = self.shift_lower_4.q.val();
+        self.shift_upper.next = self.shift_upper_4.q.val();
+
+        // Late signals.
+        self.relu_delay.x.next = self.relu.val().into();
+        self.relu_10.next = self.relu_delay.y.val().into();
+        self.write_delay.x.next = (self.issue.val() & self.write.val()).into();
+        self.write_11.next = self.write_delay.y.val().into();
+        self.target_delay.x.next = self.target_1.q.val().get_bits::<VREG_ROW>(0);
+        self.target_11.next = self.target_delay.y.val();
+        self.issue_delay.x.next = self.issue.val().into();
+        self.issue_13.next = self.issue_delay.y.val().into();
+    }
+}

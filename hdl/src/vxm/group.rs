@@ -1,0 +1,164 @@
+//! A few neighbouring lanes with their registers and their own copies of the control signals.
+//!
+//! ```text
+//!  control, one cycle early ──►[local copies]──┬──► VregLane ──► Lane ──┐ result
+//!  vmem, noise rows ───────────────────────────┴──►  ...  ◄── swap ──►  ├──────► results, any_saturated
+//!                                                   VregLane ──► Lane ──┘
+//! ```
+//!
+//! Every control port is the central register *one cycle before* it is used: the group's copy is the register that its
+//! lanes see. No control signal has more readers than one group, however many lanes there are.
+//!
+//! | port              | dir | width      | meaning                                          | cycle |
+//! |-------------------|-----|------------|--------------------------------------------------|------:|
+//! | `clock`           | in  | 1          |                                                  |       |
+//! | `row_a`, `row_b`  | in  | `VREG_ROW` | registers read                                   |     1 |
+//! | `x_vmem`, `x_shift`, `b_select`, `c_select` | in | | as in [`Lane`]                          |     2 |
+//! | `scalar`          | in  | 18         | mantissa that is subtracted                      |     2 |
+//! | `factor`          | in  | 18         | mantissa that multiplies these lanes             |     2 |
+//! | `subtract`, `swap`| in  | 1          |                                                  |     3 |
+//! | `function_code`, `square`, `shift` | in |  | as in [`Lane`]                                    |     4 |
+//! | `relu`            | in  | 1          |                                                  |    10 |
+//! | `write`, `target` | in  | 1, `VREG_ROW` | register written                              |    11 |
+//! | `vmem[l]`         | in  | 18         | row of vector memory                             |     3 |
+//! | `noise[l]`        | in  | 18         | row of random numbers                            |     3 |
+//! | `result[l]`       | out | 24         |                                                  |    12 |
+//! | `saturated`       | out | 1          | a lane saturated, valid or not                   |    13 |
+//!
+//! # Invariants
+//! 1. The number of lanes is even, so that each lane's neighbour is in its group.
+
+use super::lane::Lane;
+use super::vreg::VregLane;
+use crate::kind::Kind;
+use crate::primitives::LocalCopy;
+use crate::primitives::vector::many;
+use crate::widths::VREG_ROW;
+use rust_hdl::prelude::*;
+
+/// Lanes that share control copies.
+#[derive(LogicBlock, Default)]
+pub struct LaneGroup {
+    pub clock: Signal<In, Clock>,
+    pub row_a: Signal<In, Bits<VREG_ROW>>,
+    pub row_b: Signal<In, Bits<VREG_ROW>>,
+    pub x_vmem: Signal<In, Bit>,
+    pub x_shift: Signal<In, Bits<3>>,
+    pub b_select: Signal<In, Bits<3>>,
+    pub c_select: Signal<In, Bits<2>>,
+    pub scalar: Signal<In, Bits<18>>,
+    pub factor: Signal<In, Bits<18>>,
+    pub subtract: Signal<In, Bit>,
+    pub swap: Signal<In, Bit>,
+    pub function_code: Signal<In, Bits<2>>,
+    pub square: Signal<In, Bit>,
+    pub shift: Signal<In, Bits<9>>,
+    pub relu: Signal<In, Bit>,
+    pub write: Signal<In, Bit>,
+    pub target: Signal<In, Bits<VREG_ROW>>,
+    pub vmem: Vec<Signal<In, Bits<18>>>,
+    pub noise: Vec<Signal<In, Bits<18>>>,
+    pub result: Vec<Signal<Out, Bits<24>>>,
+    pub saturated: Signal<Out, Bit>,
+    row_a_2: LocalCopy<VREG_ROW>,
+    row_b_2: LocalCopy<VREG_ROW>,
+    x_vmem_3: LocalCopy<1>,
+    x_shift_3: LocalCopy<3>,
+    b_select_3: LocalCopy<3>,
+    c_select_3: LocalCopy<2>,
+    scalar_3: LocalCopy<18>,
+    factor_3: LocalCopy<18>,
+    swap_4: LocalCopy<1>,
+    subtrahend_4: DFF<Bits<18>>,
+    function_5: LocalCopy<2>,
+    square_5: LocalCopy<1>,
+    shift_5: LocalCopy<9>,
+    relu_11: LocalCopy<1>,
+    write_12: LocalCopy<1>,
+    target_12: LocalCopy<VREG_ROW>,
+    registers: Vec<VregLane>,
+    lane: Vec<Lane>,
+    any: Signal<Local, Bit>,
+    any_13: DFF<Bit>,
+    kind: Kind<Self>,
+}
+
+impl LaneGroup {
+    /// A group of `lanes` lanes.
+    pub fn new(lanes: usize) -> Self {
+        assert!(lanes.is_multiple_of(2), "a group of {lanes} lanes: expected an even number");
+        Self {
+            vmem: many(lanes),
+            noise: many(lanes),
+            result: many(lanes),
+            registers: many(lanes),
+            lane: many(lanes),
+            kind: Kind::named(format!("lane_group_{lanes}")),
+            ..Self::default()
+        }
+    }
+}
+
+impl Logic for LaneGroup {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(
+            self, clock, row_a_2, row_b_2, x_vmem_3, x_shift_3, b_select_3, c_select_3, scalar_3, factor_3
+        );
+        clock!(self, clock, swap_4, subtrahend_4, function_5, square_5, shift_5);
+        clock!(self, clock, relu_11, write_12, target_12, any_13);
+        self.row_a_2.d.next = self.row_a.val();
+        self.row_b_2.d.next = self.row_b.val();
+        self.x_vmem_3.d.next = self.x_vmem.val().into();
+        self.x_shift_3.d.next = self.x_shift.val();
+        self.b_select_3.d.next = self.b_select.val();
+        self.c_select_3.d.next = self.c_select.val();
+        self.scalar_3.d.next = self.scalar.val();
+        self.factor_3.d.next = self.factor.val();
+        self.swap_4.d.next = self.swap.val().into();
+        self.subtrahend_4.d.next = 0.into();
+        if self.subtract.val() {
+            self.subtrahend_4.d.next = self.scalar_3.q.val();
+        }
+        self.function_5.d.next = self.function_code.val();
+        self.square_5.d.next = self.square.val().into();
+        self.shift_5.d.next = self.shift.val();
+        self.relu_11.d.next = self.relu.val().into();
+        self.write_12.d.next = self.write.val().into();
+        self.target_12.d.next = self.target.val();
+
+        self.any.next = false;
+        for l in 0..self.lane.len() {
+            self.registers[l].clock.next = self.clock.val();
+            self.registers[l].row_a.next = self.row_a_2.q.val();
+            self.registers[l].row_b.next = self.row_b_2.q.val();
+            self.registers[l].write.next = self.write_12.q.val().into();
+            self.registers[l].target.next = self.target_12.q.val();
+            self.registers[l].value.next = self.lane[l].result.val();
+            self.lane[l].clock.next = self.clock.val();
+            self.lane[l].vmem.next = self.vmem[l].val();
+            self.lane[l].noise.next = self.noise[l].val();
+            self.lane[l].vreg_a.next = self.registers[l].a.val();
+            self.lane[l].vreg_b.next = self.registers[l].b.val();
+            self.lane[l].factor.next = self.factor_3.q.val();
+            self.lane[l].x_vmem.next = self.x_vmem_3.q.val().into();
+            self.lane[l].x_shift.next = self.x_shift_3.q.val();
+            self.lane[l].b_select.next = self.b_select_3.q.val();
+            self.lane[l].c_select.next = self.c_select_3.q.val();
+            self.lane[l].swap.next = self.swap_4.q.val().into();
+            self.lane[l].subtrahend.next = self.subtrahend_4.q.val();
+            self.lane[l].function_code.next = self.function_5.q.val();
+            self.lane[l].square.next = self.square_5.q.val().into();
+            self.lane[l].shift.next = self.shift_5.q.val();
+            self.lane[l].relu.next = self.relu_11.q.val().into();
+            self.result[l].next = self.lane[l].result.val();
+            self.any.next = self.any.val() | self.lane[l].saturated.val();
+        }
+        for p in 0..(self.lane.len() / 2) {
+            self.lane[2 * p].neighbour.next = self.lane[2 * p + 1].operand.val();
+            self.lane[2 * p + 1].neighbour.next = self.lane[2 * p].operand.val();
+        }
+        self.any_13.d.next = self.any.val();
+        self.saturated.next = self.any_13.q.val();
+    }
+}

@@ -1,0 +1,187 @@
+//! The random generator: one number a cycle into a buffer of rows, one row taken at a time.
+//!
+//! ```text
+//!  seed ─► taus88 state ─► step ─►[reg]─► Gumbel (3 stages) ─► lane by lane into LUT RAM ─► row ─►[reg]
+//!             ▲                                                 lane, row counters           ▲
+//!             └── while fewer than noise_rows rows wait ◄──────────────────────── take ──────┘
+//! ```
+//!
+//! | port        | dir | width | meaning                                             | cycle |
+//! |-------------|-----|------:|-----------------------------------------------------|------:|
+//! | `clock`     | in  |     1 |                                                     |       |
+//! | `start`     | in  |     1 | a run begins: the buffer empties, the generator is seeded |  |
+//! | `seed`      | in  |    32 | with `start`                                        |       |
+//! | `sampling`  | in  |     1 | with `start`: numbers are random, else zero         |       |
+//! | `take`      | in  |     1 | the next row is used                                |     2 |
+//! | `row[l]`    | out |    18 | it                                                  |     3 |
+//! | `underrun`  | out |     1 | it was not complete                                 |     3 |
+//!
+//! The numbers of a run depend on its seed alone, never on when rows are taken. Each lane has its own memory, which
+//! the generator writes in turn: no row is put together anywhere.
+//!
+//! # Invariants
+//! 1. A row is written only while it waits for nobody: at most `noise_rows` are complete or begun.
+
+use crate::kind::Kind;
+use crate::primitives::LutRam;
+use crate::primitives::vector::many;
+use crate::primitives::vector::{Gumbel, Setting, Taus88Step};
+use crate::widths::{LANE, NOISE_ROW};
+use lpu_isa::Geometry;
+use lpu_isa::arith::Taus88;
+use rust_hdl::prelude::*;
+
+/// Cycles from a step of the generator to its number at the memories.
+const NUMBER_CYCLES: usize = 1 + Gumbel::LATENCY;
+/// The last stage, where numbers meet the memories, is written as 3 in the kernel.
+const _: () = assert!(NUMBER_CYCLES == 4);
+/// Bits that count the rows made or taken: one more than an index, so that full and empty differ.
+const COUNT: usize = NOISE_ROW + 1;
+
+/// Generator and buffer.
+#[derive(LogicBlock, Default)]
+pub struct Noise {
+    pub clock: Signal<In, Clock>,
+    pub start: Signal<In, Bit>,
+    pub seed: Signal<In, Bits<32>>,
+    pub sampling: Signal<In, Bit>,
+    pub take: Signal<In, Bit>,
+    pub row: Vec<Signal<Out, Bits<18>>>,
+    pub underrun: Signal<Out, Bit>,
+    seed_step: [Setting<32>; 3],
+    seed_mask: [Setting<32>; 3],
+    rows: Setting<COUNT>,
+    row_mask: Setting<COUNT>,
+    last_lane: Setting<LANE>,
+    state: [DFF<Bits<32>>; 3],
+    step: Taus88Step,
+    random: DFF<Bits<32>>,
+    gumbel: Gumbel,
+    is_sampling: DFF<Bit>,
+    making: DFF<Bit>,
+    lane_made: DFF<Bits<LANE>>,
+    /// Rows begun by the generator, rows complete in memory, rows taken; modulo twice the buffer.
+    begun: DFF<Bits<COUNT>>,
+    complete: DFF<Bits<COUNT>>,
+    taken: DFF<Bits<COUNT>>,
+    next_begun: Signal<Local, Bits<COUNT>>,
+    arriving: [DFF<Bit>; NUMBER_CYCLES],
+    lane_written: DFF<Bits<LANE>>,
+    number: Signal<Local, Bits<18>>,
+    memory: Vec<LutRam<NOISE_ROW, 18, 1>>,
+    row_3: Vec<DFF<Bits<18>>>,
+    underrun_3: DFF<Bit>,
+    kind: Kind<Self>,
+}
+
+impl Noise {
+    /// Cycles from `take` to `row`.
+    pub const LATENCY: usize = 1;
+
+    /// The generator of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let lanes = geometry.vxm_lanes;
+        let rows = geometry.noise_rows as u64;
+        Self {
+            row: many(lanes),
+            seed_step: Taus88::SEED_STEP.map(|step| Setting::new(step.into())),
+            seed_mask: Taus88::SEED_MASK.map(|mask| Setting::new(mask.into())),
+            rows: Setting::new(rows),
+            row_mask: Setting::new(2 * rows - 1),
+            last_lane: Setting::new(lanes as u64 - 1),
+            memory: many(lanes),
+            row_3: many(lanes),
+            ..Self::default()
+        }
+    }
+}
+
+impl Logic for Noise {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, is_sampling, making, lane_made, begun, complete, taken, lane_written);
+        clock!(self, clock, random, gumbel, underrun_3);
+
+        // The generator: a step in each cycle in which a number is made.
+        self.step.a.next = self.state[0].q.val();
+        self.step.b.next = self.state[1].q.val();
+        self.step.c.next = self.state[2].q.val();
+        for i in 0..3 {
+            self.state[i].clock.next = self.clock.val();
+            self.state[i].d.next = self.state[i].q.val();
+        }
+        self.next_begun.next = self.begun.q.val();
+        if self.making.q.val() {
+            self.state[0].d.next = self.step.a_next.val();
+            self.state[1].d.next = self.step.b_next.val();
+            self.state[2].d.next = self.step.c_next.val();
+            self.lane_made.d.next = self.lane_made.q.val() + 1;
+            if self.lane_made.q.val() == self.last_lane.val() {
+                self.lane_made.d.next = 0.into();
+                self.next_begun.next = (self.begun.q.val() + 1) & self.row_mask.val();
+            }
+        }
+        self.begun.d.next = self.next_begun.val();
+        // At the border of two rows: go on if the buffer has room for another.
+        if !self.making.q.val() | (self.lane_made.q.val() == self.last_lane.val()) {
+            self.making.d.next =
+                ((self.next_begun.val() - self.taken.q.val()) & self.row_mask.val()) != self.rows.val();
+        }
+        for i in 0..NUMBER_CYCLES {
+            self.arriving[i].clock.next = self.clock.val();
+        }
+        self.arriving[0].d.next = self.making.q.val();
+        for i in 1..NUMBER_CYCLES {
+            self.arriving[i].d.next = self.arriving[i - 1].q.val();
+        }
+        self.random.d.next = self.step.value.val();
+        self.gumbel.bits.next = self.random.q.val();
+
+        // Numbers arrive at the memories in the order in which they were made.
+        self.number.next = 0.into();
+        if self.is_sampling.q.val() {
+            self.number.next = self.gumbel.value.val();
+        }
+        if self.arriving[3].q.val() {
+            self.lane_written.d.next = self.lane_written.q.val() + 1;
+            if self.lane_written.q.val() == self.last_lane.val() {
+                self.lane_written.d.next = 0.into();
+                self.complete.d.next = (self.complete.q.val() + 1) & self.row_mask.val();
+            }
+        }
+        for l in 0..self.memory.len() {
+            self.memory[l].clock.next = self.clock.val();
+            self.memory[l].write_enable.next =
+                self.arriving[3].q.val() & (self.lane_written.q.val() == l.to_bits());
+            self.memory[l].write_address.next = self.complete.q.val().get_bits::<NOISE_ROW>(0);
+            self.memory[l].write_data.next = self.number.val();
+            self.memory[l].read_address[0].next = self.taken.q.val().get_bits::<NOISE_ROW>(0);
+            self.row_3[l].clock.next = self.clock.val();
+            self.row_3[l].d.next = self.memory[l].read_data[0].val();
+            self.row[l].next = self.row_3[l].q.val();
+        }
+
+        self.underrun_3.d.next = false;
+        if self.take.val() {
+            self.taken.d.next = (self.taken.q.val() + 1) & self.row_mask.val();
+            self.underrun_3.d.next = self.taken.q.val() == self.complete.q.val();
+        }
+        self.underrun.next = self.underrun_3.q.val();
+
+        if self.start.val() {
+            self.is_sampling.d.next = self.sampling.val();
+            self.making.d.next = false;
+            self.lane_made.d.next = 0.into();
+            self.lane_written.d.next = 0.into();
+            self.begun.d.next = 0.into();
+            self.complete.d.next = 0.into();
+            self.taken.d.next = 0.into();
+            for i in 0..NUMBER_CYCLES {
+                self.arriving[i].d.next = false;
+            }
+            for i in 0..3 {
+                self.state[i].d.next = (self.seed.val() + self.seed_step[i].val()) | self.seed_mask[i].val();
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The scalars: maxima and reductions, each a written bank, one, and the host's inverse temperature.
+//!
+//! ```text
+//!  number ─►[reg]─► s,s+1 ─┬─► maxima (LUT RAM) ────┐
+//!        cycle 1     2      ├─► reductions (LUT RAM) ─┼─► select ─► scalar, lower, upper
+//!                           └─► one, temperature ─────┘              (registered by the readers: cycle 3)
+//! ```
+//!
+//! | port                       | dir | width    | meaning                                              | cycle |
+//! |----------------------------|-----|----------|------------------------------------------------------|------:|
+//! | `clock`                    | in  | 1        |                                                      |       |
+//! | `number`                   | in  | 7        | scalar `s` as vector instructions number it          |     1 |
+//! | `pair`                     | in  | 1        | the upper half of the lanes takes `s + 1`            |     1 |
+//! | `reads`                    | in  | 1        | the issue uses the scalar                            |     1 |
+//! | `inverse_temperature`      | in  | 24       | exponent above mantissa; stable while a token runs   |       |
+//! | `maximum_write`, `_index`, `_value` | in | 1, `SCALAR`, 18 | writes a maximum; seen from the next cycle | |
+//! | `reduction_write`, `_index`, `_value` | in | 1, `SCALAR`, 24 | writes a reduction, likewise          |       |
+//! | `lower`, `upper`           | out | 24       | scalar of each half of the lanes                     |     2 |
+//! | `conflict`                 | out | 1        | a reduction was written in the cycle of its read     |     3 |
+//!
+//! A scalar travels as 24 bits: the exponent in bits 23..18, the mantissa in bits 17..0. Numbers beyond the inverse
+//! temperature read as zero.
+
+use crate::kind::Kind;
+use crate::primitives::LutRam;
+use crate::primitives::vector::{Fixed, Setting};
+use crate::widths::SCALAR;
+use lpu_isa::Geometry;
+use lpu_isa::arith::Scalar;
+use rust_hdl::prelude::*;
+
+/// Bits of a scalar's number in an instruction.
+const NUMBER: usize = 7;
+
+/// The scalar banks.
+#[derive(LogicBlock, Default)]
+pub struct Scalars {
+    pub clock: Signal<In, Clock>,
+    pub number: Signal<In, Bits<NUMBER>>,
+    pub pair: Signal<In, Bit>,
+    pub reads: Signal<In, Bit>,
+    pub inverse_temperature: Signal<In, Bits<24>>,
+    pub maximum_write: Signal<In, Bit>,
+    pub maximum_index: Signal<In, Bits<SCALAR>>,
+    pub maximum_value: Signal<In, Bits<18>>,
+    pub reduction_write: Signal<In, Bit>,
+    pub reduction_index: Signal<In, Bits<SCALAR>>,
+    pub reduction_value: Signal<In, Bits<24>>,
+    pub lower: Signal<Out, Bits<24>>,
+    pub upper: Signal<Out, Bits<24>>,
+    pub conflict: Signal<Out, Bit>,
+    first_reduction: Setting<NUMBER>,
+    one_number: Setting<NUMBER>,
+    temperature_number: Setting<NUMBER>,
+    index_mask: Setting<SCALAR>,
+    one: Fixed<{ packed(Scalar::ONE) }, 24>,
+    number_2: [DFF<Bits<NUMBER>>; 2],
+    pair_2: DFF<Bit>,
+    reads_2: DFF<Bit>,
+    maxima: LutRam<SCALAR, 24, 2>,
+    reductions: LutRam<SCALAR, 24, 2>,
+    index: [Signal<Local, Bits<SCALAR>>; 2],
+    value: [Signal<Local, Bits<24>>; 2],
+    hit: [Signal<Local, Bit>; 2],
+    conflict_3: DFF<Bit>,
+    kind: Kind<Self>,
+}
+
+/// A scalar as it travels.
+pub const fn packed(scalar: Scalar) -> u64 {
+    (scalar.exponent as u64 & 0x3f) << 18 | (scalar.mantissa as u64 & 0x3_ffff)
+}
+
+impl Scalars {
+    /// Cycles from `number` to `lower` and `upper`.
+    pub const LATENCY: usize = 1;
+
+    /// The scalars of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
+        let count = geometry.scalars as u64;
+        Self {
+            first_reduction: Setting::new(count),
+            one_number: Setting::new(2 * count),
+            temperature_number: Setting::new(2 * count + 1),
+            index_mask: Setting::new(count - 1),
+            ..Self::default()
+        }
+    }
+}
+
+impl Logic for Scalars {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, pair_2, reads_2, maxima, reductions, conflict_3);
+        self.number_2[0].d.next = self.number.val();
+        self.number_2[1].d.next = self.number.val() + 1;
+        self.pair_2.d.next = self.pair.val();
+        self.reads_2.d.next = self.reads.val();
+
+        self.maxima.write_enable.next = self.maximum_write.val();
+        self.maxima.write_address.next = self.maximum_index.val();
+        self.maxima.write_data.next = bit_cast::<24, 18>(self.maximum_value.val());
+        self.reductions.write_enable.next = self.reduction_write.val();
+        self.reductions.write_address.next = self.reduction_index.val();
+        self.reductions.write_data.next = self.reduction_value.val();
+
+        for i in 0..2 {
+            self.number_2[i].clock.next = self.clock.val();
+            self.index[i].next = self.number_2[i].q.val().get_bits::<SCALAR>(0) & self.index_mask.val();
+            self.maxima.read_address[i].next = self.index[i].val();
+            self.reductions.read_address[i].next = self.index[i].val();
+            self.value[i].next = 0.into();
+            self.hit[i].next = false;
+            if self.number_2[i].q.val() < self.first_reduction.val() {
+                self.value[i].next = self.maxima.read_data[i].val();
+            } else if self.number_2[i].q.val() < self.one_number.val() {
+                self.value[i].next = self.reductions.read_data[i].val();
+                self.hit[i].next =
+                    self.reduction_write.val() & (self.index[i].val() == self.reduction_index.val());
+            } else if self.number_2[i].q.val() == self.one_number.val() {
+                self.value[i].next = self.one.val();
+            } else if self.number_2[i].q.val() == self.temperature_number.val() {
+                self.value[i].next = self.inverse_temperature.val();
+            }
+        }
+        self.lower.next = self.value[0].val();
+        self.upper.next = self.value[0].val();
+        if self.pair_2.q.val() {
+            self.upper.next = self.value[1].val();
+        }
+        self.conflict_3.d.next =
+            self.reads_2.q.val() & (self.hit[0].val() | (self.pair_2.q.val() & self.hit[1].val()));
+        self.conflict.next = self.conflict_3.q.val();
+    }
+}
