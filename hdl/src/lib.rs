@@ -1,11 +1,15 @@
 //! The machine in Rust-HDL, and the emitter of its Verilog.
 
 pub mod bench;
+pub mod chip;
 pub mod emit;
+pub mod host_port;
+pub mod icu;
 pub mod kind;
 pub mod mem;
 pub mod mxm;
 pub mod primitives;
+pub mod seq;
 pub mod sxm;
 pub mod vxm;
 pub mod widths;

@@ -197,8 +197,12 @@ impl Scope {
         let Verilog::Custom(code) = &self.body else { return None };
         let names: Vec<&str> = self.own.iter().map(|net| net.name.as_str()).collect();
         let (_, after) = code.split_once("q = ")?;
-        (names == ["d", "q", "clock"] && code.contains("q <= d;"))
-            .then(|| after.split(';').next().map(str::to_owned))?
+        if names != ["d", "q", "clock"] || !code.contains("q <= d;") {
+            return None;
+        }
+        // Rust-HDL gives an enumeration 64 bits there.
+        let (_, digits) = after.split(';').next()?.split_once('\'')?;
+        Some(format!("{}'{digits}", self.own[1].width))
     }
 }
 

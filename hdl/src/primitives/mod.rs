@@ -12,7 +12,8 @@
 //! 2. Numbers are `Bits<W>`; `+`, `-`, `==`, `&`, `|`, `^`, `!`, shifts work and wrap. Everything signed (extension,
 //!    products, comparison, saturation, rounding) is a primitive.
 //! 3. A kernel may use loops `for i in 0..N`, `if`/`else`, `match` on a `LogicState`, `dff_setup!(self, clock, a, b)`.
-//!    It has no `let`. Assign a default first, then overrides. An array register is written
+//!    It has no `let`, and a guard on a `match` arm is dropped without a word: never write one. Assign a default
+//!    first, then overrides. An array register is written
 //!    `self.x[i].clock.next = self.clock.val(); self.x[i].d.next = ...`.
 //! 4. A number used as a *value* (a literal is fine) must be a field `Constant<Bits<W>>`, filled from `lpu_isa` in the
 //!    constructor: the emitter refuses a bare const generic. As loop bounds const generics are fine; in an index they
@@ -107,11 +108,14 @@
 pub mod arith;
 pub mod delay;
 pub mod ebr;
+pub mod fault_flags;
 pub mod join_lanes;
 pub mod local_copy;
 pub mod lutram;
 pub mod matrix;
 pub mod mult;
+pub mod payload;
+pub mod queue_store;
 pub mod round_shift_sat;
 pub mod shift_register;
 mod value;
@@ -120,11 +124,14 @@ pub mod vector;
 pub use arith::{Extend, Saturate, SaturatingAdd, SignedMax};
 pub use delay::Delay;
 pub use ebr::Ebr;
+pub use fault_flags::FaultFlags;
 pub use join_lanes::JoinLanes;
 pub use local_copy::LocalCopy;
 pub use lutram::LutRam;
 pub use matrix::{Normalise, OperandSelect, TreeAdder};
 pub use mult::Multiplier;
+pub use payload::{MatrixPayload, VectorPayload};
+pub use queue_store::QueueStore;
 pub use round_shift_sat::RoundShiftSat;
 pub use shift_register::ShiftRegister;
 

@@ -1,0 +1,401 @@
+//! The chip: sequencer, instruction queues, matrix side, vector side and host port, wired together.
+//!
+//! ```text
+//!  host bytes ◄─► HostPort ──► Settings, Registers, FaultFlags
+//!                     │             │
+//!                     │            Run ── start, token, position ─► Icu ─┬─ matrix payload ─► MatrixSide ─► rows of sums ─┐
+//!                     │             ▲                                    └─ vector payload ─► VectorSide ◄────────────────┘
+//!                     │             └───────────── chosen token ────────────────────────────────┤ ▲
+//!                     └── memories: one word at a time, between tokens ─────────────────────────┘ └─► ACT, KV of MatrixSide
+//! ```
+//!
+//! | port                        | dir | width | meaning                                                | cycle |
+//! |-----------------------------|-----|-------|--------------------------------------------------------|-------|
+//! | `host_in_data`, `host_in_valid` | in | 8, 1 | a byte of the host                                    | `t`   |
+//! | `host_in_ready`             | out | 1     | it is taken in this cycle                              | `t`   |
+//! | `host_out_data`, `host_out_valid` | out | 8, 1 | a byte for the host                               | `t`   |
+//! | `host_out_ready`            | in  | 1     | it is taken in this cycle                              | `t`   |
+//! | `bitstream`                 | in  | 64    | the board's number for its bitstream                   |       |
+//! | `busy`, `waiting`, `fault`  | out | 1     | a token runs; a run waits for the host; any fault flag |       |
+//! | `trace_*`                   | out |       | writes to memories, for lockstep with the emulator; a board leaves them open | |
+//!
+//! Trace ports show a write in the cycle in which its port is used, the last one in which a reader sees the old value.
+//!
+//! # Invariants
+//! 1. There is no reset: all state has its power-up value, and memories are zero.
+//! 2. Nothing that the sides compute reaches the queues: a token's cycles depend on program and position alone.
+
+use crate::emit::{Design, EmitError};
+use crate::host_port::HostPort;
+use crate::icu::Icu;
+use crate::kind::Kind;
+use crate::mxm::MatrixSide;
+use crate::primitives::vector::many;
+use crate::primitives::{FaultFlags, MatrixPayload, VectorPayload};
+use crate::seq::{Registers, Run, Settings};
+use crate::vxm::VectorSide;
+use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, SCALAR, VMEM_ROW, VREG_ROW};
+use lpu_isa::Geometry;
+use rust_hdl::prelude::*;
+
+/// The chip of a geometry.
+#[derive(LogicBlock)]
+pub struct Lpu {
+    pub clock: Signal<In, Clock>,
+    pub host_in_data: Signal<In, Bits<8>>,
+    pub host_in_valid: Signal<In, Bit>,
+    pub host_in_ready: Signal<Out, Bit>,
+    pub host_out_data: Signal<Out, Bits<8>>,
+    pub host_out_valid: Signal<Out, Bit>,
+    pub host_out_ready: Signal<In, Bit>,
+    pub bitstream: Signal<In, Bits<64>>,
+    pub busy: Signal<Out, Bit>,
+    pub waiting: Signal<Out, Bit>,
+    pub fault: Signal<Out, Bit>,
+    pub trace_token_start: Signal<Out, Bit>,
+    pub trace_position: Signal<Out, Bits<16>>,
+    pub trace_sums_store: Signal<Out, Bit>,
+    pub trace_sums_row: Signal<Out, Bits<VMEM_ROW>>,
+    pub trace_sums_word: Vec<Signal<Out, Bits<18>>>,
+    pub trace_result_store: Signal<Out, Bit>,
+    pub trace_result_row: Signal<Out, Bits<VMEM_ROW>>,
+    pub trace_result_word: Vec<Signal<Out, Bits<18>>>,
+    pub trace_vreg_write: Signal<Out, Bit>,
+    pub trace_vreg_row: Signal<Out, Bits<VREG_ROW>>,
+    pub trace_vreg_word: Vec<Signal<Out, Bits<24>>>,
+    pub trace_maximum_write: Signal<Out, Bit>,
+    pub trace_maximum_index: Signal<Out, Bits<SCALAR>>,
+    pub trace_maximum_value: Signal<Out, Bits<18>>,
+    pub trace_scalar_write: Signal<Out, Bit>,
+    pub trace_scalar_index: Signal<Out, Bits<SCALAR>>,
+    pub trace_scalar_value: Signal<Out, Bits<24>>,
+    pub trace_act_write: Signal<Out, Bits<HALVES>>,
+    pub trace_act_entry: Signal<Out, Bits<ENTRY>>,
+    pub trace_act_word: Vec<Signal<Out, Bits<16>>>,
+    pub trace_kv_write: Signal<Out, Bit>,
+    pub trace_kv_value_mode: Signal<Out, Bit>,
+    pub trace_kv_row: Signal<Out, Bits<KV_ROW>>,
+    pub trace_kv_halves: Signal<Out, Bits<HALVES>>,
+    pub trace_kv_lane: Signal<Out, Bits<LANE>>,
+    pub trace_kv_code: Vec<Signal<Out, Bits<9>>>,
+    port: HostPort,
+    settings: Settings,
+    registers: Registers,
+    faults: FaultFlags,
+    run: Run,
+    icu: Icu,
+    matrix_payload: MatrixPayload,
+    vector_payload: VectorPayload,
+    matrix: MatrixSide,
+    vector: VectorSide,
+    kind: Kind<Self>,
+}
+
+impl Lpu {
+    /// Cycles in which every space answers a read of the host.
+    pub const HOST_READ_CYCLES: usize = {
+        let (matrix, vector) = (MatrixSide::HOST_READ_LATENCY, VectorSide::HOST_READ_LATENCY);
+        if matrix > vector { matrix } else { vector }
+    };
+
+    /// The chip of a geometry.
+    pub fn new(geometry: &Geometry) -> Self {
+        let lanes = geometry.vxm_lanes;
+        Self {
+            clock: Default::default(),
+            host_in_data: Default::default(),
+            host_in_valid: Default::default(),
+            host_in_ready: Default::default(),
+            host_out_data: Default::default(),
+            host_out_valid: Default::default(),
+            host_out_ready: Default::default(),
+            bitstream: Default::default(),
+            busy: Default::default(),
+            waiting: Default::default(),
+            fault: Default::default(),
+            trace_token_start: Default::default(),
+            trace_position: Default::default(),
+            trace_sums_store: Default::default(),
+            trace_sums_row: Default::default(),
+            trace_sums_word: many(lanes),
+            trace_result_store: Default::default(),
+            trace_result_row: Default::default(),
+            trace_result_word: many(lanes),
+            trace_vreg_write: Default::default(),
+            trace_vreg_row: Default::default(),
+            trace_vreg_word: many(lanes),
+            trace_maximum_write: Default::default(),
+            trace_maximum_index: Default::default(),
+            trace_maximum_value: Default::default(),
+            trace_scalar_write: Default::default(),
+            trace_scalar_index: Default::default(),
+            trace_scalar_value: Default::default(),
+            trace_act_write: Default::default(),
+            trace_act_entry: Default::default(),
+            trace_act_word: many(lanes),
+            trace_kv_write: Default::default(),
+            trace_kv_value_mode: Default::default(),
+            trace_kv_row: Default::default(),
+            trace_kv_halves: Default::default(),
+            trace_kv_lane: Default::default(),
+            trace_kv_code: many(lanes),
+            port: HostPort::new(geometry, Self::HOST_READ_CYCLES),
+            settings: Default::default(),
+            registers: Registers::new(geometry),
+            faults: Default::default(),
+            run: Run::new(geometry),
+            icu: Icu::new(geometry),
+            matrix_payload: Default::default(),
+            vector_payload: Default::default(),
+            matrix: MatrixSide::new(geometry),
+            vector: VectorSide::new(geometry),
+            kind: Kind::named(format!("lpu_{}", geometry.name.replace('-', "_"))),
+        }
+    }
+}
+
+/// The Verilog of a chip, with `top` as the name of its top module.
+///
+/// # Errors
+/// What the emitter refuses; none for the chips of [`Geometry::ALL`].
+pub fn emit(geometry: &Geometry, top: &str) -> Result<Design, EmitError> {
+    crate::emit::emit(&mut Lpu::new(geometry), top)
+}
+
+impl Logic for Lpu {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.port.clock.next = self.clock.val();
+        self.settings.clock.next = self.clock.val();
+        self.registers.clock.next = self.clock.val();
+        self.faults.clock.next = self.clock.val();
+        self.run.clock.next = self.clock.val();
+        self.icu.clock.next = self.clock.val();
+        self.matrix.clock.next = self.clock.val();
+        self.vector.clock.next = self.clock.val();
+
+        // Host port.
+        self.port.in_data.next = self.host_in_data.val();
+        self.port.in_valid.next = self.host_in_valid.val();
+        self.host_in_ready.next = self.port.in_ready.val();
+        self.host_out_data.next = self.port.out_data.val();
+        self.host_out_valid.next = self.port.out_valid.val();
+        self.port.out_ready.next = self.host_out_ready.val();
+        self.port.running.next = self.run.status.val().get_bit(0);
+        self.port.prompt_full.next = self.run.prompt_full.val();
+        self.port.matrix_word.next = self.matrix.host_read_data.val();
+        self.port.vmem_word.next = self.vector.host_read_data.val();
+        self.port.register_word.next = self.registers.data.val();
+        self.port.record_word.next = self.run.record.val();
+
+        // Registers and faults.
+        self.settings.write.next = self.port.register_write.val();
+        self.settings.address.next = self.port.address.val();
+        self.settings.data.next = self.port.data.val().get_bits::<64>(0);
+        self.registers.address.next = self.port.address.val();
+        self.registers.status.next = self.run.status.val();
+        self.registers.position.next = self.run.next_position.val();
+        self.registers.faults.next = self.faults.flags.val();
+        self.registers.run_start.next = self.run.run_start.val();
+        self.registers.saturated[0].next = self.matrix.saturated.val();
+        self.registers.saturated[1].next = self.vector.result_saturated.val();
+        self.registers.saturated[2].next = self.vector.sent_saturated.val();
+        self.registers.bitstream.next = self.bitstream.val();
+        self.faults.clear.next = self.settings.clear_faults.val();
+        self.faults.matrix_underrun.next = self.icu.matrix_underrun.val();
+        self.faults.vector_underrun.next = self.icu.vector_underrun.val();
+        self.faults.illegal_instruction.next = self.icu.illegal.val();
+        self.faults.sync_lost.next = self.icu.sync_lost.val();
+        self.faults.host_access.next = self.port.refused.val();
+        self.faults.kv_conflict.next = self.matrix.kv_conflict.val();
+        self.faults.act_conflict.next = self.matrix.act_conflict.val();
+        self.faults.noise_underrun.next = self.vector.noise_underrun.val();
+        self.faults.scalar_conflict.next = self.vector.scalar_conflict.val();
+        self.faults.vmem_conflict.next = self.matrix.vmem_conflict.val() | self.vector.vmem_conflict.val();
+        self.faults.vmem_address.next = self.matrix.vmem_address.val() | self.vector.vmem_address.val();
+        self.faults.matrix_address.next = self.matrix.matrix_address.val() | self.vector.matrix_address.val();
+
+        // Token loop.
+        self.run.start.next = self.settings.start.val();
+        self.run.stop.next = self.settings.stop.val();
+        self.run.go_on.next = self.settings.go_on.val();
+        self.run.discard.next = self.settings.discard.val();
+        self.run.start_position.next = self.settings.start_position.val();
+        self.run.limit.next = self.settings.limit.val();
+        self.run.prompt_length.next = self.settings.prompt_length.val();
+        self.run.stop_token.next = self.settings.stop_token.val();
+        self.run.stop_token_too.next = self.settings.stop_token_too.val();
+        self.run.pause.next = self.settings.pause.val();
+        self.run.sampling_wanted.next = self.settings.sampling.val();
+        self.run.push.next = self.port.token_push.val();
+        self.run.prompt_token.next = self.port.data.val().get_bits::<16>(0);
+        self.run.pop.next = self.port.record_pop.val();
+        self.run.over.next = self.icu.over.val();
+        self.run.chosen.next = self.vector.chosen.val();
+
+        // Queues.
+        self.icu.matrix_write.next = self.port.matrix_queue_write.val();
+        self.icu.vector_write.next = self.port.vector_queue_write.val();
+        self.icu.write_part.next = self.port.queue_part.val();
+        self.icu.write_index.next = self.port.queue_index.val();
+        self.icu.write_data.next = self.port.data.val().get_bits::<64>(0);
+        self.icu.start.next = self.run.token_start.val();
+        self.icu.blocks.next = self.run.blocks.val();
+        for p in 0..self.icu.matrix_part.len() {
+            self.matrix_payload.part[p].next = self.icu.matrix_part[p].val();
+        }
+        for p in 0..self.icu.vector_part.len() {
+            self.vector_payload.part[p].next = self.icu.vector_part[p].val();
+        }
+
+        // Matrix side.
+        self.matrix.issue.next = self.icu.matrix_issue.val();
+        self.matrix.gather.next = self.icu.gather.val();
+        self.matrix.first.next = self.icu.matrix_first.val();
+        self.matrix.last.next = self.icu.matrix_last.val();
+        self.matrix.memory.next = self.matrix_payload.memory.val().get_bit(0);
+        self.matrix.offset.next = self.matrix_payload.offset.val().get_bit(0);
+        self.matrix.row.next = self.matrix_payload.row.val();
+        self.matrix.row_step.next = self.matrix_payload.row_step.val();
+        self.matrix.entry.next = self.matrix_payload.entry.val();
+        self.matrix.entry_continue.next = self.matrix_payload.entry_continue.val().get_bit(0);
+        self.matrix.entry_advance.next = self.matrix_payload.entry_advance.val().get_bit(0);
+        self.matrix.tap.next = self.matrix_payload.tap.val();
+        self.matrix.lane.next = self.matrix_payload.lane.val();
+        self.matrix.lane_advance.next = self.matrix_payload.lane_advance.val().get_bit(0);
+        self.matrix.clear.next = self.matrix_payload.clear.val();
+        self.matrix.emit.next = self.matrix_payload.emit.val();
+        self.matrix.shift.next = self.matrix_payload.shift.val();
+        self.matrix.mask.next = self.matrix_payload.mask.val().get_bit(0);
+        self.matrix.maximum.next = self.matrix_payload.maximum.val().get_bit(0);
+        self.matrix.scalar.next = self.matrix_payload.scalar.val();
+        self.matrix.store.next = self.matrix_payload.store.val();
+        self.matrix.index.next = self.matrix_payload.index.val().get_bit(0);
+        self.matrix.chunks.next = self.matrix_payload.chunks.val();
+        self.matrix.offset_first.next = self.icu.matrix_offset_first.val();
+        self.matrix.offset_second.next = self.icu.matrix_offset_second.val();
+        self.matrix.token.next = self.run.token.val();
+        self.matrix.position.next = self.run.position.val();
+        self.matrix.act_write.next = self.vector.act_write.val();
+        self.matrix.act_entry.next = self.vector.act_entry.val();
+        self.matrix.kv_write.next = self.vector.kv_write.val();
+        self.matrix.kv_value_mode.next = self.vector.kv_value_mode.val();
+        self.matrix.kv_row.next = self.vector.kv_row.val();
+        self.matrix.kv_halves.next = self.vector.kv_halves.val();
+        self.matrix.kv_lane.next = self.vector.kv_lane.val();
+        self.matrix.host_write.next = self.port.matrix_write.val();
+        self.matrix.host_read.next = self.port.matrix_read.val();
+        self.matrix.host_kv.next = self.port.kv.val();
+        self.matrix.host_row.next = self.port.matrix_row.val();
+        self.matrix.host_octet.next = self.port.octet.val();
+        self.matrix.host_data.next = self.port.data.val();
+
+        // Vector side.
+        self.vector.issue.next = self.icu.vector_issue.val();
+        self.vector.first.next = self.icu.vector_first.val();
+        self.vector.last.next = self.icu.vector_last.val();
+        self.vector.position.next = self.run.position.val();
+        self.vector.token.next = self.run.token.val();
+        self.vector.offset_first.next = self.icu.vector_offset_first.val();
+        self.vector.offset_second.next = self.icu.vector_offset_second.val();
+        self.vector.x.next = self.vector_payload.x.val();
+        self.vector.x_shift.next = self.vector_payload.x_shift.val();
+        self.vector.swap.next = self.vector_payload.swap.val().get_bit(0);
+        self.vector.subtract.next = self.vector_payload.subtract.val().get_bit(0);
+        self.vector.function_code.next = self.vector_payload.function_code.val();
+        self.vector.b.next = self.vector_payload.b.val();
+        self.vector.c.next = self.vector_payload.c.val();
+        self.vector.shift.next = self.vector_payload.shift.val();
+        self.vector.relu.next = self.vector_payload.relu.val().get_bit(0);
+        self.vector.scalar.next = self.vector_payload.scalar.val();
+        self.vector.scalar_step.next = self.vector_payload.scalar_step.val();
+        self.vector.vmem_index.next = self.vector_payload.vmem_index.val();
+        self.vector.vmem_offset.next = self.vector_payload.vmem_offset.val().get_bit(0);
+        self.vector.vmem_advance.next = self.vector_payload.vmem_advance.val().get_bit(0);
+        self.vector.vmem.next = self.vector_payload.vmem.val();
+        self.vector.a.next = self.vector_payload.a.val();
+        self.vector.a_advance.next = self.vector_payload.a_advance.val().get_bit(0);
+        self.vector.bc.next = self.vector_payload.bc.val();
+        self.vector.bc_advance.next = self.vector_payload.bc_advance.val().get_bit(0);
+        self.vector.write.next = self.vector_payload.write.val().get_bit(0);
+        self.vector.target.next = self.vector_payload.target.val();
+        self.vector.target_advance.next = self.vector_payload.target_advance.val().get_bit(0);
+        self.vector.destination.next = self.vector_payload.destination.val();
+        self.vector.half.next = self.vector_payload.half.val().get_bit(0);
+        self.vector.sub.next = self.vector_payload.sub.val();
+        self.vector.sub_advance.next = self.vector_payload.sub_advance.val().get_bit(0);
+        self.vector.entry.next = self.vector_payload.entry.val();
+        self.vector.entry_continue.next = self.vector_payload.entry_continue.val().get_bit(0);
+        self.vector.entry_advance.next = self.vector_payload.entry_advance.val().get_bit(0);
+        self.vector.start.next = self.vector_payload.start.val();
+        self.vector.length.next = self.vector_payload.length.val();
+        self.vector.period.next = self.vector_payload.period.val();
+        self.vector.start_step.next = self.vector_payload.start_step.val();
+        self.vector.row.next = self.vector_payload.row.val();
+        self.vector.row_step.next = self.vector_payload.row_step.val();
+        self.vector.row_offset.next = self.vector_payload.row_offset.val().get_bit(0);
+        self.vector.positions.next = self.vector_payload.positions.val();
+        self.vector.restart.next = self.vector_payload.restart.val().get_bit(0);
+        self.vector.tail.next = self.vector_payload.tail.val();
+        self.vector.reduce.next = self.vector_payload.reduce.val();
+        self.vector.scaling.next = self.vector_payload.scaling.val();
+        self.vector.reduction.next = self.vector_payload.reduction.val();
+        self.vector.sum_shift.next = self.vector_payload.sum_shift.val();
+        self.vector.bias.next = self.vector_payload.bias.val();
+        self.vector.run_start.next = self.run.run_start.val();
+        self.vector.seed.next = self.settings.seed.val();
+        self.vector.sampling.next = self.run.sampling.val();
+        self.vector.inverse_temperature.next = self.settings.inverse_temperature.val();
+        self.vector.store.next = self.matrix.store_valid.val();
+        self.vector.store_address.next = self.matrix.store_address.val();
+        self.vector.maximum_write.next = self.matrix.maximum_write.val();
+        self.vector.maximum_index.next = self.matrix.maximum_index.val();
+        self.vector.maximum_value.next = self.matrix.maximum_value.val();
+        self.vector.host_read.next = self.port.vmem_read.val();
+        self.vector.host_write.next = self.port.vmem_write.val();
+        self.vector.host_row.next = self.port.vmem_row.val();
+        self.vector.host_quad.next = self.port.quad.val();
+        self.vector.host_data.next = self.port.data.val();
+        for l in 0..self.trace_sums_word.len() {
+            self.vector.store_row[l].next = self.matrix.store_row[l].val();
+            self.matrix.act_row[l].next = self.vector.act_row[l].val();
+            self.matrix.kv_codes[l].next = self.vector.kv_codes[l].val();
+        }
+
+        // Lights and traces.
+        self.busy.next = self.run.status.val().get_bit(0);
+        self.waiting.next = self.run.status.val().get_bits::<3>(2).any();
+        self.fault.next = self.faults.flags.val().any();
+        self.trace_token_start.next = self.run.token_start.val();
+        self.trace_position.next = self.run.position.val();
+        self.trace_sums_store.next = self.matrix.store_valid.val();
+        self.trace_sums_row.next = self.matrix.store_address.val();
+        self.trace_result_store.next = self.vector.result_store.val();
+        self.trace_result_row.next = self.vector.result_row.val();
+        self.trace_vreg_write.next = self.vector.vreg_write.val();
+        self.trace_vreg_row.next = self.vector.vreg_row.val();
+        self.trace_maximum_write.next = self.matrix.maximum_write.val();
+        self.trace_maximum_index.next = self.matrix.maximum_index.val();
+        self.trace_maximum_value.next = self.matrix.maximum_value.val();
+        self.trace_scalar_write.next = self.vector.scalar_write.val();
+        self.trace_scalar_index.next = self.vector.scalar_index.val();
+        self.trace_scalar_value.next = self.vector.scalar_value.val();
+        self.trace_act_write.next = self.vector.act_write.val();
+        self.trace_act_entry.next = self.vector.act_entry.val();
+        self.trace_kv_write.next = self.vector.kv_write.val();
+        self.trace_kv_value_mode.next = self.vector.kv_value_mode.val();
+        self.trace_kv_row.next = self.vector.kv_row.val();
+        self.trace_kv_halves.next = self.vector.kv_halves.val();
+        self.trace_kv_lane.next = self.vector.kv_lane.val();
+        for l in 0..self.trace_sums_word.len() {
+            self.trace_sums_word[l].next = self.matrix.store_row[l].val();
+            self.trace_result_word[l].next = self.vector.result_word[l].val();
+            self.trace_vreg_word[l].next = self.vector.result[l].val();
+            self.trace_act_word[l].next = self.vector.act_row[l].val();
+            self.trace_kv_code[l].next = self.vector.kv_codes[l].val();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

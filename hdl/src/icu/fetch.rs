@@ -1,0 +1,237 @@
+//! The next instruction of a queue: found, decoded and timed while the one before it executes.
+//!
+//! ```text
+//!              ┌─────────────── activate: place + 1, or the loop's body
+//!              ▼
+//!  place ─►[QueueStore]─┬─ part 0 ─►[reg]─► interval, kind ─►[reg]─► issues, meets, ...
+//!                       ├─ part 0 ─► Affine x 2 ───────────────────► delay_less_one, count_less_one
+//!                       └─ parts 1.. ──────────────────────────────► part[0], part[1], ...
+//!  cycle 0                            1                     2                3
+//! ```
+//!
+//! | port              | dir | width         | meaning                                              | cycle   |
+//! |-------------------|-----|---------------|------------------------------------------------------|---------|
+//! | `write` ...       | in  |               | instruction memory, as [`QueueStore`]; between tokens |        |
+//! | `blocks`          | in  | `BLOCKS`      | stable during a token and in the cycle it starts     |         |
+//! | `activate`        | in  | 1             | strobe: take the instruction shown                   | `a - 1` |
+//! | `again`           | in  | 1             | the loop has trips left                              | `a - 1` |
+//! | `rewind`          | in  | 1             | strobe: go to the first instruction                  |         |
+//! | `opcode`          | out | 4             | of the next instruction                              | `a + 3` |
+//! | `issues`, `loops`, `meets`, `ends` | out | 1 | it issues; is a `Loop`; waits for the other queue; ends the token | `a + 3` |
+//! | `illegal`         | out | 1             | this queue has no such operation, or no more instructions | `a + 3` |
+//! | `delay_less_one`, `count_less_one` | out | `COUNTER` | signed                                  | `a + 3` |
+//! | `interval_less_one` | out | 8           |                                                      | `a + 3` |
+//! | `part[p]`         | out | 64            | part `p + 1`                                         | `a + 1` |
+//!
+//! # Invariants
+//! 1. The outputs hold from [`Fetch::LATENCY`] cycles after an activation, a rewind or a change of `blocks` to the next activation.
+//! 2. The loop's body begins after the `Loop` activated last.
+
+use super::affine::{Affine, COUNTER};
+use super::layout::{self, executes, opcode, parts};
+use crate::kind::Kind;
+use crate::primitives::QueueStore;
+use crate::widths::{BLOCKS, QUEUE_INDEX};
+use lpu_isa::Geometry;
+use lpu_isa::instruction::{Queue, TABLE};
+use rust_hdl::prelude::*;
+
+/// Bits of a place in the program: one more than an index has, so that the end is seen.
+const PLACE: usize = QUEUE_INDEX + 1;
+
+/// The fetch unit of a queue.
+#[derive(LogicBlock)]
+pub struct Fetch {
+    pub clock: Signal<In, Clock>,
+    pub write: Signal<In, Bit>,
+    pub write_part: Signal<In, Bits<3>>,
+    pub write_index: Signal<In, Bits<QUEUE_INDEX>>,
+    pub write_data: Signal<In, Bits<64>>,
+    pub blocks: Signal<In, Bits<BLOCKS>>,
+    pub activate: Signal<In, Bit>,
+    pub again: Signal<In, Bit>,
+    pub rewind: Signal<In, Bit>,
+    pub opcode: Signal<Out, Bits<4>>,
+    pub issues: Signal<Out, Bit>,
+    pub loops: Signal<Out, Bit>,
+    pub meets: Signal<Out, Bit>,
+    pub ends: Signal<Out, Bit>,
+    pub illegal: Signal<Out, Bit>,
+    pub delay_less_one: Signal<Out, Bits<COUNTER>>,
+    pub count_less_one: Signal<Out, Bits<COUNTER>>,
+    pub interval_less_one: Signal<Out, Bits<8>>,
+    pub part: Vec<Signal<Out, Bits<64>>>,
+    depth: Constant<Bits<PLACE>>,
+    code_loop: Constant<Bits<4>>,
+    code_end_loop: Constant<Bits<4>>,
+    code_sync: Constant<Bits<4>>,
+    code_end: Constant<Bits<4>>,
+    legal_codes: Vec<Constant<Bits<4>>>,
+    issuing_codes: Vec<Constant<Bits<4>>>,
+    store: QueueStore,
+    delay: Affine<12>,
+    count: Affine<8>,
+    control: Signal<Local, Bits<64>>,
+    place: DFF<Bits<PLACE>>,
+    body: DFF<Bits<PLACE>>,
+    code: DFF<Bits<4>>,
+    interval: DFF<Bits<8>>,
+    outside: DFF<Bit>,
+    interval_held: DFF<Bits<8>>,
+    issues_held: DFF<Bit>,
+    loops_held: DFF<Bit>,
+    meets_held: DFF<Bit>,
+    ends_held: DFF<Bit>,
+    returns_held: DFF<Bit>,
+    legal_held: DFF<Bit>,
+    kind: Kind<Self>,
+}
+
+impl Fetch {
+    /// Cycles from an activation to the next instruction's readiness: it can be activated in the cycle after.
+    pub const LATENCY: usize = Affine::<12>::LATENCY;
+
+    /// The fetch unit of a chip's queue.
+    pub fn new(geometry: &Geometry, queue: Queue) -> Self {
+        let name = format!("{queue:?}").to_lowercase();
+        let code = |name| Constant::new(opcode(name).to_bits());
+        let codes = |issuing: bool| {
+            let rows = TABLE.iter().filter(move |row| executes(queue, row));
+            let rows = rows.filter(move |row| !issuing || !executes(other(queue), row));
+            rows.map(|row| Constant::new(row.code.to_bits())).collect()
+        };
+        Self {
+            clock: Default::default(),
+            write: Default::default(),
+            write_part: Default::default(),
+            write_index: Default::default(),
+            write_data: Default::default(),
+            blocks: Default::default(),
+            activate: Default::default(),
+            again: Default::default(),
+            rewind: Default::default(),
+            opcode: Default::default(),
+            issues: Default::default(),
+            loops: Default::default(),
+            meets: Default::default(),
+            ends: Default::default(),
+            illegal: Default::default(),
+            delay_less_one: Default::default(),
+            count_less_one: Default::default(),
+            interval_less_one: Default::default(),
+            part: (1..parts(queue)).map(|_| Default::default()).collect(),
+            depth: Constant::new(geometry.queue_depth.to_bits()),
+            code_loop: code("Loop"),
+            code_end_loop: code("EndLoop"),
+            code_sync: code("Sync"),
+            code_end: code("End"),
+            legal_codes: codes(false),
+            issuing_codes: codes(true),
+            store: QueueStore::new(&format!("{name}_store"), layout::stored_masks(geometry, queue)),
+            delay: Default::default(),
+            count: Default::default(),
+            control: Default::default(),
+            place: Default::default(),
+            body: Default::default(),
+            code: Default::default(),
+            interval: Default::default(),
+            outside: Default::default(),
+            interval_held: Default::default(),
+            issues_held: Default::default(),
+            loops_held: Default::default(),
+            meets_held: Default::default(),
+            ends_held: Default::default(),
+            returns_held: Default::default(),
+            legal_held: Default::default(),
+            kind: Kind::named(format!("{name}_fetch")),
+        }
+    }
+}
+
+fn other(queue: Queue) -> Queue {
+    match queue {
+        Queue::Matrix => Queue::Vector,
+        Queue::Vector => Queue::Matrix,
+    }
+}
+
+impl Logic for Fetch {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, place, body, code, interval, outside);
+        dff_setup!(self, clock, interval_held, issues_held, loops_held, meets_held, ends_held);
+        dff_setup!(self, clock, returns_held, legal_held);
+
+        self.store.clock.next = self.clock.val();
+        self.store.write.next = self.write.val();
+        self.store.write_part.next = self.write_part.val();
+        self.store.write_index.next = self.write_index.val();
+        self.store.write_data.next = self.write_data.val();
+        self.store.read_index.next = self.place.q.val().get_bits::<QUEUE_INDEX>(0);
+        self.control.next = self.store.part[0].val();
+        for p in 0..self.part.len() {
+            self.part[p].next = self.store.part[p + 1].val();
+        }
+
+        self.delay.clock.next = self.clock.val();
+        self.delay.constant.next = self.control.val().get_bits::<16>(4);
+        self.delay.per_block.next = self.control.val().get_bits::<12>(20);
+        self.delay.blocks.next = self.blocks.val();
+        self.delay_less_one.next = self.delay.less_one.val();
+        self.count.clock.next = self.clock.val();
+        self.count.constant.next = self.control.val().get_bits::<16>(32);
+        self.count.per_block.next = self.control.val().get_bits::<8>(48);
+        self.count.blocks.next = self.blocks.val();
+        self.count_less_one.next = self.count.less_one.val();
+
+        self.code.d.next = self.control.val().get_bits::<4>(0);
+        self.interval.d.next = self.control.val().get_bits::<8>(56);
+        self.outside.d.next = self.place.q.val() >= self.depth.val();
+
+        // An interval of none counts as one.
+        self.interval_held.d.next = 0.into();
+        if self.interval.q.val() != 0 {
+            self.interval_held.d.next = self.interval.q.val() - 1;
+        }
+        self.loops_held.d.next = self.code.q.val() == self.code_loop.val();
+        self.returns_held.d.next = self.code.q.val() == self.code_end_loop.val();
+        self.meets_held.d.next =
+            (self.code.q.val() == self.code_sync.val()) | (self.code.q.val() == self.code_end_loop.val());
+        self.ends_held.d.next = self.code.q.val() == self.code_end.val();
+        self.issues_held.d.next = false;
+        for i in 0..self.issuing_codes.len() {
+            if self.code.q.val() == self.issuing_codes[i].val() {
+                self.issues_held.d.next = true;
+            }
+        }
+        self.legal_held.d.next = false;
+        if !self.outside.q.val() {
+            for i in 0..self.legal_codes.len() {
+                if self.code.q.val() == self.legal_codes[i].val() {
+                    self.legal_held.d.next = true;
+                }
+            }
+        }
+
+        self.opcode.next = self.code.q.val();
+        self.interval_less_one.next = self.interval_held.q.val();
+        self.issues.next = self.issues_held.q.val() & self.legal_held.q.val();
+        self.loops.next = self.loops_held.q.val() & self.legal_held.q.val();
+        self.meets.next = self.meets_held.q.val() & self.legal_held.q.val();
+        self.ends.next = self.ends_held.q.val() & self.legal_held.q.val();
+        self.illegal.next = !self.legal_held.q.val();
+
+        if self.activate.val() {
+            self.place.d.next = self.place.q.val() + 1;
+            if self.loops_held.q.val() {
+                self.body.d.next = self.place.q.val() + 1;
+            }
+            if self.returns_held.q.val() & self.again.val() {
+                self.place.d.next = self.body.q.val();
+            }
+        }
+        if self.rewind.val() {
+            self.place.d.next = 0.into();
+        }
+    }
+}

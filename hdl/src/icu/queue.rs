@@ -1,0 +1,211 @@
+//! One instruction queue: fetches, waits, issues, loops.
+//!
+//! ```text
+//!  start, meet ──► wanted ─┐
+//!                          ├─► activate ─┬─► Fetch ─► next instruction ─┬─► Timer ─► issue, first, last
+//!  Timer.due ──────────────┘             │                             └─► payload registers ─► opcode, part[p]
+//!  4 cycles since the last one ──────────┘                                 Trips ─► offsets
+//! ```
+//!
+//! | port                        | dir | width      | meaning                                              | cycle          |
+//! |-----------------------------|-----|------------|------------------------------------------------------|----------------|
+//! | `write` ... `write_data`    | in  |            | instruction memory, as `QueueStore`; between tokens  |                |
+//! | `blocks`                    | in  | `BLOCKS`   | blocks begun at this position, stable from `start`   |                |
+//! | `start`                     | in  | 1          | strobe: cycle 0 of a token                           | 0              |
+//! | `meet`                      | in  | 1          | strobe: both queues wait                             | `m`            |
+//! | `over`                      | in  | 1          | strobe: the token is over                            | `m`            |
+//! | `issue`, `first`, `last`    | out | 1          | strobe; first and last of the instruction            | `a + delay + k * interval` |
+//! | `opcode`, `part[p]`         | out | 4, 64      | operation and parts 1.. of it, first issue to last   |                |
+//! | `offset_first`, `offset_second` | out | 24     | loop offsets, from activation to activation          |                |
+//! | `waiting`, `ended`          | out | 1          | at a `Sync` or `EndLoop`; at `End` or an illegal instruction | from `a` |
+//! | `underrun`, `illegal`       | out | 1          | strobes: due before it was ready; met such an opcode |                |
+//!
+//! # Invariants
+//! 1. Activations are at least `timing::MIN_PERIOD_CYCLES` apart. One that is due earlier is late and flagged.
+//! 2. The first activation is in cycle `timing::START_CYCLES`, the one after a meeting in cycle `m` in
+//!    `m + timing::SYNC_CYCLES`: the same four cycles that fetching takes.
+//! 3. `start` comes at least `Fetch::LATENCY` cycles after `over` and after the last write.
+
+use super::fetch::Fetch;
+use super::layout::{field, parts};
+use super::timer::Timer;
+use super::trips::Trips;
+use crate::kind::Kind;
+use crate::widths::{BLOCKS, QUEUE_INDEX};
+use lpu_isa::Geometry;
+use lpu_isa::instruction::Queue;
+use lpu_isa::timing::{MIN_PERIOD_CYCLES, START_CYCLES, SYNC_CYCLES};
+use rust_hdl::prelude::*;
+
+// The activation itself is one cycle, fetching the rest.
+const _: () = assert!(MIN_PERIOD_CYCLES == Fetch::LATENCY as i64 + 1);
+const _: () = assert!(START_CYCLES == MIN_PERIOD_CYCLES && SYNC_CYCLES == MIN_PERIOD_CYCLES);
+
+/// An instruction queue.
+#[derive(LogicBlock)]
+pub struct IssueQueue {
+    pub clock: Signal<In, Clock>,
+    pub write: Signal<In, Bit>,
+    pub write_part: Signal<In, Bits<3>>,
+    pub write_index: Signal<In, Bits<QUEUE_INDEX>>,
+    pub write_data: Signal<In, Bits<64>>,
+    pub blocks: Signal<In, Bits<BLOCKS>>,
+    pub start: Signal<In, Bit>,
+    pub meet: Signal<In, Bit>,
+    pub over: Signal<In, Bit>,
+    pub issue: Signal<Out, Bit>,
+    pub first: Signal<Out, Bit>,
+    pub last: Signal<Out, Bit>,
+    pub opcode: Signal<Out, Bits<4>>,
+    pub part: Vec<Signal<Out, Bits<64>>>,
+    pub offset_first: Signal<Out, Bits<24>>,
+    pub offset_second: Signal<Out, Bits<24>>,
+    pub waiting: Signal<Out, Bit>,
+    pub ended: Signal<Out, Bit>,
+    pub underrun: Signal<Out, Bit>,
+    pub illegal: Signal<Out, Bit>,
+    code_end_loop: Constant<Bits<4>>,
+    /// Cycles after an activation until the next may be decided, and after a start or a meeting, counted down to zero.
+    age_activated: Constant<Bits<2>>,
+    age_started: Constant<Bits<2>>,
+    fetch: Fetch,
+    timer: Timer,
+    trips: Trips,
+    activate: Signal<Local, Bit>,
+    wanted: DFF<Bit>,
+    age: DFF<Bits<2>>,
+    waiting_held: DFF<Bit>,
+    ended_held: DFF<Bit>,
+    underrun_held: DFF<Bit>,
+    illegal_held: DFF<Bit>,
+    code: DFF<Bits<4>>,
+    parts: Vec<DFF<Bits<64>>>,
+    kind: Kind<Self>,
+}
+
+impl IssueQueue {
+    /// Cycles from `start` to the first activation.
+    pub const LATENCY: usize = START_CYCLES as usize;
+
+    /// A queue of a chip.
+    pub fn new(geometry: &Geometry, queue: Queue) -> Self {
+        // The kernel cuts the steps of an `EndLoop` out of part 1 at these places.
+        assert!(field("EndLoop", "first_step").low == 0 && field("EndLoop", "second_step").low == 24);
+        let count = parts(queue) - 1;
+        Self {
+            clock: Default::default(),
+            write: Default::default(),
+            write_part: Default::default(),
+            write_index: Default::default(),
+            write_data: Default::default(),
+            blocks: Default::default(),
+            start: Default::default(),
+            meet: Default::default(),
+            over: Default::default(),
+            issue: Default::default(),
+            first: Default::default(),
+            last: Default::default(),
+            opcode: Default::default(),
+            part: (0..count).map(|_| Default::default()).collect(),
+            offset_first: Default::default(),
+            offset_second: Default::default(),
+            waiting: Default::default(),
+            ended: Default::default(),
+            underrun: Default::default(),
+            illegal: Default::default(),
+            code_end_loop: Constant::new(super::layout::opcode("EndLoop").to_bits()),
+            age_activated: Constant::new(Fetch::LATENCY.to_bits()),
+            age_started: Constant::new((Fetch::LATENCY - 1).to_bits()),
+            fetch: Fetch::new(geometry, queue),
+            timer: Default::default(),
+            trips: Default::default(),
+            activate: Default::default(),
+            wanted: Default::default(),
+            age: Default::default(),
+            waiting_held: Default::default(),
+            ended_held: Default::default(),
+            underrun_held: Default::default(),
+            illegal_held: Default::default(),
+            code: Default::default(),
+            parts: (0..count).map(|_| Default::default()).collect(),
+            kind: Kind::named(format!("{queue:?}_queue").to_lowercase()),
+        }
+    }
+}
+
+impl Logic for IssueQueue {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, wanted, age, waiting_held, ended_held, underrun_held, illegal_held, code);
+        self.activate.next = (self.wanted.q.val() | self.timer.due.val()) & (self.age.q.val() == 0);
+        self.fetch.clock.next = self.clock.val();
+        self.fetch.write.next = self.write.val();
+        self.fetch.write_part.next = self.write_part.val();
+        self.fetch.write_index.next = self.write_index.val();
+        self.fetch.write_data.next = self.write_data.val();
+        self.fetch.blocks.next = self.blocks.val();
+        self.fetch.again.next = self.trips.again.val();
+        self.fetch.rewind.next = self.over.val();
+        self.fetch.activate.next = self.activate.val();
+
+        self.timer.clock.next = self.clock.val();
+        self.timer.activate.next = self.activate.val();
+        self.timer.issues.next = self.fetch.issues.val();
+        self.timer.timed.next = !(self.fetch.meets.val() | self.fetch.ends.val() | self.fetch.illegal.val());
+        self.timer.delay_less_one.next = self.fetch.delay_less_one.val();
+        self.timer.count_less_one.next = self.fetch.count_less_one.val();
+        self.timer.interval_less_one.next = self.fetch.interval_less_one.val();
+        self.issue.next = self.timer.issue.val();
+        self.first.next = self.timer.first.val();
+        self.last.next = self.timer.last.val();
+
+        self.trips.clock.next = self.clock.val();
+        self.trips.clear.next = self.start.val();
+        self.trips.opens.next = self.activate.val() & self.fetch.loops.val();
+        self.trips.count_less_one.next = self.fetch.count_less_one.val();
+        self.trips.turn.next = self.meet.val() & (self.code.q.val() == self.code_end_loop.val());
+        self.trips.first_step.next = self.parts[0].q.val().get_bits::<24>(0);
+        self.trips.second_step.next = self.parts[0].q.val().get_bits::<24>(24);
+        self.offset_first.next = self.trips.offset_first.val();
+        self.offset_second.next = self.trips.offset_second.val();
+
+        if self.age.q.val() != 0 {
+            self.age.d.next = self.age.q.val() - 1;
+        }
+        self.underrun_held.d.next = false;
+        if self.timer.due.val() & (self.age.q.val() != 0) {
+            self.underrun_held.d.next = true;
+            self.wanted.d.next = true;
+        }
+        self.illegal_held.d.next = self.activate.val() & self.fetch.illegal.val();
+        if self.activate.val() {
+            self.wanted.d.next = false;
+            self.age.d.next = self.age_activated.val();
+            self.waiting_held.d.next = self.fetch.meets.val();
+            self.ended_held.d.next = self.fetch.ends.val() | self.fetch.illegal.val();
+            self.code.d.next = self.fetch.opcode.val();
+        }
+        if self.start.val() | self.meet.val() {
+            self.wanted.d.next = true;
+            self.age.d.next = self.age_started.val();
+            self.waiting_held.d.next = false;
+        }
+        if self.over.val() {
+            self.waiting_held.d.next = false;
+            self.ended_held.d.next = false;
+        }
+        self.opcode.next = self.code.q.val();
+        self.waiting.next = self.waiting_held.q.val();
+        self.ended.next = self.ended_held.q.val();
+        self.underrun.next = self.underrun_held.q.val();
+        self.illegal.next = self.illegal_held.q.val();
+        for p in 0..self.parts.len() {
+            self.parts[p].clock.next = self.clock.val();
+            self.parts[p].d.next = self.parts[p].q.val();
+            if self.activate.val() {
+                self.parts[p].d.next = self.fetch.part[p].val();
+            }
+            self.part[p].next = self.parts[p].q.val();
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Instruction memory in distributed RAM: written part by part, read whole, without the bits that nobody reads.
+//!
+//! ```text
+//!  write_part ─► which part ─┐
+//!  write_index, write_data ──┴─►[part 0][part 1]...──► part[0], part[1], ...
+//!                                      ▲
+//!                                  read_index
+//! ```
+//!
+//! | port          | dir | width         | meaning                              | cycle |
+//! |---------------|-----|---------------|--------------------------------------|-------|
+//! | `write`       | in  | 1             |                                      | `t`   |
+//! | `write_part`  | in  | 3             | parts that do not exist are ignored  | `t`   |
+//! | `write_index` | in  | `QUEUE_INDEX` |                                      | `t`   |
+//! | `write_data`  | in  | 64            | seen by reads from `t + 1`           | `t`   |
+//! | `read_index`  | in  | `QUEUE_INDEX` |                                      | `t`   |
+//! | `part[p]`     | out | 64            | bits that are not stored are zero    | `t`   |
+//!
+//! # Invariants
+//! 1. All words are zero at power-up, and zero is no legal instruction.
+
+use super::value::bits_of;
+use crate::kind::Kind;
+use crate::widths::QUEUE_INDEX;
+use rust_hdl::prelude::*;
+use std::fmt::Write;
+
+/// Instruction memory of one queue.
+#[derive(LogicBlock)]
+pub struct QueueStore {
+    pub clock: Signal<In, Clock>,
+    pub write: Signal<In, Bit>,
+    pub write_part: Signal<In, Bits<3>>,
+    pub write_index: Signal<In, Bits<QUEUE_INDEX>>,
+    pub write_data: Signal<In, Bits<64>>,
+    pub read_index: Signal<In, Bits<QUEUE_INDEX>>,
+    pub part: Vec<Signal<Out, Bits<64>>>,
+    _masks: Vec<u64>,
+    _words: Vec<Vec<u64>>,
+    kind: Kind<Self>,
+}
+
+impl QueueStore {
+    /// Cycles from index to parts.
+    pub const LATENCY: usize = 0;
+
+    /// A memory that keeps, of each part, the bits set in its mask.
+    pub fn new(name: &str, masks: Vec<u64>) -> Self {
+        assert!(
+            (1..=8).contains(&masks.len()) && masks.iter().all(|&mask| mask != 0),
+            "1 to 8 parts, none empty"
+        );
+        Self {
+            clock: Signal::default(),
+            write: Signal::default(),
+            write_part: Signal::default(),
+            write_index: Signal::default(),
+            write_data: Signal::default(),
+            read_index: Signal::default(),
+            part: masks.iter().map(|_| Signal::default()).collect(),
+            _words: vec![vec![0; masks.len()]; 1 << QUEUE_INDEX],
+            _masks: masks,
+            kind: Kind::named(name),
+        }
+    }
+}
+
+/// The runs of ones in a mask, highest first: highest and lowest bit.
+fn runs(mask: u64) -> Vec<(u32, u32)> {
+    let mut found = vec![];
+    let mut rest = mask;
+    while rest != 0 {
+        let low = rest.trailing_zeros();
+        let length = (!(rest >> low)).trailing_zeros().min(64 - low);
+        found.insert(0, (low + length - 1, low));
+        rest = if low + length == 64 { 0 } else { rest >> (low + length) << (low + length) };
+    }
+    found
+}
+
+/// The 64 bits of a part, put together from its stored bits and zeros.
+fn spread(mask: u64, stored: &str) -> String {
+    let (mut pieces, mut next, mut at) = (vec![], 64, mask.count_ones());
+    for (high, low) in runs(mask) {
+        if high + 1 < next {
+            pieces.push(format!("{}'h0", next - high - 1));
+        }
+        at -= high - low + 1;
+        pieces.push(format!("{stored}[{}:{at}]", at + high - low));
+        next = low;
+    }
+    if next > 0 {
+        pieces.push(format!("{next}'h0"));
+    }
+    format!("{{{}}}", pieces.join(", "))
+}
+
+fn part_text(part: usize, mask: u64) -> String {
+    let (top, last) = (mask.count_ones() - 1, (1 << QUEUE_INDEX) - 1);
+    let pieces: Vec<String> =
+        runs(mask).iter().map(|(high, low)| format!("write_data[{high}:{low}]")).collect();
+    format!(
+        "(* ram_style = \"distributed\" *)
+logic [{top}:0] words_{part} [0:{last}];
+logic [{top}:0] found_{part};
+initial begin
+    for (int i = 0; i < {words}; i = i + 1) words_{part}[i] = {bits}'h0;
+end
+always_ff @(posedge clock) begin
+    if (write && write_part == 3'h{part}) words_{part}[write_index] <= {{{data}}};
+end
+assign found_{part} = words_{part}[read_index];
+assign part${part} = {spread};
+",
+        words = last + 1,
+        bits = top + 1,
+        data = pieces.join(", "),
+        spread = spread(mask, &format!("found_{part}")),
+    )
+}
+
+impl Logic for QueueStore {
+    fn update(&mut self) {
+        let part = self.write_part.val().index();
+        if self.clock.pos_edge() && self.write.val() && part < self._masks.len() {
+            let index = self.write_index.val().index();
+            self._words[index][part] = self.write_data.val().to_u64() & self._masks[part];
+        }
+        let words = &self._words[self.read_index.val().index()];
+        for (part, &word) in self.part.iter_mut().zip(words) {
+            part.next = bits_of(word as i64);
+        }
+    }
+
+    fn connect(&mut self) {
+        self.part.iter_mut().for_each(Logic::connect);
+    }
+
+    fn hdl(&self) -> Verilog {
+        let mut text = String::new();
+        for (part, &mask) in self._masks.iter().enumerate() {
+            let _ = text.write_str(&part_text(part, mask));
+        }
+        Verilog::Custom(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    const MASKS: [u64; 3] = [u64::MAX, 0x8000_00ff_0f00_0001, 0x0fff_ffff_f000_0ff0];
+
+    #[test]
+    fn parts_read_what_was_written_without_their_holes() {
+        let bench = Bench::new(&emit(&mut QueueStore::new("store", MASKS.to_vec()), "dut").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let (mut words, mut expected) = ([[0u64; 3]; 8], vec![]);
+        let mut stimulus = bench.stimulus();
+        for _ in 0..20_000 {
+            let (write, part, data) = (random.below(2), random.below(8), random.next_u64());
+            let (index, read) = (random.below(8), random.below(8));
+            expected.push(words[read as usize]);
+            if write == 1 && part < 3 {
+                words[index as usize][part as usize] = data & MASKS[part as usize];
+            }
+            stimulus.cycle().set("write", write).set("write_part", part).set("write_index", index);
+            stimulus.set("write_data", data).set("read_index", read);
+        }
+        let response = bench.run(&stimulus).unwrap();
+        for (t, expected) in expected.iter().enumerate() {
+            for (part, word) in expected.iter().enumerate() {
+                assert_eq!(response.get(t, &format!("part${part}")), *word, "cycle {t}, part {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn runs_of_ones_are_found() {
+        assert_eq!(runs(MASKS[1]), [(63, 63), (39, 32), (27, 24), (0, 0)]);
+        assert_eq!(runs(u64::MAX), [(63, 0)]);
+    }
+}

@@ -1,0 +1,184 @@
+//! The registers that the host writes.
+//!
+//! ```text
+//!  write, address, data ─►(which)─┬─►[reg]─► start_position, limit, ...
+//!                                 └─►[reg]─► start, stop, go_on, discard, clear_faults     strobes
+//! ```
+//!
+//! | port      | dir | width | meaning                                    | cycle   |
+//! |-----------|-----|-------|--------------------------------------------|---------|
+//! | `write`   | in  | 1     | strobe                                     | `t`     |
+//! | `address` | in  | 24    | [`Register`]; others are ignored           | `t`     |
+//! | `data`    | in  | 64    |                                            | `t`     |
+//! | `start_position` ... `inverse_temperature` | out | | the registers of the same names | `t + 1` |
+//! | `sampling`, `pause` | out | 1 | bits of [`Register::Mode`]             | `t + 1` |
+//! | `start`, `stop`, `go_on`, `discard` | out | 1 | strobes, bits of [`Register::Control`] | `t + 1` |
+//! | `clear_faults` | out | 32 | strobes, [`Register::Faults`]              | `t + 1` |
+//!
+//! # Invariants
+//! 1. Everything is zero at power-up.
+
+use crate::kind::Kind;
+use lpu_isa::host::Register;
+use rust_hdl::prelude::*;
+
+/// The written registers.
+#[derive(LogicBlock)]
+pub struct Settings {
+    pub clock: Signal<In, Clock>,
+    pub write: Signal<In, Bit>,
+    pub address: Signal<In, Bits<24>>,
+    pub data: Signal<In, Bits<64>>,
+    pub start_position: Signal<Out, Bits<16>>,
+    pub limit: Signal<Out, Bits<32>>,
+    pub prompt_length: Signal<Out, Bits<32>>,
+    pub stop_token: Signal<Out, Bits<16>>,
+    pub stop_token_too: Signal<Out, Bits<16>>,
+    pub seed: Signal<Out, Bits<32>>,
+    pub sampling: Signal<Out, Bit>,
+    pub pause: Signal<Out, Bit>,
+    pub inverse_temperature: Signal<Out, Bits<24>>,
+    pub start: Signal<Out, Bit>,
+    pub stop: Signal<Out, Bit>,
+    pub go_on: Signal<Out, Bit>,
+    pub discard: Signal<Out, Bit>,
+    pub clear_faults: Signal<Out, Bits<32>>,
+    at_control: Constant<Bits<24>>,
+    at_faults: Constant<Bits<24>>,
+    at_start_position: Constant<Bits<24>>,
+    at_limit: Constant<Bits<24>>,
+    at_prompt_length: Constant<Bits<24>>,
+    at_stop_token: Constant<Bits<24>>,
+    at_stop_token_too: Constant<Bits<24>>,
+    at_seed: Constant<Bits<24>>,
+    at_mode: Constant<Bits<24>>,
+    at_inverse_temperature: Constant<Bits<24>>,
+    start_position_held: DFF<Bits<16>>,
+    limit_held: DFF<Bits<32>>,
+    prompt_length_held: DFF<Bits<32>>,
+    stop_token_held: DFF<Bits<16>>,
+    stop_token_too_held: DFF<Bits<16>>,
+    seed_held: DFF<Bits<32>>,
+    mode: DFF<Bits<2>>,
+    inverse_temperature_held: DFF<Bits<24>>,
+    control: DFF<Bits<4>>,
+    faults: DFF<Bits<32>>,
+    kind: Kind<Self>,
+}
+
+impl Settings {
+    /// Cycles from a write to its register.
+    pub const LATENCY: usize = 1;
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let at = |register: Register| Constant::new((register as u32).to_bits());
+        Self {
+            clock: Default::default(),
+            write: Default::default(),
+            address: Default::default(),
+            data: Default::default(),
+            start_position: Default::default(),
+            limit: Default::default(),
+            prompt_length: Default::default(),
+            stop_token: Default::default(),
+            stop_token_too: Default::default(),
+            seed: Default::default(),
+            sampling: Default::default(),
+            pause: Default::default(),
+            inverse_temperature: Default::default(),
+            start: Default::default(),
+            stop: Default::default(),
+            go_on: Default::default(),
+            discard: Default::default(),
+            clear_faults: Default::default(),
+            at_control: at(Register::Control),
+            at_faults: at(Register::Faults),
+            at_start_position: at(Register::StartPosition),
+            at_limit: at(Register::Limit),
+            at_prompt_length: at(Register::PromptLength),
+            at_stop_token: at(Register::StopToken),
+            at_stop_token_too: at(Register::StopTokenToo),
+            at_seed: at(Register::Seed),
+            at_mode: at(Register::Mode),
+            at_inverse_temperature: at(Register::InverseTemperature),
+            start_position_held: Default::default(),
+            limit_held: Default::default(),
+            prompt_length_held: Default::default(),
+            stop_token_held: Default::default(),
+            stop_token_too_held: Default::default(),
+            seed_held: Default::default(),
+            mode: Default::default(),
+            inverse_temperature_held: Default::default(),
+            control: Default::default(),
+            faults: Default::default(),
+            kind: Default::default(),
+        }
+    }
+}
+
+impl Logic for Settings {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, start_position_held, limit_held, prompt_length_held, stop_token_held);
+        dff_setup!(
+            self,
+            clock,
+            stop_token_too_held,
+            seed_held,
+            mode,
+            inverse_temperature_held,
+            control,
+            faults
+        );
+        self.control.d.next = 0.into();
+        self.faults.d.next = 0.into();
+        if self.write.val() {
+            if self.address.val() == self.at_control.val() {
+                self.control.d.next = self.data.val().get_bits::<4>(0);
+            }
+            if self.address.val() == self.at_faults.val() {
+                self.faults.d.next = self.data.val().get_bits::<32>(0);
+            }
+            if self.address.val() == self.at_start_position.val() {
+                self.start_position_held.d.next = self.data.val().get_bits::<16>(0);
+            }
+            if self.address.val() == self.at_limit.val() {
+                self.limit_held.d.next = self.data.val().get_bits::<32>(0);
+            }
+            if self.address.val() == self.at_prompt_length.val() {
+                self.prompt_length_held.d.next = self.data.val().get_bits::<32>(0);
+            }
+            if self.address.val() == self.at_stop_token.val() {
+                self.stop_token_held.d.next = self.data.val().get_bits::<16>(0);
+            }
+            if self.address.val() == self.at_stop_token_too.val() {
+                self.stop_token_too_held.d.next = self.data.val().get_bits::<16>(0);
+            }
+            if self.address.val() == self.at_seed.val() {
+                self.seed_held.d.next = self.data.val().get_bits::<32>(0);
+            }
+            if self.address.val() == self.at_mode.val() {
+                self.mode.d.next = self.data.val().get_bits::<2>(0);
+            }
+            if self.address.val() == self.at_inverse_temperature.val() {
+                self.inverse_temperature_held.d.next = self.data.val().get_bits::<24>(0);
+            }
+        }
+        self.start_position.next = self.start_position_held.q.val();
+        self.limit.next = self.limit_held.q.val();
+        self.prompt_length.next = self.prompt_length_held.q.val();
+        self.stop_token.next = self.stop_token_held.q.val();
+        self.stop_token_too.next = self.stop_token_too_held.q.val();
+        self.seed.next = self.seed_held.q.val();
+        self.sampling.next = self.mode.q.val().get_bit(0);
+        self.pause.next = self.mode.q.val().get_bit(1);
+        self.inverse_temperature.next = self.inverse_temperature_held.q.val();
+        self.start.next = self.control.q.val().get_bit(0);
+        self.stop.next = self.control.q.val().get_bit(1);
+        self.go_on.next = self.control.q.val().get_bit(2);
+        self.discard.next = self.control.q.val().get_bit(3);
+        self.clear_faults.next = self.faults.q.val();
+    }
+}
