@@ -63,6 +63,14 @@ class Model:
         return w["embedding"] @ normalise(x, w["norm_final"])
 
 
+def round_weights(model, bits):
+    """Rounds every matrix to integers of so many bits, one scale per output row; gains stay."""
+    for name, values in model.weights.items():
+        if not name.startswith("norm"):
+            scale = np.abs(values).max(-1, keepdims=True) / (2 ** (bits - 1) - 1)
+            model.weights[name] = np.round(values / scale) * scale
+
+
 def generate(model, prompt_ids, choose):
     """The prompt and what follows it, until BOS or the end of the context."""
     model.restart()
@@ -114,9 +122,12 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stories", help="text file; its last --count stories are scored")
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--weight-bits", type=int, help="round the matrices first")
     args = parser.parse_args()
 
     model = Model(args.checkpoint)
+    if args.weight_bits:
+        round_weights(model, args.weight_bits)
     tokenizer = Tokenizer.read(args.tokenizer, model.sizes.vocab)
     print(f"{model.sizes}\nparameters: {sum(a.size for a in model.weights.values())}")
     prompt = tokenizer.encode(args.prompt)
