@@ -1,18 +1,18 @@
 //! One lane of the path by which matrix rows become vector rows: picks the lane of one group out of all groups.
 //!
 //! ```text
-//!  raw[0] ──┐
-//!  raw[1] ──┼─► 4:1 ─►[reg]──┐
-//!  raw[2] ──┤                ├─► 4:1 ─►[reg]─► word
-//!  raw[3] ──┘    4:1 ─►[reg]─┘
+//!  lane[0] ─┐
+//!  lane[1] ─┼─► 4:1 ─►[reg]──┐
+//!  lane[2] ─┤                ├─► 4:1 ─►[reg]─► word
+//!  lane[3] ─┘    4:1 ─►[reg]─┘
 //!         cycle 4         5             6
 //! ```
 //!
 //! | port     | dir | width   | meaning                                            | cycle |
 //! |----------|-----|---------|----------------------------------------------------|------:|
-//! | `raw[g]` | in  | 9       | the lane's bits in group `g`                       |     4 |
+//! | `lane[g]` | in | 10      | the lane's matrix operand in group `g`             |     4 |
 //! | `chunk`  | in  | `GROUP` | the group wanted                                   |     3 |
-//! | `word`   | out | 9       | `raw[chunk]`                                       |     6 |
+//! | `word`   | out | 10      | `lane[chunk]`                                      |     6 |
 //!
 //! `chunk` comes a cycle early because every lane keeps its own copy of it: one copy for all would drive hundreds of
 //! multiplexers.
@@ -32,20 +32,20 @@ const INPUTS: usize = 4;
 #[derive(LogicBlock)]
 pub struct Gather {
     pub clock: Signal<In, Clock>,
-    pub raw: Vec<Signal<In, Bits<9>>>,
+    pub lane: Vec<Signal<In, Bits<10>>>,
     pub chunk: Signal<In, Bits<GROUP>>,
-    pub word: Signal<Out, Bits<9>>,
+    pub word: Signal<Out, Bits<10>>,
     choice: LocalCopy<GROUP>,
     low: Signal<Local, Bits<2>>,
     upper_choice: Vec<DFF<Bits<GROUP>>>,
-    first: Vec<DFF<Bits<9>>>,
-    second: DFF<Bits<9>>,
+    first: Vec<DFF<Bits<10>>>,
+    second: DFF<Bits<10>>,
     _width: usize,
     kind: Kind<Self>,
 }
 
 impl Gather {
-    /// Cycles from `raw` to `word`.
+    /// Cycles from `lane` to `word`.
     pub const LATENCY: usize = 2;
 
     /// A selector among `groups` groups, a power of two from 2 to 16.
@@ -53,7 +53,7 @@ impl Gather {
         assert!((2..=INPUTS * INPUTS).contains(&groups), "a gather path takes 2 to 16 groups, not {groups}");
         Self {
             clock: Default::default(),
-            raw: (0..groups).map(|_| Default::default()).collect(),
+            lane: (0..groups).map(|_| Default::default()).collect(),
             chunk: Default::default(),
             word: Default::default(),
             choice: Default::default(),
@@ -76,10 +76,10 @@ impl Logic for Gather {
         self.low.next = bit_cast::<2, GROUP>(self.choice.q.val());
         for q in 0..self.first.len() {
             self.first[q].clock.next = self.clock.val();
-            self.first[q].d.next = self.raw[4 * q].val();
+            self.first[q].d.next = self.lane[4 * q].val();
             for i in 1..self._width {
                 if self.low.val() == i.to_bits::<2>() {
-                    self.first[q].d.next = self.raw[4 * q + i].val();
+                    self.first[q].d.next = self.lane[4 * q + i].val();
                 }
             }
         }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  write, octet, data ─►[reg]─► half rows, row, lanes ─► write ports of the memories
-//!  read, octet ──────────────► access, chunk ─► RowAddress ... Gather ─► word ─► octet of it ─►[reg]─► read_data
-//!  cycle t                                                        t + 6                         t + 7
+//!  read, octet ──────────────► access, chunk ─► RowAddress ... Gather ─► word ─► its octet, as codes ─►[reg]─► read_data
+//!  cycle t                                                        t + 6                                   t + 7
 //! ```
 //!
 //! | port           | dir | width      | meaning                                            | cycle   |
@@ -19,16 +19,18 @@
 //! | `halves`       | out | `HALVES`   | half rows that hold the octet                      | `t + 1` |
 //! | `written_row`  | out | `MATRIX_ROW` | row                                              | `t + 1` |
 //! | `lane[i]`      | out | 9          | lane `i` of the octet                              | `t + 1` |
-//! | `word[j]`      | in  | 9          | lanes of the chunk read                            | `t + 6` |
+//! | `word[j]`      | in  | 10         | matrix operands of the chunk read                  | `t + 6` |
 //! | `read_data`    | out | 72         | lanes read                                         | `t + 7` |
 //!
 //! # Invariants
 //! 1. A vector row has 8 or 16 lanes, so an octet is one or two whole half rows.
-//! 2. Commands come one at a time: `octet` is stable until the read data have come.
+//! 2. A command comes after the data of the read before it.
+//! 3. KV codes come back from the decoder as numbers; encoding them again gives each code back, for no two share one.
 
 use crate::kind::Kind;
 use crate::mxm::group::defaults;
 use crate::primitives::JoinLanes;
+use crate::primitives::vector::kv_encode::KvEncode;
 use crate::widths::{GROUP, HALVES, MATRIX_ROW, OCTET};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
@@ -53,15 +55,18 @@ pub struct HostAccess {
     pub halves: Signal<Out, Bits<HALVES>>,
     pub written_row: Signal<Out, Bits<MATRIX_ROW>>,
     pub lane: [Signal<Out, Bits<9>>; OCTET_LANES],
-    pub word: Vec<Signal<In, Bits<9>>>,
+    pub word: Vec<Signal<In, Bits<10>>>,
     pub read_data: Signal<Out, Bits<72>>,
     upper: Signal<Local, Bits<OCTET>>,
     weights_held: DFF<Bit>,
     kv_held: DFF<Bit>,
     octet_held: DFF<Bits<OCTET>>,
+    from_kv: DFF<Bit>,
     row_held: DFF<Bits<MATRIX_ROW>>,
     data_held: DFF<Bits<72>>,
     half: JoinLanes<HALVES, 1, HALVES>,
+    number: [Signal<Local, Bits<10>>; OCTET_LANES],
+    encode: [KvEncode; OCTET_LANES],
     read_lane: JoinLanes<OCTET_LANES, 9, 72>,
     read_held: DFF<Bits<72>>,
     _octets: usize,
@@ -95,7 +100,7 @@ impl HostAccess {
 impl Logic for HostAccess {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, weights_held, kv_held, octet_held, row_held, data_held, read_held);
+        dff_setup!(self, clock, weights_held, kv_held, octet_held, from_kv, row_held, data_held, read_held);
         self.access.next = self.read.val();
         for low in self._chunk_bits..(self._chunk_bits + 1) {
             self.upper.next = self.octet.val() >> low.to_bits::<1>();
@@ -103,7 +108,10 @@ impl Logic for HostAccess {
         self.chunk.next = bit_cast::<GROUP, OCTET>(self.upper.val());
         self.weights_held.d.next = self.write.val() & !self.kv.val();
         self.kv_held.d.next = self.write.val() & self.kv.val();
-        self.octet_held.d.next = self.octet.val();
+        if self.write.val() | self.read.val() {
+            self.octet_held.d.next = self.octet.val();
+            self.from_kv.d.next = self.kv.val();
+        }
         self.row_held.d.next = self.row.val().get_bits::<MATRIX_ROW>(0);
         self.data_held.d.next = self.data.val();
         self.writes_weights.next = self.weights_held.q.val();
@@ -127,13 +135,20 @@ impl Logic for HostAccess {
         self.halves.next = self.half.bus.val();
 
         for i in 0..OCTET_LANES {
-            self.read_lane.lane[i].next = self.word[i].val();
+            self.number[i].next = self.word[i].val();
         }
         for o in 1..self._octets_per_chunk {
             if self.octet_held.q.val().get_bit(0) {
                 for i in 0..OCTET_LANES {
-                    self.read_lane.lane[i].next = self.word[8 * o + i].val();
+                    self.number[i].next = self.word[8 * o + i].val();
                 }
+            }
+        }
+        for i in 0..OCTET_LANES {
+            self.encode[i].x.next = self.number[i].val();
+            self.read_lane.lane[i].next = self.number[i].val().get_bits::<9>(0);
+            if self.from_kv.q.val() {
+                self.read_lane.lane[i].next = self.encode[i].code.val();
             }
         }
         self.read_held.d.next = self.read_lane.bus.val();

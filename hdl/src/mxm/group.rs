@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  row ──────────────► pair banks ─► weight, code ─┐
-//!  from_kv, entry ──►[local copies]────────────────┼─► lanes ─┬─► raw       (cycle 4)
+//!  from_kv, entry ──►[local copies]────────────────┼─► lanes ─┬─► operand   (cycle 4)
 //!  act_row ─────────────────────────► activations ─┘          └─► product   (cycle 6)
 //!  kv_codes, kv_value ──► choose ───► KV write ports
 //! ```
@@ -11,7 +11,7 @@
 //! |--------------------|-----|--------------|-----------------------------------------------------------|------:|
 //! | `row`              | in  | `MATRIX_ROW` | row of the matrix memories                                |     1 |
 //! | `from_kv`, `entry` | in  | 1, `ENTRY`   | as the lanes need them, one cycle before                  |     2 |
-//! | `raw[j]`           | out | 9            | bits of lane `j`                                          |     4 |
+//! | `operand[j]`       | out | 10           | matrix operand of lane `j`                                |     4 |
 //! | `product[j]`       | out | 32           | product of lane `j`                                       |     6 |
 //! | `act_write`        | in  | 2            | bit `h`: write the activations of half `h` of the lanes   |    14 |
 //! | `act_write_entry`  | in  | `ENTRY`      |                                                           |    14 |
@@ -47,7 +47,7 @@ pub struct LaneGroup {
     pub row: Signal<In, Bits<MATRIX_ROW>>,
     pub from_kv: Signal<In, Bit>,
     pub entry: Signal<In, Bits<ENTRY>>,
-    pub raw: Vec<Signal<Out, Bits<9>>>,
+    pub operand: Vec<Signal<Out, Bits<10>>>,
     pub product: Vec<Signal<Out, Bits<32>>>,
     pub act_write: Signal<In, Bits<2>>,
     pub act_write_entry: Signal<In, Bits<ENTRY>>,
@@ -88,7 +88,7 @@ impl LaneGroup {
             row: Default::default(),
             from_kv: Default::default(),
             entry: Default::default(),
-            raw: defaults(lanes),
+            operand: defaults(lanes),
             product: defaults(lanes),
             act_write: Default::default(),
             act_write_entry: Default::default(),
@@ -129,7 +129,7 @@ impl Logic for LaneGroup {
                 self.lane[j].entry.next = self.entry_here.q.val();
                 self.lane[j].weight.next = self.bank[j / 2].weight[j % 2].val();
                 self.lane[j].code.next = self.bank[j / 2].code[j % 2].val();
-                self.raw[j].next = self.lane[j].raw.val();
+                self.operand[j].next = self.lane[j].operand.val();
                 self.product[j].next = self.lane[j].product.val();
                 self.lane[j].act_write_entry.next = self.act_write_entry.val();
                 self.lane[j].act_data.next = self.act_row[j].val();

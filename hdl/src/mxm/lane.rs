@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  weight ──┐
-//!  code ────┼─► operand select ─┬─►[reg]─► operand ─┐
-//!  from_kv ─┘                   └─►[reg]─► raw      ├─►[reg]─► (x) ─►[reg]─► product
-//!  entry ─────► activations ──────►[reg]─► held ────┘
+//!  code ────┼─► operand select ─►[reg]─┬─► operand
+//!  from_kv ─┘                          └──────────┬─►[reg]─► (x) ─►[reg]─► product
+//!  entry ─────► activations ────►[reg]────────────┘
 //!           cycle 3                 cycle 4         5               6
 //! ```
 //!
@@ -13,7 +13,7 @@
 //! | `weight`, `code`  | in  | 9       | the matrix row's lane in either memory            |     3 |
 //! | `from_kv`         | in  | 1       | take the KV code                                  |     3 |
 //! | `entry`           | in  | `ENTRY` | activation entry                                  |     3 |
-//! | `raw`             | out | 9       | the bits chosen, for `Gather` and host            |     4 |
+//! | `operand`         | out | 10      | the matrix operand, for `Gather` and host         |     4 |
 //! | `product`         | out | 32      | operand times activation, sign-extended           |     6 |
 //! | `act_write`       | in  | 1       | write an activation                               |   `t` |
 //! | `act_write_entry` | in  | `ENTRY` |                                                   |   `t` |
@@ -36,15 +36,14 @@ pub struct MatrixLane {
     pub code: Signal<In, Bits<9>>,
     pub from_kv: Signal<In, Bit>,
     pub entry: Signal<In, Bits<ENTRY>>,
-    pub raw: Signal<Out, Bits<9>>,
+    pub operand: Signal<Out, Bits<10>>,
     pub product: Signal<Out, Bits<32>>,
     pub act_write: Signal<In, Bit>,
     pub act_write_entry: Signal<In, Bits<ENTRY>>,
     pub act_data: Signal<In, Bits<16>>,
     select: OperandSelect,
     activations: LutRam<ENTRY, 16, 1>,
-    raw_held: DFF<Bits<9>>,
-    operand: DFF<Bits<10>>,
+    operand_held: DFF<Bits<10>>,
     held: DFF<Bits<16>>,
     wide_operand: Extend<10, 18>,
     wide_held: Extend<16, 18>,
@@ -60,13 +59,12 @@ impl MatrixLane {
 impl Logic for MatrixLane {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, raw_held, operand, held);
+        dff_setup!(self, clock, operand_held, held);
         self.select.weight.next = self.weight.val();
         self.select.code.next = self.code.val();
         self.select.from_kv.next = self.from_kv.val();
-        self.raw_held.d.next = self.select.raw.val();
-        self.operand.d.next = self.select.operand.val();
-        self.raw.next = self.raw_held.q.val();
+        self.operand_held.d.next = self.select.operand.val();
+        self.operand.next = self.operand_held.q.val();
 
         self.activations.clock.next = self.clock.val();
         self.activations.write_enable.next = self.act_write.val();
@@ -75,7 +73,7 @@ impl Logic for MatrixLane {
         self.activations.read_address[0].next = self.entry.val();
         self.held.d.next = self.activations.read_data[0].val();
 
-        self.wide_operand.x.next = self.operand.q.val();
+        self.wide_operand.x.next = self.operand_held.q.val();
         self.wide_held.x.next = self.held.q.val();
         self.multiplier.clock.next = self.clock.val();
         self.multiplier.a.next = self.wide_operand.y.val();

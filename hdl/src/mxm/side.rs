@@ -3,7 +3,7 @@
 //! ```text
 //!            ┌─ RowAddress ─► row ──┐
 //!  issue,    ├─ EntryPointer ─► entry ─► LaneGroup x groups ─┬─ product ─► AdderTree ─► TapLadder ─► Sums ─► StorePort
-//!  payload ──┼─ LaneWindow ─► rungs, window                  └─ raw ─► Gather ────────────────────────────► StorePort
+//!  payload ──┼─ LaneWindow ─► rungs, window                  └─ operand ─► Gather ────────────────────────► StorePort
 //!            └─ Emission ─► shift, limit, address                                           row at the port ─► Maximum
 //!  cycle 0      1                3      4..6               6+tree     7+tree      8+tree      11+tree (7)
 //! ```
@@ -343,7 +343,7 @@ impl Logic for MatrixSide {
                     self.group[g].act_row[j].next = self.act_row[j].val();
                     self.group[g].kv_codes[j].next = self.kv_written[j].val();
                     self.group[g].weight_data[j].next = self.host.lane[j % 8].val();
-                    self.chunk_word[j].raw[g].next = self.group[g].raw[j].val();
+                    self.chunk_word[j].lane[g].next = self.group[g].operand[j].val();
                     self.tree.product[g * lanes + j].next = self.group[g].product[j].val();
                 }
             }

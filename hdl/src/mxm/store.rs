@@ -13,7 +13,7 @@
 //! | `limit`         | in  | `LANE`     | its lanes above become [`WORD_MIN`](lpu_isa::arith::WORD_MIN) | 9 + tree   |
 //! | `sums_leave`    | in  | 1          | it is to be stored                                          |    10 + tree |
 //! | `sums_store`    | in  | `VMEM_ROW` | where                                                       |    10 + tree |
-//! | `word[l]`       | in  | 9          | gathered row                                                |            6 |
+//! | `word[l]`       | in  | 10         | gathered row                                                |            6 |
 //! | `gather_leaves` | in  | 1          | it is to be stored, said a cycle before                     |            5 |
 //! | `gather_store`  | in  | `VMEM_ROW` | where                                                       |            6 |
 //! | `valid`         | out | 1          | a row stands at the port                                    | 11 + tree, 7 |
@@ -41,7 +41,7 @@ pub struct StoreLane {
     pub sum: Signal<In, Bits<32>>,
     pub shift: Signal<In, Bits<5>>,
     pub masked: Signal<In, Bit>,
-    pub word: Signal<In, Bits<9>>,
+    pub word: Signal<In, Bits<10>>,
     pub gather: Signal<In, Bit>,
     pub row: Signal<Out, Bits<18>>,
     pub over: Signal<Out, Bit>,
@@ -50,7 +50,7 @@ pub struct StoreLane {
     gather_here: LocalCopy<1>,
     masked_here: DFF<Bit>,
     normalise: Normalise,
-    extend: Extend<9, 18>,
+    extend: Extend<10, 18>,
     held: DFF<Bits<18>>,
     kind: Kind<Self>,
 }
@@ -111,7 +111,7 @@ pub struct StorePort {
     pub limit: Signal<In, Bits<LANE>>,
     pub sums_leave: Signal<In, Bit>,
     pub sums_store: Signal<In, Bits<VMEM_ROW>>,
-    pub word: Vec<Signal<In, Bits<9>>>,
+    pub word: Vec<Signal<In, Bits<10>>>,
     pub gather_leaves: Signal<In, Bit>,
     pub gather_store: Signal<In, Bits<VMEM_ROW>>,
     pub valid: Signal<Out, Bit>,

@@ -459,10 +459,7 @@ fn read_back(model: &Model, stimulus: &mut Stimulus) -> Vec<(usize, Vec<i64>)> {
                 expected.push((at, lanes.iter().map(|lane| i64::from(*lane)).collect()));
                 stimulus.cycle().set("host_read", 1).set("host_kv", kv).set("host_row", row as u64);
                 stimulus.set("host_octet", octet as u64);
-                // The octet stands until its data have come.
-                for _ in 0..MatrixSide::HOST_READ_LATENCY {
-                    stimulus.cycle().set("host_octet", octet as u64);
-                }
+                stimulus.idle(MatrixSide::HOST_READ_LATENCY);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! A sum as it leaves the matrix unit: shifted right, rounded half up, limited to a word.
 //!
 //! ```text
-//!  x, 0 ──► >> 0, 4, ... 28 ──►[reg]──► >> 0 .. 3 ──►[reg]──► + round bit ──► limit ──► y, over
-//!  shift ──────────────────────►[low bits]──┘
-//!                        stage 1               stage 2
+//!  x, 0 ──► >> 0 .. 3 ──►[reg]─┬─► >> 0, 4, ... 28 ──►[reg]──► + round bit ──► limit ──► y, over
+//!                              └─► high bits alike? ──►[reg]───────────────────┘
+//!                       stage 1                     stage 2
 //! ```
 //!
 //! | port    | dir | width | meaning                               | cycle   |
@@ -16,7 +16,8 @@
 //!
 //! The kernel around it registers the outputs, behind what it adds to them. Half-up rounding is `(x >> s)` plus the last
 //! bit shifted out, and a zero appended below `x` makes that bit the shifter's own lowest. The rounding bit is added to
-//! 19 bits only: the bits above decide by being alike, which rounding changes only where bit 18 shows it.
+//! 19 bits only: the bits above decide by being alike, which rounding changes only where bit 18 shows it. So stage 2 shifts
+//! no more than 20 bits, and finds beside that whether those that would lie above are all the sign.
 //!
 //! # Invariants
 //! 1. The outputs at `t + LATENCY` depend only on the inputs at `t`.
@@ -58,23 +59,38 @@ impl Default for Normalise {
 }
 
 const VERILOG: &str = "\
-logic signed [32:0] coarse;
-logic [1:0] rest;
 logic signed [32:0] fine;
+logic [2:0] rest;
+logic signed [32:0] coarse;
+logic [2:0] differs;
+logic [19:0] low;
+logic sign;
+logic high;
 logic [18:0] rounded;
+assign coarse = fine >>> {rest, 2'b00};
+assign differs = {fine[31:28] != {4{fine[32]}}, fine[27:24] != {4{fine[32]}}, fine[23:20] != {4{fine[32]}}};
 initial begin
-    coarse = 33'h0;
-    rest = 2'h0;
     fine = 33'h0;
+    rest = 3'h0;
+    low = 20'h0;
+    sign = 1'h0;
+    high = 1'h0;
 end
 always_ff @(posedge clock) begin
-    coarse <= $signed({x, 1'b0}) >>> {shift[4:2], 2'b00};
-    rest <= shift[1:0];
-    fine <= coarse >>> rest;
+    fine <= $signed({x, 1'b0}) >>> shift[1:0];
+    rest <= shift[4:2];
+    low <= coarse[19:0];
+    sign <= fine[32];
+    case (rest)
+        3'd0: high <= |differs;
+        3'd1: high <= |differs[2:1];
+        3'd2: high <= differs[2];
+        default: high <= 1'b0;
+    endcase
 end
-assign rounded = fine[19:1] + {18'h0, fine[0]};
-assign over = (fine[32:18] != {15{fine[32]}}) || (rounded[18] != rounded[17]);
-assign y = over ? {fine[32], {17{!fine[32]}}} : rounded[17:0];";
+assign rounded = low[19:1] + {18'h0, low[0]};
+assign over = high || (low[19] != sign) || (rounded[18] != rounded[17]);
+assign y = over ? {sign, {17{!sign}}} : rounded[17:0];";
 
 impl Logic for Normalise {
     fn update(&mut self) {

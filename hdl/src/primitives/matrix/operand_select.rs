@@ -1,9 +1,9 @@
 //! The matrix operand of a lane: a weight as it is, or a KV code decoded.
 //!
 //! ```text
-//!  weight ─────────┬──────────────────► sign-extend ──┐
-//!                  ├─► raw                            ├─► operand
-//!  code ───────────┴──────────────────► kv_decode ────┘
+//!  weight ──► sign-extend ──┐
+//!                           ├─► operand
+//!  code ────► kv_decode ────┘
 //!  from_kv ── chooses
 //! ```
 //!
@@ -12,7 +12,6 @@
 //! | `weight`  | in  |     9 | signed                                 | `t`   |
 //! | `code`    | in  |     9 | KV code                                | `t`   |
 //! | `from_kv` | in  |     1 | take the code                          | `t`   |
-//! | `raw`     | out |     9 | the bits chosen                        | `t`   |
 //! | `operand` | out |    10 | signed: the number that they stand for | `t`   |
 //!
 //! # Invariants
@@ -29,7 +28,6 @@ pub struct OperandSelect {
     pub weight: Signal<In, Bits<9>>,
     pub code: Signal<In, Bits<9>>,
     pub from_kv: Signal<In, Bit>,
-    pub raw: Signal<Out, Bits<9>>,
     pub operand: Signal<Out, Bits<10>>,
     kind: Kind<Self>,
 }
@@ -44,31 +42,30 @@ impl OperandSelect {
     }
 }
 
-/// A negative code is inverted, its magnitude spread, and the result inverted again. Bit 8 of the magnitude is never
-/// set. Magnitudes from 128 to 191 count in twos from 128, those from 192 in fours from 256.
+/// In magnitudes, a code from 128 to 191 is `10xxxxxx` and stands for `0_1xxxxxx0`, one from 192 is `11xxxxxx` and stands for
+/// `1_xxxxxx00`. A negative code is the complement on both sides, so its bits `x` move as they are, and what was a
+/// zero is the sign. That leaves a choice of four for each bit, with two select lines in common.
 const VERILOG: &str = "\
-logic [7:0] magnitude;
-logic [8:0] spread;
-assign magnitude = code[7:0] ^ {8{code[8]}};
+logic [1:0] kind;
+logic sign;
+assign sign = code[8];
+assign kind = !from_kv ? 2'd0 : (code[7] == sign) ? 2'd1 : (code[6] == sign) ? 2'd2 : 2'd3;
 always_comb begin
-    case (magnitude[7:6])
-        2'b10: spread = {2'b01, magnitude[5:0], 1'b0};
-        2'b11: spread = {1'b1, magnitude[5:0], 2'b00};
-        default: spread = {1'b0, magnitude};
+    case (kind)
+        2'd0: operand = {weight[8], weight};
+        2'd1: operand = {sign, sign, code[7:0]};
+        2'd2: operand = {sign, sign, !sign, code[5:0], sign};
+        default: operand = {sign, !sign, code[5:0], sign, sign};
     endcase
-end
-assign raw = from_kv ? code : weight;
-assign operand = from_kv ? {code[8], spread ^ {9{code[8]}}} : {weight[8], weight};";
+end";
 
 impl Logic for OperandSelect {
     fn update(&mut self) {
         let (weight, code) = (signed_of(self.weight.val()), signed_of(self.code.val()));
-        self.raw.next = if self.from_kv.val() { self.code.val() } else { self.weight.val() };
         self.operand.next = bits_of(Self::model(weight, code, self.from_kv.val()));
     }
 
     fn connect(&mut self) {
-        self.raw.connect();
         self.operand.connect();
     }
 
@@ -101,7 +98,6 @@ mod tests {
         for t in 0..1024 {
             let code = t as i64 % 512 - 256;
             assert_eq!(response.signed(t, "operand"), OperandSelect::model(code, code, t >= 512), "{code}");
-            assert_eq!(response.signed(t, "raw"), code);
         }
     }
 
