@@ -220,6 +220,7 @@ impl HostPort {
     }
 }
 
+#[allow(clippy::collapsible_match, reason = "Rust-HDL drops the guard of a match arm")]
 impl Logic for HostPort {
     #[hdl_gen]
     fn update(&mut self) {

@@ -6,13 +6,16 @@ use lpu_isa::Geometry;
 use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, Fault, HOST_WORD_BYTES, Register, Space, Step};
 use lpu_isa::instruction::*;
 use lpu_isa::timing;
+use std::sync::OnceLock;
 
 const GEOMETRY: Geometry = Geometry::NANO;
 /// Cycles in which a host word is surely written or read.
 const WORD_CYCLES: usize = Lpu::HOST_READ_CYCLES + HOST_WORD_BYTES + 4;
 
-fn bench() -> Bench {
-    Bench::optimised(&super::emit(&GEOMETRY, "lpu").unwrap()).unwrap()
+/// The chip, built once for all tests.
+fn bench() -> &'static Bench {
+    static BUILT: OnceLock<Bench> = OnceLock::new();
+    BUILT.get_or_init(|| Bench::new(&super::emit(&GEOMETRY, "lpu").unwrap()).unwrap())
 }
 
 fn send(stimulus: &mut Stimulus, bytes: &[u8]) {

@@ -6,12 +6,19 @@ use crate::bench::{Bench, Family, Random, Response, Stimulus, cells};
 use crate::emit::{Design, emit};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::*;
+use std::sync::OnceLock;
 
 const GEOMETRY: Geometry = Geometry::NANO;
 const QUEUES: [&str; 2] = ["matrix", "vector"];
 
 fn design() -> Design {
     emit(&mut Icu::new(&GEOMETRY), "dut").unwrap()
+}
+
+/// The unit, built once for all tests.
+fn bench() -> &'static Bench {
+    static BUILT: OnceLock<Bench> = OnceLock::new();
+    BUILT.get_or_init(|| Bench::new(&design()).unwrap())
 }
 
 fn number(random: &mut Random, least: i64, most: i64) -> i32 {
@@ -131,7 +138,7 @@ fn expected(programs: &[Vec<Instruction>; 2], blocks: usize) -> Token {
 
 #[test]
 fn random_programs_issue_as_the_model_says() {
-    let bench = Bench::optimised(&design()).unwrap();
+    let bench = bench();
     let mut random = Random::from_seed_variable();
     let mut stimulus = bench.stimulus();
     let mut tokens = vec![];
@@ -157,7 +164,7 @@ fn random_programs_issue_as_the_model_says() {
 /// Needs no model: the documented cycles, worked out by hand.
 #[test]
 fn the_first_issue_follows_start_and_the_token_ends_with_the_later_queue() {
-    let bench = Bench::optimised(&design()).unwrap();
+    let bench = bench();
     let control = |delay, count, interval| Control {
         delay: Affine::fixed(delay),
         count: Affine::fixed(count),
@@ -178,7 +185,7 @@ fn the_first_issue_follows_start_and_the_token_ends_with_the_later_queue() {
 
 #[test]
 fn faults_are_raised() {
-    let bench = Bench::optimised(&design()).unwrap();
+    let bench = bench();
     let end = Instruction { control: Control::default(), op: End {}.into() };
     let sync = Instruction { control: Control::default(), op: Sync {}.into() };
     let vector = Instruction { control: Control::after(9), op: Vector::default().into() };
