@@ -1,79 +1,43 @@
 //! The choice of the next token: the candidate of the largest value; of equal ones the lowest number.
 //!
 //! ```text
-//!  result[l] ─► larger than the lane's best? ─►[best[l]]─► tree: log2(lanes) registered levels ─►[reg]─►[reg]─► chosen
-//!  cycle 12                                    13                            13 + levels        14..15 + levels
+//!  result[l] ─► tree of `Better`: log2(lanes) registered levels ─► best of the row ─► better than all before? ─►[best]
+//!  cycle 12                                                        12 + levels                                  13 + levels
+//!                                                                                      best ─►[number]─►[chosen]
+//!                                                                                                        15 + levels
 //! ```
 //!
 //! | port                   | dir | width | meaning                                          | cycle |
 //! |------------------------|-----|------:|--------------------------------------------------|-------|
 //! | `clock`                | in  |     1 |                                                  |       |
 //! | `compare`              | in  |     1 | the result row is compared                       |    12 |
-//! | `first`, `last`        | in  |     1 | with `compare`: the instruction's first, last row |    12 |
+//! | `first`, `last`        | in  |     1 | with `compare`: the instruction's first, last row |   12 |
 //! | `restart`              | in  |     1 | with `first`: forget all candidates before       |    12 |
 //! | `tail`                 | in  |     8 | lanes that count in the last row, 0 for all      |    12 |
 //! | `row`                  | in  |    24 | number of the row                                |    12 |
 //! | `result[l]`            | in  |    24 | candidate `row * lanes + l`                      |    12 |
 //! | `chosen`               | out |    16 | number of the best candidate so far              | 15 + levels |
 //!
-//! A candidate travels as one number that is larger for a better candidate: validity, value with its sign bit turned,
-//! row complemented. Two candidates of a lane never have the same; of two lanes the lower wins unless it is smaller.
+//! Candidates are compared as unsigned numbers: validity above the value with its sign bit turned. The tree is asked
+//! for one row at a time, so within it lanes need no row: of equal ones the lower lane stays.
 //!
 //! # Invariants
 //! 1. Rows may come in any order and over many instructions.
-//! 2. Numbers are kept to 16 bits.
+//! 2. Numbers of candidates are kept to 16 bits.
 
 use crate::kind::Kind;
+use crate::primitives::ShiftRegister;
 use crate::primitives::vector::{Fixed, Setting, many};
 use crate::widths::LANE;
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
 
-/// Bits of a candidate: valid, 24 of value, 16 of row.
-const KEY: usize = 41;
+/// Bits of a candidate in the tree: valid, 24 of value.
+const KEY: usize = 25;
+/// Bits of a candidate with its number's complement below: a lower number is better.
+const RANK: usize = KEY + 16;
 
-/// The best candidate of one lane.
-#[derive(LogicBlock, Default)]
-pub struct Contender {
-    pub clock: Signal<In, Clock>,
-    pub compare: Signal<In, Bit>,
-    pub restarts: Signal<In, Bit>,
-    pub counts: Signal<In, Bit>,
-    pub rest: Signal<In, Bits<16>>,
-    pub result: Signal<In, Bits<24>>,
-    pub best: Signal<Out, Bits<KEY>>,
-    valid: Fixed<{ 1 << 40 }, KEY>,
-    sign: Fixed<{ 1 << 23 }, 24>,
-    turned: Signal<Local, Bits<24>>,
-    candidate: Signal<Local, Bits<KEY>>,
-    key: DFF<Bits<KEY>>,
-    kind: Kind<Self>,
-}
-
-impl Logic for Contender {
-    #[hdl_gen]
-    fn update(&mut self) {
-        dff_setup!(self, clock, key);
-        self.turned.next = self.result.val() ^ self.sign.val();
-        self.candidate.next = self.valid.val()
-            | (bit_cast::<KEY, 24>(self.turned.val()) << 16)
-            | bit_cast::<KEY, 16>(self.rest.val());
-        if self.compare.val() {
-            if self.counts.val() & (self.candidate.val() > self.key.q.val()) {
-                self.key.d.next = self.candidate.val();
-            }
-            if self.restarts.val() {
-                self.key.d.next = 0.into();
-                if self.counts.val() {
-                    self.key.d.next = self.candidate.val();
-                }
-            }
-        }
-        self.best.next = self.key.q.val();
-    }
-}
-
-/// Two candidates in, the better one out, registered.
+/// Two candidates of a row in, the better one out, registered.
 #[derive(LogicBlock, Default)]
 pub struct Better {
     pub clock: Signal<In, Clock>,
@@ -103,7 +67,30 @@ impl Logic for Better {
     }
 }
 
-/// Lanewise comparison and tree.
+/// A lane's candidate as the tree compares it.
+#[derive(LogicBlock, Default)]
+pub struct Candidate {
+    pub value: Signal<In, Bits<24>>,
+    pub counts: Signal<In, Bit>,
+    pub key: Signal<Out, Bits<KEY>>,
+    valid: Fixed<{ 1 << 24 }, KEY>,
+    sign: Fixed<{ 1 << 23 }, 24>,
+    turned: Signal<Local, Bits<24>>,
+    kind: Kind<Self>,
+}
+
+impl Logic for Candidate {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.turned.next = self.value.val() ^ self.sign.val();
+        self.key.next = bit_cast::<KEY, 24>(self.turned.val());
+        if self.counts.val() {
+            self.key.next = bit_cast::<KEY, 24>(self.turned.val()) | self.valid.val();
+        }
+    }
+}
+
+/// The tree, and the best of all rows.
 #[derive(LogicBlock, Default)]
 pub struct Argmax {
     pub clock: Signal<In, Clock>,
@@ -115,13 +102,16 @@ pub struct Argmax {
     pub row: Signal<In, Bits<24>>,
     pub result: Vec<Signal<In, Bits<24>>>,
     pub chosen: Signal<Out, Bits<16>>,
-    row_mask: Setting<16>,
     lane_bits: Setting<4>,
-    rest: Signal<Local, Bits<16>>,
-    contender: Vec<Contender>,
+    candidate: Vec<Candidate>,
     /// The tree as a heap: node 1 is the root, nodes `2i` and `2i + 1` feed node `i`; node 0 is not there.
     node: Vec<Better>,
-    root_row: Signal<Local, Bits<16>>,
+    compares: ShiftRegister<1>,
+    restarts: ShiftRegister<1>,
+    rows: ShiftRegister<16>,
+    number: Signal<Local, Bits<16>>,
+    rank: Signal<Local, Bits<RANK>>,
+    best: DFF<Bits<RANK>>,
     winner: DFF<Bits<16>>,
     chosen_held: DFF<Bits<16>>,
     _lanes: usize,
@@ -137,13 +127,15 @@ impl Argmax {
     /// The comparison of a chip.
     pub fn new(geometry: &Geometry) -> Self {
         let lanes = geometry.vxm_lanes;
-        let lane_bits = u64::from(lanes.ilog2());
+        let levels = lanes.ilog2() as usize;
         Self {
             result: many(lanes),
-            row_mask: Setting::new((1 << (16 - lane_bits)) - 1),
-            lane_bits: Setting::new(lane_bits),
-            contender: many(lanes),
+            lane_bits: Setting::new(levels as u64),
+            candidate: many(lanes),
             node: many(lanes - 1),
+            compares: ShiftRegister::new(levels),
+            restarts: ShiftRegister::new(levels),
+            rows: ShiftRegister::new(levels),
             _lanes: lanes,
             ..Self::default()
         }
@@ -153,24 +145,20 @@ impl Argmax {
 impl Logic for Argmax {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, winner, chosen_held);
-        self.rest.next = !self.row.val().get_bits::<16>(0) & self.row_mask.val();
+        dff_setup!(self, clock, best);
+        clock!(self, clock, compares, restarts, rows, winner, chosen_held);
         for l in 0..self._lanes {
-            self.contender[l].clock.next = self.clock.val();
-            self.contender[l].compare.next = self.compare.val();
-            self.contender[l].restarts.next = self.first.val() & self.restart.val();
-            self.contender[l].counts.next =
+            self.candidate[l].value.next = self.result[l].val();
+            self.candidate[l].counts.next =
                 !self.last.val() | !self.tail.val().any() | (self.tail.val() > l.to_bits());
-            self.contender[l].rest.next = self.rest.val();
-            self.contender[l].result.next = self.result[l].val();
         }
         // Node `i` of the heap is `node[i - 1]`; a one-trip loop names the number of lanes.
         for n in self._lanes..(self._lanes + 1) {
             for i in (self._lanes / 2)..self._lanes {
                 self.node[i - 1].clock.next = self.clock.val();
-                self.node[i - 1].low.next = self.contender[2 * i - n].best.val();
+                self.node[i - 1].low.next = self.candidate[2 * i - n].key.val();
                 self.node[i - 1].low_lane.next = (2 * i - n).to_bits();
-                self.node[i - 1].high.next = self.contender[2 * i + 1 - n].best.val();
+                self.node[i - 1].high.next = self.candidate[2 * i + 1 - n].key.val();
                 self.node[i - 1].high_lane.next = (2 * i + 1 - n).to_bits();
             }
         }
@@ -181,10 +169,105 @@ impl Logic for Argmax {
             self.node[i - 1].high.next = self.node[2 * i].best.val();
             self.node[i - 1].high_lane.next = self.node[2 * i].best_lane.val();
         }
-        self.root_row.next = !self.node[0].best.val().get_bits::<16>(0) & self.row_mask.val();
-        self.winner.d.next = (self.root_row.val() << self.lane_bits.val())
-            | bit_cast::<16, LANE>(self.node[0].best_lane.val());
+        // The row's best against the best before.
+        self.compares.x.next = self.compare.val().into();
+        self.restarts.x.next = (self.first.val() & self.restart.val()).into();
+        self.rows.x.next = self.row.val().get_bits::<16>(0) << self.lane_bits.val();
+        self.number.next = !(self.rows.y.val() | bit_cast::<16, LANE>(self.node[0].best_lane.val()));
+        self.rank.next =
+            (bit_cast::<RANK, KEY>(self.node[0].best.val()) << 16) | bit_cast::<RANK, 16>(self.number.val());
+        if self.compares.y.val().any() & (self.restarts.y.val().any() | (self.rank.val() > self.best.q.val()))
+        {
+            self.best.d.next = self.rank.val();
+        }
+        self.winner.d.next = !self.best.q.val().get_bits::<16>(0);
         self.chosen_held.d.next = self.winner.q.val();
         self.chosen.next = self.chosen_held.q.val();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    const CHIP: Geometry = Geometry::NANO;
+
+    /// One row of candidates.
+    struct Row {
+        compare: bool,
+        first: bool,
+        last: bool,
+        restart: bool,
+        tail: u64,
+        row: u64,
+        result: Vec<i64>,
+    }
+
+    /// The choice after each row, from the cycle in which it must show.
+    fn stream(rows: &[Row]) -> Vec<u64> {
+        let bench = Bench::new(&emit(&mut Argmax::new(&CHIP), "argmax").unwrap()).unwrap();
+        let mut stimulus = bench.stimulus();
+        for row in rows {
+            stimulus.cycle().set("compare", row.compare.into()).set("first", row.first.into());
+            stimulus.set("last", row.last.into()).set("restart", row.restart.into());
+            stimulus.set("tail", row.tail).set("row", row.row);
+            for (lane, value) in row.result.iter().enumerate() {
+                stimulus.set_signed(&format!("result${lane}"), *value);
+            }
+        }
+        let latency = Argmax::latency(&CHIP);
+        let response = bench.run(stimulus.idle(latency)).unwrap();
+        (0..rows.len()).map(|t| response.get(t + latency, "chosen")).collect()
+    }
+
+    #[test]
+    fn the_largest_is_chosen_and_of_equals_the_lowest() {
+        let mut random = Random::from_seed_variable();
+        let rows: Vec<Row> = (0..20_000)
+            .map(|t| Row {
+                compare: t == 0 || random.below(4) != 0,
+                first: t == 0 || random.below(8) == 0,
+                last: random.below(8) == 0,
+                restart: t == 0 || random.below(4) == 0,
+                tail: random.below(CHIP.vxm_lanes as u64),
+                row: random.below(64),
+                // Few values, so that many are equal.
+                result: (0..CHIP.vxm_lanes).map(|_| random.signed(24) >> 21).collect(),
+            })
+            .collect();
+        let mut best: Option<(i64, u64)> = None;
+        for (t, (row, found)) in rows.iter().zip(stream(&rows)).enumerate() {
+            if row.compare {
+                best = if row.first && row.restart { None } else { best };
+                let counted = if row.last && row.tail != 0 { row.tail as usize } else { row.result.len() };
+                for (lane, value) in row.result[..counted].iter().enumerate() {
+                    let number = row.row * CHIP.vxm_lanes as u64 + lane as u64;
+                    if best.is_none_or(|(most, holder)| *value > most || (*value == most && number < holder))
+                    {
+                        best = Some((*value, number));
+                    }
+                }
+            }
+            assert_eq!(Some(found), best.map(|(_, number)| number), "cycle {t}");
+        }
+    }
+
+    /// Needs no model: one raised candidate among equals is chosen, wherever it stands.
+    #[test]
+    fn a_single_peak_is_found() {
+        let lanes = CHIP.vxm_lanes as u64;
+        let row = |peak: u64| Row {
+            compare: true,
+            first: true,
+            last: false,
+            restart: true,
+            tail: 0,
+            row: peak / lanes,
+            result: (0..lanes).map(|lane| if lane == peak % lanes { -5 } else { -6 }).collect(),
+        };
+        let rows: Vec<Row> = (0..512).map(row).collect();
+        assert_eq!(stream(&rows), (0..512).collect::<Vec<u64>>());
     }
 }

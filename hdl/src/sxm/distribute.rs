@@ -1,10 +1,10 @@
 //! A result row on its way to activation file, KV memory and vector memory: limited, coded, spread over the lanes.
 //!
 //! ```text
-//!  result 24 ─┬─► limit 18 ─►[reg]──────────────────────────────► vmem_word    (13)
-//!             ├─► limit 16 ─►[reg]─► half select ─►[reg]────────► act_row      (14)
-//!             └─► limit 10 ─►[reg]─► KV code ─► half or part ─►[reg]─► kv_codes (14)
-//!    cycle 12                 13                                14
+//!  result 24 ─► limit to 18, 16 or 10 bits ─►[reg]─┬──────────────────────────────► vmem_word (13)
+//!                                                   ├─► half select ─►[reg]────────► act_row   (14)
+//!                                                   └─► KV code ─► half or part ─►[reg]─► kv_codes (14)
+//!    cycle 12                                      13                            14
 //! ```
 //!
 //! | port                       | dir | width       | meaning                                            | cycle |
@@ -25,32 +25,31 @@
 //! | `saturated`                | out | 1           | a lane sent did not fit                            |    15 |
 //!
 //! # Invariants
-//! 1. A strobe makes exactly one write; without one, `act_write`, `kv_write` and `vmem_store` are zero.
+//! 1. Without a strobe, `vmem_row` and `vmem_word` are zero too: vector memory joins its writers by an or.
+//! 2. A strobe makes exactly one write; without one, `act_write`, `kv_write` and `vmem_store` are zero.
 
 use crate::kind::Kind;
 use crate::primitives::vector::many;
-use crate::primitives::vector::{KvEncode, Limit, Setting};
+use crate::primitives::vector::{DestinationLimit, KvEncode, Setting};
 use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, VMEM_ROW};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
 
-/// One lane's limits, and its registers of cycle 13.
+/// One lane's limit, and its registers of cycle 13.
 #[derive(LogicBlock, Default)]
 pub struct Limits {
     pub clock: Signal<In, Clock>,
     pub result: Signal<In, Bits<24>>,
     pub to_act: Signal<In, Bit>,
     pub to_vmem: Signal<In, Bit>,
+    pub sends: Signal<In, Bit>,
     pub word: Signal<Out, Bits<18>>,
     pub act: Signal<Out, Bits<16>>,
     pub code: Signal<Out, Bits<9>>,
     pub over: Signal<Out, Bit>,
-    word_limit: Limit<24, 18>,
-    act_limit: Limit<24, 16>,
-    kv_limit: Limit<24, 10>,
-    word_13: DFF<Bits<18>>,
-    act_13: DFF<Bits<16>>,
-    kv_13: DFF<Bits<10>>,
+    limit: DestinationLimit,
+    sign_13: DFF<Bits<1>>,
+    low_13: DFF<Bits<17>>,
     over_13: DFF<Bit>,
     encode: KvEncode,
     kind: Kind<Self>,
@@ -59,23 +58,25 @@ pub struct Limits {
 impl Logic for Limits {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, word_13, act_13, kv_13, over_13);
-        self.word_limit.x.next = self.result.val();
-        self.act_limit.x.next = self.result.val();
-        self.kv_limit.x.next = self.result.val();
-        self.word_13.d.next = self.word_limit.y.val();
-        self.act_13.d.next = self.act_limit.y.val();
-        self.kv_13.d.next = self.kv_limit.y.val();
-        self.over_13.d.next = self.kv_limit.over.val();
-        if self.to_act.val() {
-            self.over_13.d.next = self.act_limit.over.val();
+        clock!(self, clock, sign_13, low_13, over_13);
+        self.limit.x.next = self.result.val();
+        self.limit.to_act.next = self.to_act.val().into();
+        self.limit.to_vmem.next = self.to_vmem.val().into();
+        // Zero unless something is sent: vector memory joins its writers by an or.
+        self.sign_13.d.next = 0.into();
+        self.low_13.d.next = 0.into();
+        self.over_13.d.next = false;
+        if self.sends.val() {
+            self.sign_13.d.next = self.limit.sign.val();
+            self.low_13.d.next = self.limit.low.val();
+            self.over_13.d.next = self.limit.over.val().into();
         }
-        if self.to_vmem.val() {
-            self.over_13.d.next = self.word_limit.over.val();
-        }
-        self.encode.x.next = self.kv_13.q.val();
-        self.word.next = self.word_13.q.val();
-        self.act.next = self.act_13.q.val();
+        self.word.next =
+            (bit_cast::<18, 1>(self.sign_13.q.val()) << 17) | bit_cast::<18, 17>(self.low_13.q.val());
+        self.act.next = (bit_cast::<16, 1>(self.sign_13.q.val()) << 15)
+            | bit_cast::<16, 15>(self.low_13.q.val().get_bits::<15>(0));
+        self.encode.x.next = (bit_cast::<10, 1>(self.sign_13.q.val()) << 9)
+            | bit_cast::<10, 9>(self.low_13.q.val().get_bits::<9>(0));
         self.code.next = self.encode.code.val();
         self.over.next = self.over_13.q.val();
     }
@@ -115,7 +116,7 @@ pub struct Distribute {
     act_mask_13: DFF<Bits<HALVES>>,
     key_13: DFF<Bit>,
     value_13: DFF<Bit>,
-    counts_13: DFF<Bit>,
+    sends: Signal<Local, Bit>,
     mask_13: DFF<Bits<HALVES>>,
     row_13: DFF<Bits<24>>,
     entry_13: DFF<Bits<ENTRY>>,
@@ -175,19 +176,7 @@ impl Distribute {
 impl Logic for Distribute {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(
-            self,
-            clock,
-            vmem_13,
-            act_mask_13,
-            key_13,
-            value_13,
-            counts_13,
-            mask_13,
-            row_13,
-            entry_13,
-            part_13
-        );
+        clock!(self, clock, vmem_13, act_mask_13, key_13, value_13, mask_13, row_13, entry_13, part_13);
         clock!(
             self,
             clock,
@@ -203,11 +192,13 @@ impl Logic for Distribute {
         clock!(self, clock, lane_14, any_lower_14, any_upper_14, saturated_15);
 
         // Cycle 12: limits.
+        self.sends.next = self.act.val() | self.key.val() | self.value.val() | self.vmem.val();
         for l in 0..self._lanes {
             self.limits[l].clock.next = self.clock.val();
             self.limits[l].result.next = self.result[l].val();
             self.limits[l].to_act.next = self.act.val();
             self.limits[l].to_vmem.next = self.vmem.val();
+            self.limits[l].sends.next = self.sends.val();
             self.vmem_word[l].next = self.limits[l].word.val();
         }
         self.vmem_13.d.next = self.vmem.val();
@@ -217,9 +208,11 @@ impl Logic for Distribute {
         }
         self.key_13.d.next = self.key.val();
         self.value_13.d.next = self.value.val();
-        self.counts_13.d.next = self.act.val() | self.key.val() | self.value.val() | self.vmem.val();
         self.mask_13.d.next = self.mask.val();
-        self.row_13.d.next = self.row.val();
+        self.row_13.d.next = 0.into();
+        if self.sends.val() {
+            self.row_13.d.next = self.row.val();
+        }
         self.entry_13.d.next = self.entry.val();
         self.part_13.d.next = self.part.val();
         self.from_upper_13.d.next =
@@ -269,10 +262,8 @@ impl Logic for Distribute {
             }
         }
         // A half that is not sent does not count.
-        self.any_lower_14.d.next =
-            self.any_lower.val() & self.counts_13.q.val() & !self.from_upper_13.q.val();
-        self.any_upper_14.d.next =
-            self.any_upper.val() & self.counts_13.q.val() & !self.from_lower_13.q.val();
+        self.any_lower_14.d.next = self.any_lower.val() & !self.from_upper_13.q.val();
+        self.any_upper_14.d.next = self.any_upper.val() & !self.from_lower_13.q.val();
         self.act_mask_14.d.next = self.act_mask_13.q.val();
         self.entry_14.d.next = self.entry_13.q.val();
         self.kv_14.d.next = self.key_13.q.val() | self.value_13.q.val();

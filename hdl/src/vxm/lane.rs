@@ -228,3 +228,6 @@ impl Logic for Lane {
         self.saturated.next = self.over_12.q.val();
     }
 }
+
+#[cfg(test)]
+mod tests;

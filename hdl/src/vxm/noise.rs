@@ -14,7 +14,7 @@
 //! | `sampling`  | in  |     1 | with `start`: numbers are random, else zero         |       |
 //! | `take`      | in  |     1 | the next row is used                                |     2 |
 //! | `row[l]`    | out |    18 | it                                                  |     3 |
-//! | `underrun`  | out |     1 | it was not complete                                 |     3 |
+//! | `underrun`  | out |     1 | it was not complete, and stays to be taken          |     3 |
 //!
 //! The numbers of a run depend on its seed alone, never on when rows are taken. Each lane has its own memory, which
 //! the generator writes in turn: no row is put together anywhere.
@@ -163,8 +163,11 @@ impl Logic for Noise {
 
         self.underrun_3.d.next = false;
         if self.take.val() {
-            self.taken.d.next = (self.taken.q.val() + 1) & self.row_mask.val();
-            self.underrun_3.d.next = self.taken.q.val() == self.complete.q.val();
+            if self.taken.q.val() == self.complete.q.val() {
+                self.underrun_3.d.next = true;
+            } else {
+                self.taken.d.next = (self.taken.q.val() + 1) & self.row_mask.val();
+            }
         }
         self.underrun.next = self.underrun_3.q.val();
 
@@ -183,5 +186,80 @@ impl Logic for Noise {
                 self.state[i].d.next = (self.seed.val() + self.seed_step[i].val()) | self.seed_mask[i].val();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random, Response};
+    use crate::emit::emit;
+    use lpu_isa::arith::gumbel;
+
+    const CHIP: Geometry = Geometry::NANO;
+
+    /// Starts a run in cycle 0 and takes rows in the given cycles.
+    fn run(seed: u32, sampling: bool, takes: &[usize]) -> Response {
+        let bench = Bench::new(&emit(&mut Noise::new(&CHIP), "noise").unwrap()).unwrap();
+        let mut stimulus = bench.stimulus();
+        stimulus.cycle().set("start", 1).set("seed", seed.into()).set("sampling", sampling.into());
+        for cycle in 1..takes.last().unwrap() + 2 {
+            stimulus.cycle().set("take", takes.contains(&cycle).into());
+        }
+        bench.run(&stimulus).unwrap()
+    }
+
+    fn row(response: &Response, cycle: usize) -> Vec<i64> {
+        (0..CHIP.vxm_lanes)
+            .map(|lane| response.signed(cycle + Noise::LATENCY, &format!("row${lane}")))
+            .collect()
+    }
+
+    /// Cycles to take rows in: never faster than they are made, with pauses that fill the buffer.
+    fn takes(random: &mut Random, rows: usize) -> Vec<usize> {
+        let mut cycle = 40;
+        let mut next = |index: usize| {
+            cycle += CHIP.vxm_lanes + random.below(3) as usize;
+            cycle += if index % 50 == 7 { 2 * CHIP.noise_rows * CHIP.vxm_lanes } else { 0 };
+            cycle
+        };
+        (0..rows).map(&mut next).collect()
+    }
+
+    #[test]
+    fn rows_are_the_generator_s_numbers_in_order() {
+        let mut random = Random::from_seed_variable();
+        let takes = takes(&mut random, 200);
+        let seed = random.unsigned(32) as u32;
+        let response = run(seed, true, &takes);
+        let mut generator = Taus88::new(seed);
+        for cycle in takes {
+            let expected: Vec<i64> = (0..CHIP.vxm_lanes).map(|_| gumbel(generator.next()).into()).collect();
+            assert_eq!(row(&response, cycle), expected, "taken in cycle {cycle}");
+            assert_eq!(response.get(cycle + Noise::LATENCY, "underrun"), 0, "cycle {cycle}");
+        }
+    }
+
+    #[test]
+    fn without_sampling_rows_are_zero() {
+        let takes = takes(&mut Random::from_seed_variable(), 20);
+        let response = run(7, false, &takes);
+        assert!(takes.iter().all(|cycle| row(&response, *cycle).iter().all(|number| *number == 0)));
+    }
+
+    /// A full buffer gives its rows in a row; the one after is not there.
+    #[test]
+    fn taking_faster_than_rows_are_made_is_told() {
+        let full = 2 * CHIP.noise_rows * CHIP.vxm_lanes;
+        let takes: Vec<usize> = (full..full + 2 * CHIP.noise_rows).collect();
+        let response = run(3, true, &takes);
+        let underruns = takes.iter().filter(|cycle| response.get(*cycle + Noise::LATENCY, "underrun") == 1);
+        let made_meanwhile = CHIP.noise_rows / CHIP.vxm_lanes;
+        let count = underruns.count();
+        assert!(
+            (CHIP.noise_rows - 2 * made_meanwhile..=CHIP.noise_rows).contains(&count),
+            "{count} underruns"
+        );
+        assert_eq!(response.get(full + CHIP.noise_rows - 1 + Noise::LATENCY, "underrun"), 0);
     }
 }

@@ -133,3 +133,74 @@ impl Logic for Scalars {
         self.conflict.next = self.conflict_3.q.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    const CHIP: Geometry = Geometry::NANO;
+
+    #[test]
+    fn reads_see_banks_constants_and_conflicts() {
+        let bench = Bench::new(&emit(&mut Scalars::new(&CHIP), "scalars").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let mut stimulus = bench.stimulus();
+        let n = CHIP.scalars;
+        let mut values = vec![0; 128];
+        values[2 * n] = packed(Scalar::ONE);
+        values[2 * n + 1] = random.unsigned(24);
+        let mut asked = vec![];
+        for t in 0..20_000 {
+            // Few numbers, so that reads meet writes.
+            let number = [0, n - 1, n, n + 1, 2 * n - 1, 2 * n, 2 * n + 1, 100][random.below(8) as usize];
+            let (pair, reads) = (random.below(2) == 1, random.below(2) == 1);
+            stimulus.cycle().set("number", number as u64).set("pair", pair.into()).set("reads", reads.into());
+            stimulus.set("inverse_temperature", values[2 * n + 1]);
+            let place = |random: &mut Random| [0, 1, n - 1][random.below(3) as usize];
+            let (maximum, reduction) = (place(&mut random), place(&mut random));
+            let (mantissa, scalar) = (random.unsigned(18), random.unsigned(24));
+            let write = [random.below(2) == 1, random.below(2) == 1];
+            stimulus.set("maximum_write", write[0].into()).set("maximum_index", maximum as u64);
+            stimulus.set("maximum_value", mantissa).set("reduction_write", write[1].into());
+            stimulus.set("reduction_index", reduction as u64).set("reduction_value", scalar);
+            // The scalar numbered in the cycle before is read in this one, before its writes.
+            if let Some((before, expected)) = asked.last_mut() {
+                let (number, pair, reads): (usize, bool, bool) = *before;
+                let upper = if pair { number + 1 } else { number };
+                let hit = |at: usize| write[1] && at == n + reduction;
+                *expected = Some((values[number], values[upper], reads && (hit(number) || hit(upper))));
+            }
+            asked.push(((number, pair, reads), None::<(u64, u64, bool)>));
+            if write[0] {
+                values[maximum] = mantissa;
+            }
+            if write[1] {
+                values[n + reduction] = scalar;
+            }
+            assert_eq!(asked.len(), t + 1);
+        }
+        let response = bench.run(&stimulus).unwrap();
+        for (t, (request, expected)) in asked[..asked.len() - 2].iter().enumerate() {
+            let t = t + Scalars::LATENCY;
+            let conflict = response.get(t + 1, "conflict") == 1;
+            let found = (response.get(t, "lower"), response.get(t, "upper"), conflict);
+            assert_eq!(Some(found), *expected, "cycle {t}: {request:?}");
+        }
+    }
+
+    /// Needs no model: both halves agree unless a pair is asked for.
+    #[test]
+    fn halves_agree_without_a_pair() {
+        let bench = Bench::new(&emit(&mut Scalars::new(&CHIP), "scalars").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let mut stimulus = bench.stimulus();
+        for _ in 0..1000 {
+            stimulus.cycle().set("number", random.below(40)).set("maximum_write", 1);
+            stimulus.set("maximum_index", random.below(16)).set("maximum_value", random.unsigned(18));
+        }
+        let response = bench.run(&stimulus).unwrap();
+        assert!((0..1000).all(|t| response.get(t, "lower") == response.get(t, "upper")));
+    }
+}

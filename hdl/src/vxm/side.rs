@@ -387,5 +387,4 @@ impl Logic for VectorSide {
 }
 
 #[cfg(test)]
-#[path = "side_tests.rs"]
 mod tests;

@@ -26,7 +26,8 @@
 //! # Invariants
 //! 1. Of two stores in one cycle the matrix side's is written, and `conflict` tells.
 //! 2. The caller reads no row in the cycle in which it is written (see `Ebr`).
-//! 3. `host_quad` is held from a host's read until its word is there.
+//! 3. `result_row` and `result_word` are zero in the cycle after the host writes, and nothing is stored in it.
+//! 4. `host_quad` is held from a host's read until its word is there.
 
 use crate::kind::Kind;
 use crate::primitives::vector::many;
@@ -99,24 +100,26 @@ impl Logic for Vmem {
     fn update(&mut self) {
         clock!(self, clock, host_write_1, host_row_1, host_quad_1, host_data_1, host_word_4, conflict_1);
         self.host_write_1.d.next = self.host_write.val();
-        self.host_row_1.d.next = self.host_row.val();
         self.host_quad_1.d.next = self.host_quad.val();
-        self.host_data_1.d.next = self.host_data.val();
+        self.host_row_1.d.next = 0.into();
+        self.host_data_1.d.next = 0.into();
+        if self.host_write.val() {
+            self.host_row_1.d.next = self.host_row.val();
+            self.host_data_1.d.next = self.host_data.val();
+        }
 
-        self.write_row.next = self.result_row.val();
+        // A result or a host word that is not written is zero: one gate joins all three.
+        self.write_row.next = self.result_row.val() | self.host_row_1.q.val();
         if self.matrix_store.val() {
             self.write_row.next = self.matrix_row.val();
-        } else if self.host_write_1.q.val() {
-            self.write_row.next = self.host_row_1.q.val();
         }
         for q in 0..(self._lanes / 4) {
             self.host_hit[q].next = self.host_write_1.q.val() & (self.host_quad_1.q.val() == q.to_bits());
             for j in 0..4 {
-                self.write_word[q * 4 + j].next = self.result_word[q * 4 + j].val();
+                self.write_word[q * 4 + j].next =
+                    self.result_word[q * 4 + j].val() | self.host_data_1.q.val().get_bits::<18>(j * 18);
                 if self.matrix_store.val() {
                     self.write_word[q * 4 + j].next = self.matrix_word[q * 4 + j].val();
-                } else if self.host_write_1.q.val() {
-                    self.write_word[q * 4 + j].next = self.host_data_1.q.val().get_bits::<18>(j * 18);
                 }
             }
             for p in 0..2 {
@@ -143,5 +146,92 @@ impl Logic for Vmem {
         self.host_word.next = self.host_word_4.q.val();
         self.conflict_1.d.next = self.matrix_store.val() & self.result_store.val();
         self.conflict.next = self.conflict_1.q.val();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random, Stimulus};
+    use crate::emit::emit;
+
+    const CHIP: Geometry = Geometry::NANO;
+
+    /// One of the rows used: few, so that reads soon find what was written.
+    fn place(random: &mut Random) -> usize {
+        random.below(8) as usize * 73
+    }
+
+    fn set_row(stimulus: &mut Stimulus, name: &str, words: &[i64]) {
+        for (lane, word) in words.iter().enumerate() {
+            stimulus.set_signed(&format!("{name}${lane}"), *word);
+        }
+    }
+
+    /// Drives one cycle of stores and applies them to `memory`; returns whether they conflict.
+    fn store(stimulus: &mut Stimulus, memory: &mut [Vec<i64>], random: &mut Random) -> bool {
+        let mut words = || (0..CHIP.vxm_lanes).map(|_| random.signed(18)).collect::<Vec<i64>>();
+        let rows = [words(), words()];
+        let (stores, at) = ([0; 2].map(|_| random.below(3) == 0), [0; 2].map(|_| place(random)));
+        stimulus.set("matrix_store", stores[0].into()).set("matrix_row", at[0] as u64);
+        stimulus
+            .set("result_store", stores[1].into())
+            .set("result_row", if stores[1] { at[1] as u64 } else { 0 });
+        set_row(stimulus, "matrix_word", &rows[0]);
+        set_row(stimulus, "result_word", &if stores[1] { rows[1].clone() } else { vec![0; CHIP.vxm_lanes] });
+        if let Some(winner) = (0..2).find(|side| stores[*side]) {
+            memory[at[winner]].clone_from(&rows[winner]);
+        }
+        stores[0] && stores[1]
+    }
+
+    #[test]
+    fn reads_find_what_was_stored_last() {
+        let bench = Bench::new(&emit(&mut Vmem::new(&CHIP), "vmem").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let mut memory = vec![vec![0; CHIP.vxm_lanes]; CHIP.vmem_rows];
+        let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
+        for _ in 0..20_000 {
+            let (row, quad) = (place(&mut random), random.below(CHIP.vxm_lanes as u64 / 4));
+            stimulus.cycle().set("read_row", row as u64).set("host_quad", quad);
+            let found = memory[row].clone();
+            let conflict = store(&mut stimulus, &mut memory, &mut random);
+            expected.push((found, quad as usize, conflict));
+        }
+        let response = bench.run(stimulus.idle(4)).unwrap();
+        for (t, (row, _, conflict)) in expected.iter().enumerate() {
+            let words: Vec<i64> =
+                (0..row.len()).map(|l| response.signed(t + Vmem::LATENCY, &format!("row${l}"))).collect();
+            assert_eq!(&words, row, "cycle {t}");
+            assert_eq!(response.get(t + 1, "conflict") == 1, *conflict, "cycle {t}");
+            // The host's quad is chosen in the cycle before its word.
+            let quad = expected.get(t + 2).map_or(0, |(_, quad, _)| *quad);
+            let word = response.signed_lanes(t + Vmem::HOST_LATENCY, "host_word", 18);
+            assert_eq!(word, row[quad * 4..][..4], "cycle {t}: host");
+        }
+    }
+
+    /// Needs no model of the stores: what the host writes, the host reads.
+    #[test]
+    fn the_host_reads_what_it_wrote() {
+        let bench = Bench::new(&emit(&mut Vmem::new(&CHIP), "vmem").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let words: Vec<Vec<i64>> =
+            (0..2 * CHIP.vmem_rows).map(|_| (0..4).map(|_| random.signed(18)).collect()).collect();
+        let mut stimulus = bench.stimulus();
+        for (index, word) in words.iter().enumerate() {
+            stimulus.cycle().set("host_write", 1).set_lanes("host_data", 18, word);
+            stimulus.set("host_row", index as u64 / 2).set("host_quad", index as u64 % 2);
+        }
+        stimulus.idle(2);
+        let first = stimulus.cycles();
+        for index in 0..4 * words.len() as u64 {
+            stimulus.cycle().set("read_row", index / 8).set("host_quad", index / 4 % 2);
+        }
+        let response = bench.run(&stimulus).unwrap();
+        for (index, word) in words.iter().enumerate() {
+            let t = first + 4 * index + Vmem::HOST_LATENCY;
+            assert_eq!(&response.signed_lanes(t, "host_word", 18), word, "host word {index}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Random bits to a Gumbel-distributed number: `lpu_isa::arith::gumbel`.
 //!
 //! ```text
-//!  bits ─┬─► leading zeros, fraction ─►[reg]─► LOG2 ────────┐
-//!        └─► top byte ────────────────►[reg]─► GUMBEL_TAIL ─┴─►[reg]─► zeros + 1 - log2 - tail ─►[reg]─► value
-//!                                     stage 1             stage 2                               stage 3
+//!  bits ─┬─► leading zeros, fraction ─►[reg]─► zeros + 1 - LOG2 ─►[reg]─► - GUMBEL_TAIL ─►[reg]─► value
+//!        └─► top byte ────────────────►[reg]────────────────────►[reg]────┘
+//!                                     stage 1                   stage 2                  stage 3
 //! ```
+//!
+//! No register stands right behind a table: Yosys would make block RAM of the two, and the chip has none to spare.
 //!
 //! | port    | dir | width | meaning                          | cycle   |
 //! |---------|-----|------:|----------------------------------|---------|
@@ -55,13 +57,12 @@ const BEHAVIOUR: &str = "\
 logic [4:0] zeros_found;
 logic [31:0] normal;
 logic [4:0] zeros;
-logic [4:0] zeros_later;
 logic [7:0] fraction;
 logic [7:0] place;
+logic [7:0] place_later;
 logic [10:0] log2_entry;
 logic [12:0] tail_entry;
-logic [10:0] log2_held;
-logic [12:0] tail_held;
+logic [17:0] minus_log2;
 always_comb begin
     zeros_found = 5'd31;
     for (int i = 0; i < 32; i++) if (bits[i]) zeros_found = 5'd31 - i[4:0];
@@ -71,10 +72,9 @@ always_ff @(posedge clock) begin
     zeros <= zeros_found;
     fraction <= normal[30:23];
     place <= bits[31:24];
-    zeros_later <= zeros;
-    log2_held <= log2_entry;
-    tail_held <= tail_entry;
-    value <= {1'b0, {1'b0, zeros_later} + 6'd1, 11'd0} - {7'd0, log2_held} - {5'd0, tail_held};
+    place_later <= place;
+    minus_log2 <= {1'b0, {1'b0, zeros} + 6'd1, 11'd0} - {7'd0, log2_entry};
+    value <= minus_log2 - {5'd0, tail_entry};
 end
 ";
 
@@ -93,7 +93,7 @@ impl Logic for Gumbel {
 
     fn hdl(&self) -> Verilog {
         let log2 = rom("fraction", 8, "log2_entry", 11, LOG2.iter().map(|&entry| entry as u64));
-        let tail = rom("place", 8, "tail_entry", 13, GUMBEL_TAIL.iter().map(|&entry| entry as u64));
+        let tail = rom("place_later", 8, "tail_entry", 13, GUMBEL_TAIL.iter().map(|&entry| entry as u64));
         Verilog::Custom(format!("{BEHAVIOUR}{log2}{tail}"))
     }
 }

@@ -7,6 +7,7 @@
 mod combinational;
 
 pub mod add_subtract;
+pub mod destination_limit;
 pub mod difference;
 pub mod exp2_table;
 pub mod fixed;
@@ -48,6 +49,7 @@ fn rom(
 }
 
 pub use add_subtract::AddSubtract;
+pub use destination_limit::DestinationLimit;
 pub use difference::Difference;
 pub use exp2_table::Exp2Table;
 pub use fixed::{Fixed, Setting};
@@ -64,3 +66,16 @@ pub use row_step::RowStep;
 pub use shift_amount::ShiftAmount;
 pub use sigmoid_table::SigmoidTable;
 pub use taus88::Taus88Step;
+
+/// A read-only memory as one constant a bit of the entry: Yosys makes no block RAM of it, whatever register follows.
+fn rom_by_bits(index: &str, target: &str, bits: usize, values: &[u64]) -> String {
+    let column = |bit: usize| {
+        let word = |nibble: &[u64]| nibble.iter().rev().fold(0, |word, value| word << 1 | (value >> bit & 1));
+        let digits: String = values.chunks(4).rev().map(|nibble| format!("{:x}", word(nibble))).collect();
+        let (count, top) = (values.len(), values.len() - 1);
+        format!(
+            "localparam logic [{top}:0] BIT_{bit} = {count}'h{digits};\nassign {target}[{bit}] = BIT_{bit}[{index}];\n"
+        )
+    };
+    (0..bits).map(column).collect()
+}

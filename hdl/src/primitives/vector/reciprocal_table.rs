@@ -11,7 +11,7 @@
 //! | `base`  | out |    18 | not negative                                  | `t`   |
 //! | `slope` | out |    18 | signed                                        | `t`   |
 
-use super::rom;
+use super::rom_by_bits;
 use lpu_isa::arith::{RECIPROCAL, RECIPROCAL_SQRT};
 use rust_hdl::prelude::*;
 
@@ -28,13 +28,14 @@ combinational! {
     ReciprocalTable(unsigned root: 1, unsigned odd: 1, unsigned index: 6) -> (unsigned base: 18, signed slope: 18);
     model entry;
     verilog {
-        let entries = (0..256).map(|at| {
+        let packed = |at: i64| {
             let (base, slope) = entry(at >> 7, at >> 6 & 1, at & 63);
             (base as u64) << 18 | (slope as u64 & 0x3_ffff)
-        });
+        };
+        let entries: Vec<u64> = (0..256).map(packed).collect();
         format!(
             "logic [7:0] place;\nlogic [35:0] found;\nassign place = {{root, odd, index}};\n{}assign {{base, slope}} = found;",
-            rom("place", 8, "found", 36, entries)
+            rom_by_bits("place", "found", 36, &entries)
         )
     };
 }

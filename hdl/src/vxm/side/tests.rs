@@ -11,7 +11,6 @@ use lpu_isa::instruction::{
 use lpu_isa::timing::{self, RESULT};
 use std::collections::BTreeMap;
 
-#[path = "side_model.rs"]
 mod model;
 use model::{Expected, Issue, Model};
 

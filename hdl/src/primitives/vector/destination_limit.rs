@@ -1,0 +1,43 @@
+//! Limits a result to the width of its destination: 18 bits for vector memory, 16 for activations, else 10 for KV.
+//!
+//! ```text
+//!  x 24 ─┬─► sign ──────────────────────────────────► sign
+//!        ├─► do the bits above the width equal it? ─► over
+//!        └─► over ? not sign : bit ─────────────────► low
+//! ```
+//!
+//! | port      | dir | width | meaning                                               | cycle |
+//! |-----------|-----|------:|-------------------------------------------------------|-------|
+//! | `x`       | in  |    24 | signed                                                | `t`   |
+//! | `to_vmem` | in  |     1 | limit to 18 bits                                      | `t`   |
+//! | `to_act`  | in  |     1 | limit to 16 bits                                      | `t`   |
+//! | `sign`    | out |     1 | sign of the result, for each width                    | `t`   |
+//! | `low`     | out |    17 | below the sign; a narrower width takes the lowest bits | `t`  |
+//! | `over`    | out |     1 | `x` did not fit                                       | `t`   |
+//!
+//! One circuit for all widths: a result that does not fit has its sign and the sign's complement in every bit below,
+//! however many of them the destination takes.
+
+use lpu_isa::arith::saturate;
+use rust_hdl::prelude::*;
+
+combinational! {
+    /// Limits of a result's destinations.
+    DestinationLimit(signed x: 24, unsigned to_vmem: 1, unsigned to_act: 1) -> (unsigned sign: 1, unsigned low: 17, unsigned over: 1);
+    model |x: i64, to_vmem: i64, to_act: i64| {
+        let bits = if to_vmem == 1 { 18 } else if to_act == 1 { 16 } else { 10 };
+        let over = saturate(x, bits) != x;
+        let low = if !over { x } else if x < 0 { 0 } else { -1 };
+        (i64::from(x < 0), low & 0x1_ffff, i64::from(over))
+    };
+    verilog "\
+logic over_18;
+logic over_16;
+logic over_10;
+assign over_18 = x[22:17] != {6{x[23]}};
+assign over_16 = over_18 || (x[16:15] != {2{x[23]}});
+assign over_10 = over_16 || (x[14:9] != {6{x[23]}});
+assign sign = x[23];
+assign over = to_vmem ? over_18 : to_act ? over_16 : over_10;
+assign low = over ? {17{!x[23]}} : x[16:0];".into();
+}
