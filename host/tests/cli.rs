@@ -301,6 +301,7 @@ fn a_tokenizer_must_be_the_models_own() {
     assert_eq!(numbers.split_whitespace().filter(|id| id.parse::<u32>().is_ok()).count(), 4, "{numbers}");
 }
 
+#[cfg(not(feature = "rtl"))]
 #[test]
 fn without_the_rtl_device_its_absence_is_explained() {
     let fixture = Fixture::new();

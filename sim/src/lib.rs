@@ -20,12 +20,14 @@
 //! # Invariants
 //! 1. Prediction and emulator walk instructions with the same code; emulator and hardware share only the ISA crate.
 //! 2. Nothing here reads a clock or a random number of the system: equal calls give equal answers.
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "rtl"), forbid(unsafe_code))]
 
 pub mod device;
 pub mod emulator;
 pub mod lockstep;
 pub mod prediction;
+#[cfg(feature = "rtl")]
+pub mod rtl;
 pub mod trace;
 
 pub use device::{Device, PortDevice, RunRequest};

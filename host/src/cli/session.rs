@@ -47,6 +47,18 @@ pub fn open(kind: DeviceKind, image: &Image) -> Result<Box<dyn Device>, Failure>
     Ok(device)
 }
 
+#[cfg(feature = "rtl")]
+fn rtl(image: &Image) -> Result<Box<dyn Device>, Failure> {
+    match lpu_sim::rtl::chip(&image.geometry) {
+        Some(chip) => Ok(Box::new(chip)),
+        None => Err(Failure::input(format!(
+            "expected a geometry that exists as RTL, found `{}`; choose `--device emu`",
+            image.geometry.name
+        ))),
+    }
+}
+
+#[cfg(not(feature = "rtl"))]
 fn rtl(_image: &Image) -> Result<Box<dyn Device>, Failure> {
     Err(Failure::input(
         "this `lpu` was built without the RTL device; expected `--device emu`. \

@@ -1,0 +1,42 @@
+//! The bridge to the Verilated chips.
+
+// The macro's shims call C++, which the compiler cannot check; this is the only such place in the crate.
+#![allow(unsafe_code)]
+
+/// Declarations shared with C++.
+#[cxx::bridge(namespace = "lpu")]
+pub mod ffi {
+    /// One write to a memory; see `chip.h` for the kinds.
+    #[derive(Clone, Debug)]
+    struct RawEvent {
+        kind: u8,
+        position: u16,
+        cycle: u32,
+        /// Row, entry or scalar.
+        place: u32,
+        /// Which halves or lanes, where a write is partial.
+        mask: u32,
+        /// New values.
+        lanes: Vec<i32>,
+    }
+
+    // SAFETY: the C++ side keeps no reference to a slice beyond the call, and each chip is reached through one pointer only.
+    unsafe extern "C++" {
+        include!("chip.h");
+
+        type Chip;
+
+        /// A chip after power-up, by its number in `Geometry::ALL`; null when there is no such chip.
+        fn new_chip(number: usize) -> UniquePtr<Chip>;
+        /// Clocks the chip until all bytes are taken; false when it took none for `patience` cycles.
+        fn send(self: Pin<&mut Chip>, bytes: &[u8], patience: u64) -> bool;
+        /// Clocks the chip until the buffer is full; false when it gave none for `patience` cycles.
+        fn receive(self: Pin<&mut Chip>, bytes: &mut [u8], patience: u64) -> bool;
+        /// Cycles since power-up.
+        fn cycles(self: &Chip) -> u64;
+        /// Begins or ends the recording of writes.
+        fn record(self: Pin<&mut Chip>, on: bool);
+        /// The writes recorded since the last call.
+        fn take(self: Pin<&mut Chip>) -> Vec<RawEvent>;
+    }
+}

@@ -1,0 +1,26 @@
+// A Verilated chip behind its byte port.
+#pragma once
+#include "rust/cxx.h"
+#include <cstdint>
+#include <memory>
+
+namespace lpu {
+
+struct RawEvent;
+
+// Kinds of RawEvent.
+enum Kind : uint8_t { kVmem = 0, kVreg = 1, kMaximum = 2, kReduction = 3, kAct = 4, kKey = 5, kValue = 6 };
+
+class Chip {
+public:
+    virtual ~Chip() = default;
+    virtual bool send(rust::Slice<const uint8_t> bytes, uint64_t patience) = 0;
+    virtual bool receive(rust::Slice<uint8_t> bytes, uint64_t patience) = 0;
+    virtual uint64_t cycles() const = 0;
+    virtual void record(bool on) = 0;
+    virtual rust::Vec<RawEvent> take() = 0;
+};
+
+std::unique_ptr<Chip> new_chip(size_t number);
+
+} // namespace lpu

@@ -1,0 +1,121 @@
+//! The Verilated RTL as a device, reached through the chip's own byte port.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use lpu_sim::device::{Device, RunRequest, run_to_end};
+//! use lpu_sim::rtl::chip;
+//!
+//! let image = lpu_isa::image::Image::decode(&std::fs::read("model.lpu")?)?;
+//! let mut device = chip(&image.geometry).ok_or("no RTL of this geometry")?;
+//! device.load(&image)?;
+//! let outcome = run_to_end(&mut device, &RunRequest::greedy(&[1, 403], 16))?;
+//! assert_eq!(outcome.steps.len(), 16);
+//! assert_eq!(u64::from(outcome.steps[0].cycles), lpu_sim::prediction::predict(&image, 0) as u64);
+//! # Ok(())
+//! # }
+//! ```
+
+mod bridge;
+
+use crate::device::{BytePort, DeviceError, Framed, HostPort, HostWord, PortDevice};
+use crate::trace::{Location, Tap, Trace};
+use bridge::ffi::{Chip, RawEvent, new_chip};
+use cxx::UniquePtr;
+use lpu_isa::Geometry;
+use lpu_isa::host::Space;
+
+/// Cycles without a byte after which the chip counts as hung: longer than any token.
+const PATIENCE_CYCLES: u64 = 10_000_000;
+
+/// The Verilated chip's byte port.
+pub struct Verilated {
+    chip: UniquePtr<Chip>,
+    geometry: Geometry,
+}
+
+/// The Verilated chip of a geometry after power-up; `None` when no RTL of that geometry exists.
+pub fn chip(geometry: &Geometry) -> Option<PortDevice<Rtl>> {
+    let number = Geometry::ALL.iter().position(|known| known == geometry)?;
+    let chip = new_chip(number);
+    (!chip.is_null()).then(|| PortDevice::new(Rtl { port: Framed { line: Verilated { chip, geometry: *geometry } } }))
+}
+
+impl BytePort for Verilated {
+    fn send(&mut self, bytes: &[u8]) -> Result<(), DeviceError> {
+        let sent = self.chip.pin_mut().send(bytes, PATIENCE_CYCLES);
+        if sent { Ok(()) } else { Err(DeviceError::Silent(PATIENCE_CYCLES)) }
+    }
+
+    fn receive(&mut self, bytes: &mut [u8]) -> Result<(), DeviceError> {
+        let received = self.chip.pin_mut().receive(bytes, PATIENCE_CYCLES);
+        if received { Ok(()) } else { Err(DeviceError::Silent(PATIENCE_CYCLES)) }
+    }
+}
+
+/// The host port of the Verilated chip, whose writes can be recorded.
+pub struct Rtl {
+    port: Framed<Verilated>,
+}
+
+impl Rtl {
+    /// Clock cycles since power-up.
+    pub fn cycles(&self) -> u64 {
+        self.port.line.chip.cycles()
+    }
+}
+
+impl HostPort for Rtl {
+    fn write(&mut self, space: Space, address: u32, words: &[HostWord]) -> Result<(), DeviceError> {
+        self.port.write(space, address, words)
+    }
+
+    fn read(&mut self, space: Space, address: u32, count: usize) -> Result<Vec<HostWord>, DeviceError> {
+        self.port.read(space, address, count)
+    }
+}
+
+impl Tap for Rtl {
+    fn record(&mut self, on: bool) {
+        self.port.line.chip.pin_mut().record(on);
+    }
+
+    fn take(&mut self) -> Vec<Trace> {
+        let geometry = self.port.line.geometry;
+        let events = self.port.line.chip.pin_mut().take();
+        events.into_iter().flat_map(|event| traces(&geometry, event)).collect()
+    }
+}
+
+/// The events of one write port in one cycle: one for each half row of activations or keys, one for each lane of values.
+fn traces(geometry: &Geometry, event: RawEvent) -> Vec<Trace> {
+    let half = geometry.vxm_lanes / 2;
+    let place = event.place as usize;
+    let lanes = &event.lanes;
+    let halves = || (0..geometry.halves()).filter(|half| event.mask >> half & 1 == 1);
+    let half_lanes = |index: usize| lanes[(index % 2) * half..][..half].to_vec();
+    let one = |location: Location, lanes: Vec<i32>| Trace {
+        position: usize::from(event.position),
+        cycle: i64::from(event.cycle),
+        origin: None,
+        location,
+        lanes,
+    };
+    match event.kind {
+        0 => vec![one(Location::Vmem(place), lanes.clone())],
+        1 => vec![one(Location::Vreg(place), lanes.clone())],
+        2 => vec![one(Location::Scalar(place), vec![lanes[0], 0])],
+        3 => vec![one(Location::Scalar(geometry.scalars + place), lanes.clone())],
+        4 => halves()
+            .map(|index| one(Location::Act { entry: place, lane: index * half }, half_lanes(index)))
+            .collect(),
+        5 => {
+            halves().map(|index| one(Location::Kv { row: place, lane: index * half }, half_lanes(index))).collect()
+        }
+        _ => (0..geometry.groups())
+            .map(|group| {
+                let lane = group * geometry.vxm_lanes + event.mask as usize;
+                one(Location::Kv { row: place, lane }, vec![lanes[group]])
+            })
+            .collect(),
+    }
+}
