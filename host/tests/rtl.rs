@@ -94,7 +94,7 @@ fn the_bundled_model_tells_the_emulators_story() {
 fn golden_prompts(text: &str) -> Vec<Vec<u16>> {
     let golden: serde_json::Value = serde_json::from_str(text).expect("the golden file is JSON");
     let ids = |case: &serde_json::Value| {
-        let ids = case["prompt_ids"].as_array().expect("each case has its prompt");
+        let ids = case["prompt_tokens"].as_array().expect("each case has its prompt");
         ids.iter().map(|id| id.as_u64().expect("an id") as u16).collect()
     };
     golden["cases"].as_array().expect("cases").iter().map(ids).collect()
