@@ -14,7 +14,7 @@
 //! | `act`, `key`, `value`, `vmem` | in | 1         | strobes by destination                             |    12 |
 //! | `row`, `entry`, `mask`     | in  | 24, `ENTRY`, `HALVES` | address, half rows written               |    12 |
 //! | `half`, `part`             | in  | 1, 4        | take half `part` in both halves; part of a value   |    12 |
-//! | `position`                 | in  | 16          | stable while a token runs                          |       |
+//! | `lane`                     | in  | `LANE`      | lane that a value takes in each group              |    12 |
 //! | `vmem_store`, `vmem_row`, `vmem_word[l]` | out | 1, `VMEM_ROW`, 18 | write port of vector memory    |    13 |
 //! | `act_write`                | out | `HALVES`    | half rows of the activation entry written          |    14 |
 //! | `act_entry`, `act_row[l]`  | out | `ENTRY`, 16 | half `h` takes lanes `(h % 2) * V/2` upward        |    14 |
@@ -96,7 +96,7 @@ pub struct Distribute {
     pub mask: Signal<In, Bits<HALVES>>,
     pub half: Signal<In, Bit>,
     pub part: Signal<In, Bits<4>>,
-    pub position: Signal<In, Bits<16>>,
+    pub lane: Signal<In, Bits<LANE>>,
     pub vmem_store: Signal<Out, Bit>,
     pub vmem_row: Signal<Out, Bits<VMEM_ROW>>,
     pub vmem_word: Vec<Signal<Out, Bits<18>>>,
@@ -132,6 +132,7 @@ pub struct Distribute {
     value_14: DFF<Bit>,
     row_14: DFF<Bits<KV_ROW>>,
     mask_14: DFF<Bits<HALVES>>,
+    lane_13: DFF<Bits<LANE>>,
     lane_14: DFF<Bits<LANE>>,
     code_14: Vec<DFF<Bits<9>>>,
     any_lower: Signal<Local, Bit>,
@@ -141,7 +142,6 @@ pub struct Distribute {
     saturated_15: DFF<Bit>,
     part_now: Signal<Local, Bits<4>>,
     part_mask: Setting<4>,
-    lane_mask: Setting<LANE>,
     _lanes: usize,
     _groups: usize,
     kind: Kind<Self>,
@@ -165,7 +165,6 @@ impl Distribute {
             act_14: many(lanes),
             code_14: many(lanes),
             part_mask: Setting::new((lanes / geometry.groups() - 1) as u64),
-            lane_mask: Setting::new(lanes as u64 - 1),
             _lanes: lanes,
             _groups: geometry.groups(),
             ..Self::default()
@@ -189,7 +188,7 @@ impl Logic for Distribute {
             row_14,
             mask_14
         );
-        clock!(self, clock, lane_14, any_lower_14, any_upper_14, saturated_15);
+        clock!(self, clock, lane_13, lane_14, any_lower_14, any_upper_14, saturated_15);
 
         // Cycle 12: limits.
         self.sends.next = self.act.val() | self.key.val() | self.value.val() | self.vmem.val();
@@ -214,6 +213,7 @@ impl Logic for Distribute {
             self.row_13.d.next = self.row.val();
         }
         self.entry_13.d.next = self.entry.val();
+        self.lane_13.d.next = self.lane.val();
         self.part_13.d.next = self.part.val();
         self.from_upper_13.d.next =
             self.half.val() & (self.act.val() | self.key.val()) & self.part.val().get_bit(0);
@@ -270,7 +270,7 @@ impl Logic for Distribute {
         self.value_14.d.next = self.value_13.q.val();
         self.row_14.d.next = self.row_13.q.val().get_bits::<KV_ROW>(0);
         self.mask_14.d.next = self.mask_13.q.val();
-        self.lane_14.d.next = self.position.val().get_bits::<LANE>(0) & self.lane_mask.val();
+        self.lane_14.d.next = self.lane_13.q.val();
 
         // Cycle 14: ports.
         for l in 0..self._lanes {
@@ -288,3 +288,6 @@ impl Logic for Distribute {
         self.saturated.next = self.saturated_15.q.val();
     }
 }
+
+#[cfg(test)]
+mod tests;

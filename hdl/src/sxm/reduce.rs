@@ -11,7 +11,7 @@
 //! | `clock`            | in  |     1 |                                                     |       |
 //! | `issue_11`, `first_11` | in |  1 | an issue whose result comes next; its instruction's first | 11 |
 //! | `reduce_11`        | in  |     2 | `isa::instruction::Reduce`                          |    11 |
-//! | `position`, `token`| in  |    16 | stable while a token runs                           |       |
+//! | `lane_11`          | in  | `LANE` | the one lane that counts, unless all do            |    11 |
 //! | `result[l]`        | in  |    24 | the result stream                                   |    12 |
 //! | `total`            | out |    36 | sum of all rows up to this one                      | 13 + levels |
 //!
@@ -21,7 +21,7 @@
 
 use crate::kind::Kind;
 use crate::primitives::Extend;
-use crate::primitives::vector::{Fixed, Setting, many};
+use crate::primitives::vector::{Fixed, many};
 use crate::widths::LANE;
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Reduce;
@@ -34,15 +34,12 @@ pub struct Reducer {
     pub issue_11: Signal<In, Bit>,
     pub first_11: Signal<In, Bit>,
     pub reduce_11: Signal<In, Bits<2>>,
-    pub position: Signal<In, Bits<16>>,
-    pub token: Signal<In, Bits<16>>,
+    pub lane_11: Signal<In, Bits<LANE>>,
     pub result: Vec<Signal<In, Bits<24>>>,
     pub total: Signal<Out, Bits<36>>,
     is_all: Fixed<{ Reduce::All as u64 }, 2>,
     is_token: Fixed<{ Reduce::TokenLane as u64 }, 2>,
     is_position: Fixed<{ Reduce::PositionLane as u64 }, 2>,
-    lane_mask: Setting<LANE>,
-    lane: Signal<Local, Bits<LANE>>,
     by_lane: Signal<Local, Bit>,
     selected_12: Vec<DFF<Bit>>,
     issue_12: DFF<Bit>,
@@ -68,7 +65,6 @@ impl Reducer {
         let lanes = geometry.vxm_lanes;
         Self {
             result: many(lanes),
-            lane_mask: Setting::new(lanes as u64 - 1),
             selected_12: many(lanes),
             wide: many(lanes),
             addend: many(lanes),
@@ -86,10 +82,6 @@ impl Logic for Reducer {
     fn update(&mut self) {
         clock!(self, clock, issue_12, first_12);
         // Cycle 11: which lanes count.
-        self.lane.next = self.token.val().get_bits::<LANE>(0) & self.lane_mask.val();
-        if self.reduce_11.val() == self.is_position.val() {
-            self.lane.next = self.position.val().get_bits::<LANE>(0) & self.lane_mask.val();
-        }
         self.by_lane.next =
             (self.reduce_11.val() == self.is_token.val()) | (self.reduce_11.val() == self.is_position.val());
         self.issue_12.d.next = self.issue_11.val();
@@ -98,7 +90,7 @@ impl Logic for Reducer {
         for l in 0..self._lanes {
             self.selected_12[l].clock.next = self.clock.val();
             self.selected_12[l].d.next = (self.reduce_11.val() == self.is_all.val())
-                | (self.by_lane.val() & (self.lane.val() == l.to_bits()));
+                | (self.by_lane.val() & (self.lane_11.val() == l.to_bits()));
             self.wide[l].x.next = self.result[l].val();
             self.addend[l].next = 0.into();
             if self.selected_12[l].q.val() {
@@ -126,5 +118,92 @@ impl Logic for Reducer {
             self.node[i - 1].d.next = self.node[2 * i - 1].q.val() + self.node[2 * i].q.val();
         }
         self.total.next = self.node[0].q.val();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    const CHIP: Geometry = Geometry::ULX3S_85F;
+
+    /// One cycle: issue, first, lanes that count, result row.
+    struct Row {
+        issue: bool,
+        first: bool,
+        reduce: Reduce,
+        lane: usize,
+        result: Vec<i64>,
+    }
+
+    /// Totals after each row.
+    fn stream(rows: &[Row]) -> Vec<i64> {
+        let bench = Bench::new(&emit(&mut Reducer::new(&CHIP), "reducer").unwrap()).unwrap();
+        let mut stimulus = bench.stimulus();
+        let latency = Reducer::latency(&CHIP);
+        for t in 0..rows.len() + 1 {
+            stimulus.cycle();
+            if let Some(row) = rows.get(t) {
+                stimulus.set("issue_11", row.issue.into()).set("first_11", row.first.into());
+                stimulus.set("reduce_11", row.reduce as u64).set("lane_11", row.lane as u64);
+            }
+            // The control comes one cycle before its row.
+            for (lane, value) in t.checked_sub(1).map_or(&[][..], |t| &rows[t].result).iter().enumerate() {
+                stimulus.set_signed(&format!("result${lane}"), *value);
+            }
+        }
+        let response = bench.run(stimulus.idle(latency)).unwrap();
+        (0..rows.len()).map(|t| response.signed(t + 1 + latency, "total")).collect()
+    }
+
+    fn row(random: &mut Random, bits: u32) -> Vec<i64> {
+        (0..CHIP.vxm_lanes).map(|_| random.signed(bits)).collect()
+    }
+
+    #[test]
+    fn totals_sum_the_lanes_that_count() {
+        let mut random = Random::from_seed_variable();
+        let rows: Vec<Row> = (0..10_000)
+            .map(|t| Row {
+                issue: t == 0 || random.below(4) != 0,
+                first: t == 0 || random.below(16) == 0,
+                reduce: Reduce::TABLE[random.below(4) as usize].0,
+                lane: random.below(16) as usize,
+                result: row(&mut random, 24),
+            })
+            .collect();
+        let mut sums = [0i32; CHIP.vxm_lanes];
+        for (t, (row, found)) in rows.iter().zip(stream(&rows)).enumerate() {
+            let counts = |lane: usize| match row.reduce {
+                Reduce::None => false,
+                Reduce::All => true,
+                Reduce::TokenLane | Reduce::PositionLane => lane == row.lane,
+            };
+            for (lane, sum) in sums.iter_mut().enumerate().filter(|_| row.issue) {
+                let addend = if counts(lane) { row.result[lane] as i32 } else { 0 };
+                *sum = if row.first { addend } else { sum.wrapping_add(addend) };
+            }
+            assert_eq!(found, sums.iter().map(|sum| i64::from(*sum)).sum::<i64>(), "cycle {t}");
+        }
+    }
+
+    /// Lanes wrap at 32 bits, the total does not.
+    #[test]
+    fn lanes_wrap_and_the_tree_does_not() {
+        let most = (1 << 23) - 1;
+        let rows: Vec<Row> = (0..300)
+            .map(|t| Row {
+                issue: true,
+                first: t == 0,
+                reduce: Reduce::All,
+                lane: 0,
+                result: vec![most; CHIP.vxm_lanes],
+            })
+            .collect();
+        let totals = stream(&rows);
+        assert_eq!(totals[255], 16 * 256 * most);
+        assert_eq!(totals[299], 16 * (300 * most - (1 << 32)));
     }
 }

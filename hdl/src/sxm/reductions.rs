@@ -12,7 +12,7 @@
 //! | port                          | dir | width           | meaning                                | cycle |
 //! |-------------------------------|-----|-----------------|----------------------------------------|------:|
 //! | `issue`, `first`, `last`      | in  | 1               | an issue; its instruction's first, last |    0 |
-//! | `position`, `token`           | in  | 16              | stable while a token runs              |       |
+//! | `position`, `token`           | in  | 16              | sampled with the issue                 |     0 |
 //! | `result[l]`                   | in  | 24              | the result stream                      |    12 |
 //! | `write`, `index`, `value`     | out | 1, `SCALAR`, 24 | write port of the reduction scalars    | `reduction_effect - 1` |
 //!
@@ -24,7 +24,7 @@ use super::sfu::ScalarUnit;
 use crate::kind::Kind;
 use crate::primitives::vector::{Fixed, Setting, many};
 use crate::primitives::{Delay, ShiftRegister};
-use crate::widths::SCALAR;
+use crate::widths::{LANE, SCALAR};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Reduce;
 use lpu_isa::timing;
@@ -53,6 +53,10 @@ pub struct Reductions {
     issue_11: Delay<1, 11>,
     first_11: Delay<1, 11>,
     reduce_11: Delay<2, 11>,
+    is_position: Fixed<{ Reduce::PositionLane as u64 }, 2>,
+    lane_mask: Setting<LANE>,
+    lane_now: Signal<Local, Bits<LANE>>,
+    lane_11: Delay<LANE, 11>,
     reducer: Reducer,
     // Long delays in two parts: memory while the length is the same for all chips, then registers.
     scaling_12: Delay<2, 12>,
@@ -79,6 +83,7 @@ impl Reductions {
         let rest = Reducer::latency(geometry);
         Self {
             result: many(geometry.vxm_lanes),
+            lane_mask: Setting::new(geometry.vxm_lanes as u64 - 1),
             index_mask: Setting::new(geometry.scalars as u64 - 1),
             reducer: Reducer::new(geometry),
             done: ShiftRegister::new(timing::RESULT as usize + rest),
@@ -100,6 +105,7 @@ impl Logic for Reductions {
             issue_11,
             first_11,
             reduce_11,
+            lane_11,
             reducer,
             scaling_12,
             sum_shift_12,
@@ -113,8 +119,13 @@ impl Logic for Reductions {
         self.reducer.issue_11.next = self.issue_11.y.val().into();
         self.reducer.first_11.next = self.first_11.y.val().into();
         self.reducer.reduce_11.next = self.reduce_11.y.val();
-        self.reducer.position.next = self.position.val();
-        self.reducer.token.next = self.token.val();
+        // Position and token may change before the row arrives.
+        self.lane_now.next = self.token.val().get_bits::<LANE>(0);
+        if self.reduce.val() == self.is_position.val() {
+            self.lane_now.next = self.position.val().get_bits::<LANE>(0);
+        }
+        self.lane_11.x.next = self.lane_now.val() & self.lane_mask.val();
+        self.reducer.lane_11.next = self.lane_11.y.val();
         for l in 0..self.result.len() {
             self.reducer.result[l].next = self.result[l].val();
         }
@@ -137,5 +148,39 @@ impl Logic for Reductions {
         self.write.next = self.unit.write.val();
         self.index.next = self.unit.index.val();
         self.value.next = self.unit.value.val();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::Bench;
+    use crate::emit::emit;
+
+    /// The write falls in the cycle before `reduction_effect`, and an instruction that does not reduce writes nothing.
+    #[test]
+    fn scalars_arrive_when_timing_says() {
+        for chip in Geometry::ALL {
+            let bench = Bench::new(&emit(&mut Reductions::new(&chip), "reductions").unwrap()).unwrap();
+            let mut stimulus = bench.stimulus();
+            let effect = timing::reduction_effect(&chip) as usize;
+            assert_eq!(Reductions::latency(&chip) + 1, effect);
+            for t in 0..effect + 4 {
+                stimulus.cycle().set("issue", (t < 3).into()).set("first", (t != 1).into());
+                stimulus.set("last", (t > 0).into());
+                // Two rows of ones, then a row that is not summed.
+                stimulus.set("reduce", if t < 2 { Reduce::All as u64 } else { 0 });
+                stimulus.set("reduction", 7).set("sum_shift", 1).set("bias", 4);
+                for lane in 0..chip.vxm_lanes {
+                    stimulus.set_signed(&format!("result${lane}"), 1);
+                }
+            }
+            let response = bench.run(&stimulus).unwrap();
+            // Issues in cycles 0 and 1; the last of them counts.
+            let writes: Vec<usize> = (0..effect + 4).filter(|t| response.get(*t, "write") == 1).collect();
+            assert_eq!(writes, [1 + effect - 1], "{}", chip.name);
+            let expected = (2 * chip.vxm_lanes as u64 + 4) / 2;
+            assert_eq!((response.get(effect, "index"), response.get(effect, "value")), (7, expected));
+        }
     }
 }

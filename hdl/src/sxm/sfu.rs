@@ -139,3 +139,81 @@ impl Logic for ScalarUnit {
             (bit_cast::<24, 6>(self.exponent_8.q.val()) << 18) | bit_cast::<24, 18>(self.mantissa_8.q.val());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+    use crate::vxm::scalars::packed;
+    use lpu_isa::arith::{Scalar, reciprocal, reciprocal_sqrt, round_shift, saturate};
+
+    /// Total, bias, scaling, shift, scalar.
+    type Request = (i64, u64, Scaling, u64, u64);
+
+    /// Streams totals, a new one each cycle, each of them complete; values as mantissa and exponent.
+    fn stream(requests: &[Request]) -> Vec<u64> {
+        let bench = Bench::new(&emit(&mut ScalarUnit::default(), "scalar_unit").unwrap()).unwrap();
+        let mut stimulus = bench.stimulus();
+        for (total, bias, scaling, shift, index) in requests {
+            stimulus.cycle().set("done", 1).set_signed("total", *total).set("bias", *bias);
+            stimulus.set("scaling", *scaling as u64).set("sum_shift", *shift).set("reduction", *index);
+        }
+        let response = bench.run(stimulus.idle(ScalarUnit::LATENCY + 1)).unwrap();
+        let latency = ScalarUnit::LATENCY;
+        assert_eq!(response.get(latency - 1, "write") + response.get(requests.len() + latency, "write"), 0);
+        let value = |(t, request): (usize, &Request)| {
+            assert_eq!(
+                (response.get(t + latency, "write"), response.get(t + latency, "index")),
+                (1, request.4)
+            );
+            response.get(t + latency, "value")
+        };
+        requests.iter().enumerate().map(value).collect()
+    }
+
+    #[test]
+    fn scalars_are_the_contract() {
+        let mut random = Random::from_seed_variable();
+        let mut request = || {
+            let bits = 1 + random.below(36) as u32;
+            let scaling = Scaling::TABLE[random.below(3) as usize].0;
+            let bias = random.unsigned(24) >> random.below(24);
+            (random.signed(bits), bias, scaling, random.below(32), random.below(16))
+        };
+        let mut requests: Vec<Request> = (0..100_000).map(|_| request()).collect();
+        requests.push((0, 0, Scaling::Reciprocal, 0, 1));
+        requests.push((0, 1, Scaling::ReciprocalSqrt, 0, 2));
+        requests.push(((1 << 35) - 1, (1 << 24) - 1, Scaling::Reciprocal, 0, 3));
+        for (found, (total, bias, scaling, shift, _)) in stream(&requests).into_iter().zip(&requests) {
+            let sum = total + *bias as i64;
+            let positive = sum.clamp(0, i64::from(u32::MAX)) as u32;
+            let expected = match scaling {
+                Scaling::Plain => {
+                    Scalar { mantissa: saturate(round_shift(sum, *shift as u32), 18) as i32, exponent: 0 }
+                }
+                Scaling::Reciprocal => reciprocal(positive),
+                Scaling::ReciprocalSqrt => reciprocal_sqrt(positive),
+            };
+            assert_eq!(found, packed(expected), "{scaling:?} of {total} + {bias} >> {shift}");
+        }
+    }
+
+    /// Needs no table: a sum times its reciprocal is one, and its reciprocal root squared is its reciprocal.
+    #[test]
+    fn reciprocals_multiply_to_one() {
+        let mut random = Random::from_seed_variable();
+        let sums: Vec<i64> =
+            (0..5000).map(|_| (1 + random.unsigned(31) as i64) >> random.below(31)).collect();
+        let sums: Vec<i64> = sums.into_iter().map(|sum| sum.max(1)).collect();
+        let number = |value: u64| (value & 0x3_ffff) as f64 / 2f64.powi(17 + (value >> 18) as i32);
+        let requests = |scaling| sums.iter().map(|sum| (*sum, 0, scaling, 0, 0)).collect::<Vec<Request>>();
+        let once = stream(&requests(Scaling::Reciprocal));
+        let root = stream(&requests(Scaling::ReciprocalSqrt));
+        for (sum, (once, root)) in sums.iter().zip(once.into_iter().zip(root)) {
+            let (once, root) = (number(once) * *sum as f64, number(root).powi(2) * *sum as f64);
+            assert!((once - 1.0).abs() < 1.0 / 4096.0, "{sum}: {once}");
+            assert!((root - 1.0).abs() < 1.0 / 2048.0, "{sum}: {root}");
+        }
+    }
+}

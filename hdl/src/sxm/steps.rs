@@ -10,13 +10,14 @@
 //! | port                        | dir | width    | meaning                                           | cycle |
 //! |-----------------------------|-----|----------|---------------------------------------------------|------:|
 //! | `issue`, `first`, `last`    | in  | 1        | an issue, its instruction's first, its last       |     0 |
-//! | `position`                  | in  | 16       | stable while a token runs                         |       |
+//! | `position`                  | in  | 16       | sampled with the issue                            |     0 |
 //! | `offset_second`             | in  | 24       | signed, loop offset of KV rows                    |     0 |
 //! | `act_12`, `key_12`, `value_12`, `vmem_12`, `argmax_12` | out | 1 | strobes by destination       |    12 |
 //! | `row_12`                    | out | 24       | row of vector memory, KV memory or comparison     |    12 |
 //! | `entry_12`                  | out | `ENTRY`  | activation entry                                  |    12 |
 //! | `mask_12`                   | out | `HALVES` | half rows written                                 |    12 |
 //! | `half_12`, `part_12`        | out | 1, 4     | take one half; half or part of the result         |    12 |
+//! | `lane_12`                   | out | `LANE`   | position modulo the lanes                         |    12 |
 //! | `vmem_outside`, `kv_outside`| out | 1        | the row is outside its memory                     |     3 |
 //!
 //! # Invariants
@@ -26,7 +27,7 @@
 use crate::kind::Kind;
 use crate::primitives::Delay;
 use crate::primitives::vector::{Fixed, HalfMask, RowStep, Setting};
-use crate::widths::{ENTRY, HALVES};
+use crate::widths::{ENTRY, HALVES, LANE};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Destination;
 use rust_hdl::prelude::*;
@@ -66,6 +67,7 @@ pub struct Steps {
     pub entry_12: Signal<Out, Bits<ENTRY>>,
     pub mask_12: Signal<Out, Bits<HALVES>>,
     pub half_12: Signal<Out, Bit>,
+    pub lane_12: Signal<Out, Bits<LANE>>,
     pub part_12: Signal<Out, Bits<4>>,
     pub vmem_outside: Signal<Out, Bit>,
     pub kv_outside: Signal<Out, Bit>,
@@ -123,6 +125,8 @@ pub struct Steps {
     entry_delay: Delay<ENTRY, 10>,
     mask_delay: Delay<HALVES, 9>,
     half_delay: Delay<1, 10>,
+    lane_mask: Setting<LANE>,
+    lane_delay: Delay<LANE, 12>,
     part_delay: Delay<4, 10>,
     kind: Kind<Self>,
 }
@@ -139,6 +143,7 @@ impl Steps {
             half_bits: Setting::new(bits(geometry.halves())),
             half_mask: Setting::new(geometry.halves() as u64 - 1),
             all_halves: Setting::new((1 << geometry.halves()) - 1),
+            lane_mask: Setting::new(geometry.vxm_lanes as u64 - 1),
             entry_mask: Setting::new(geometry.act_entries as u64 - 1),
             vmem_bits: Setting::new(bits(geometry.vmem_rows)),
             kv_bits: Setting::new(bits(geometry.kv_rows)),
@@ -167,7 +172,7 @@ impl Logic for Steps {
             period_2
         );
         clock!(self, clock, mask_3, vmem_outside_3, kv_outside_3, destination_12, row_delay, entry_delay);
-        clock!(self, clock, mask_delay, half_delay, part_delay);
+        clock!(self, clock, mask_delay, lane_delay, half_delay, part_delay);
         dff_setup!(self, clock, following, entry_2, start_2, part_2);
 
         // Cycle 0: what the position adds.
@@ -264,9 +269,14 @@ impl Logic for Steps {
         self.entry_12.next = self.entry_delay.y.val();
         self.mask_delay.x.next = self.mask_3.q.val();
         self.mask_12.next = self.mask_delay.y.val();
+        self.lane_delay.x.next = self.position.val().get_bits::<LANE>(0) & self.lane_mask.val();
+        self.lane_12.next = self.lane_delay.y.val();
         self.half_delay.x.next = self.half_2.q.val().into();
         self.half_12.next = self.half_delay.y.val().into();
         self.part_delay.x.next = self.part_2.q.val();
         self.part_12.next = self.part_delay.y.val();
     }
 }
+
+#[cfg(test)]
+mod tests;

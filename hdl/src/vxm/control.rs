@@ -19,10 +19,10 @@
 //! | `row_a`, `row_b`           | out | `VREG_ROW` | registers read                                  |     1 |
 //! | `number`, `pair`, `reads`  | out | 7, 1, 1    | for the scalars                                 |     1 |
 //! | `take`                     | out | 1          | takes a row of random numbers                   |     2 |
-//! | `x_vmem`, `x_shift_2`, `b_select`, `c_select` | out | | operand selects                         |     2 |
+//! | `x_vmem`, `x_shift_2`, `b_vreg_b`, `b_vmem`, `b_factor`, `c_select` | out | | operand selects  |     2 |
 //! | `lower`, `upper`           | in  | 24         | scalars of both halves of the lanes             |     2 |
 //! | `subtract_3`, `swap_3`     | out | 1          |                                                 |     3 |
-//! | `function_4`, `square`     | out | 2, 1       |                                                 |     4 |
+//! | `mode_4`                   | out | 2          | as in `Lane`                                    |     4 |
 //! | `shift_lower`, `shift_upper` | out | 9        | right shift before each lane's own              |     4 |
 //! | `relu_10`                  | out | 1          |                                                 |    10 |
 //! | `write_11`, `target_11`    | out | 1, `VREG_ROW` |                                              |    11 |
@@ -32,6 +32,7 @@
 //! # Invariants
 //! 1. Stepping registers hold between issues; the payload is sampled in cycle 0 only.
 
+use super::lane::Mode;
 use crate::kind::Kind;
 use crate::primitives::vector::{Fixed, RowStep, Setting};
 use crate::primitives::{Delay, Extend};
@@ -85,14 +86,15 @@ pub struct VectorControl {
     pub take: Signal<Out, Bit>,
     pub x_vmem: Signal<Out, Bit>,
     pub x_shift_2: Signal<Out, Bits<3>>,
-    pub b_select: Signal<Out, Bits<3>>,
+    pub b_vreg_b: Signal<Out, Bit>,
+    pub b_vmem: Signal<Out, Bit>,
+    pub b_factor: Signal<Out, Bit>,
     pub c_select: Signal<Out, Bits<2>>,
     pub lower: Signal<In, Bits<24>>,
     pub upper: Signal<In, Bits<24>>,
     pub subtract_3: Signal<Out, Bit>,
     pub swap_3: Signal<Out, Bit>,
-    pub function_4: Signal<Out, Bits<2>>,
-    pub square: Signal<Out, Bit>,
+    pub mode_4: Signal<Out, Bits<2>>,
     pub shift_lower: Signal<Out, Bits<9>>,
     pub shift_upper: Signal<Out, Bits<9>>,
     pub relu_10: Signal<Out, Bit>,
@@ -102,6 +104,7 @@ pub struct VectorControl {
     pub outside: Signal<Out, Bit>,
     x_is_vmem: Fixed<{ X::Vmem as u64 }, 1>,
     b_is_vmem: Fixed<{ B::Vmem as u64 }, 3>,
+    b_is_vreg_b: Fixed<{ B::VregB as u64 }, 3>,
     b_is_scalar: Fixed<{ B::Scalar as u64 }, 3>,
     b_is_pair: Fixed<{ B::ScalarPair as u64 }, 3>,
     b_is_x: Fixed<{ B::X as u64 }, 3>,
@@ -128,13 +131,17 @@ pub struct VectorControl {
     take_2: Delay<1, 2>,
     x_2: Delay<1, 2>,
     x_shift_delay: Delay<3, 2>,
-    b_2: Delay<3, 2>,
+    select_1: DFF<Bits<3>>,
+    b_vreg_b_2: DFF<Bit>,
+    b_vmem_2: DFF<Bit>,
+    b_factor_2: DFF<Bit>,
     c_2: Delay<2, 2>,
     subtract_delay: Delay<1, 3>,
     swap_delay: Delay<1, 3>,
     function_3: Delay<2, 3>,
-    function_delay: DFF<Bits<2>>,
-    square_4: Delay<1, 4>,
+    square_3: Delay<1, 3>,
+    mode: DFF<Bits<2>>,
+    square: Fixed<{ Mode::SQUARE }, 2>,
     shift_3: Delay<8, 3>,
     scales_2: Delay<1, 2>,
     wide_shift: Extend<8, 9>,
@@ -166,18 +173,24 @@ impl Logic for VectorControl {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, a_1, b_1, target_1, number_1);
-        clock!(self, clock, rows, used_1, outside_2, pair_1, reads_1, take_2, x_2, x_shift_delay, b_2, c_2);
         clock!(
             self,
             clock,
-            subtract_delay,
-            swap_delay,
-            function_3,
-            function_delay,
-            square_4,
-            shift_3,
-            scales_2
+            rows,
+            used_1,
+            outside_2,
+            pair_1,
+            reads_1,
+            take_2,
+            x_2,
+            x_shift_delay,
+            select_1,
+            b_vreg_b_2,
+            b_vmem_2,
+            b_factor_2,
+            c_2
         );
+        clock!(self, clock, subtract_delay, swap_delay, function_3, mode, square_3, shift_3, scales_2);
         clock!(self, clock, exponent_lower, exponent_upper, shift_lower_4, shift_upper_4);
         clock!(self, clock, relu_delay, write_delay, target_delay, issue_delay);
 
@@ -231,12 +244,13 @@ impl Logic for VectorControl {
         self.row_a.next = self.a_1.q.val().get_bits::<VREG_ROW>(0);
         self.row_b.next = self.b_1.q.val().get_bits::<VREG_ROW>(0);
         self.number.next = self.number_1.q.val();
-        self.pair_1.d.next = self.b.val() == self.b_is_pair.val();
+        self.pair_1.d.next =
+            (self.function_code.val() == self.is_multiply.val()) & (self.b.val() == self.b_is_pair.val());
         self.pair.next = self.pair_1.q.val();
         self.reads_1.d.next = self.issue.val()
             & (self.subtract.val()
-                | (self.b.val() == self.b_is_scalar.val())
-                | (self.b.val() == self.b_is_pair.val()));
+                | ((self.function_code.val() == self.is_multiply.val())
+                    & ((self.b.val() == self.b_is_scalar.val()) | (self.b.val() == self.b_is_pair.val()))));
         self.reads.next = self.reads_1.q.val();
 
         // Selects, each in its cycle.
@@ -246,8 +260,14 @@ impl Logic for VectorControl {
         self.x_vmem.next = self.x_2.y.val().into();
         self.x_shift_delay.x.next = self.x_shift.val();
         self.x_shift_2.next = self.x_shift_delay.y.val();
-        self.b_2.x.next = self.b.val();
-        self.b_select.next = self.b_2.y.val();
+        self.select_1.d.next = self.b.val();
+        self.b_vreg_b_2.d.next = self.select_1.q.val() == self.b_is_vreg_b.val();
+        self.b_vmem_2.d.next = self.select_1.q.val() == self.b_is_vmem.val();
+        self.b_factor_2.d.next = (self.select_1.q.val() == self.b_is_scalar.val())
+            | (self.select_1.q.val() == self.b_is_pair.val());
+        self.b_vreg_b.next = self.b_vreg_b_2.q.val();
+        self.b_vmem.next = self.b_vmem_2.q.val();
+        self.b_factor.next = self.b_factor_2.q.val();
         self.c_2.x.next = self.c.val();
         self.c_select.next = self.c_2.y.val();
         self.subtract_delay.x.next = self.subtract.val().into();
@@ -255,10 +275,14 @@ impl Logic for VectorControl {
         self.swap_delay.x.next = self.swap.val().into();
         self.swap_3.next = self.swap_delay.y.val().into();
         self.function_3.x.next = self.function_code.val();
-        self.function_delay.d.next = self.function_3.y.val();
-        self.function_4.next = self.function_delay.q.val();
-        self.square_4.x.next = (self.b.val() == self.b_is_x.val()).into();
-        self.square.next = self.square_4.y.val().into();
+        self.square_3.x.next = ((self.b.val() == self.b_is_x.val())
+            & (self.function_code.val() == self.is_multiply.val()))
+        .into();
+        self.mode.d.next = self.function_3.y.val();
+        if self.square_3.y.val().any() {
+            self.mode.d.next = self.square.val();
+        }
+        self.mode_4.next = self.mode.q.val();
 
         // Shift: the scalar's exponent counts where the scalar multiplies.
         self.shift_3.x.next = self.shift.val();

@@ -13,11 +13,11 @@
 //! |-------------------|-----|------------|--------------------------------------------------|------:|
 //! | `clock`           | in  | 1          |                                                  |       |
 //! | `row_a`, `row_b`  | in  | `VREG_ROW` | registers read                                   |     1 |
-//! | `x_vmem`, `x_shift`, `b_select`, `c_select` | in | | as in [`Lane`]                          |     2 |
+//! | `x_vmem`, `x_shift`, `b_vreg_b`, `b_vmem`, `b_factor`, `c_select` | in | | as in [`Lane`]    |     2 |
 //! | `scalar`          | in  | 18         | mantissa that is subtracted                      |     2 |
 //! | `factor`          | in  | 18         | mantissa that multiplies these lanes             |     2 |
 //! | `subtract`, `swap`| in  | 1          |                                                  |     3 |
-//! | `function_code`, `square`, `shift` | in |  | as in [`Lane`]                                    |     4 |
+//! | `mode`, `shift`   | in  | 2, 9       | as in [`Lane`]                                   |     4 |
 //! | `relu`            | in  | 1          |                                                  |    10 |
 //! | `write`, `target` | in  | 1, `VREG_ROW` | register written                              |    11 |
 //! | `vmem[l]`         | in  | 18         | row of vector memory                             |     3 |
@@ -44,14 +44,15 @@ pub struct LaneGroup {
     pub row_b: Signal<In, Bits<VREG_ROW>>,
     pub x_vmem: Signal<In, Bit>,
     pub x_shift: Signal<In, Bits<3>>,
-    pub b_select: Signal<In, Bits<3>>,
+    pub b_vreg_b: Signal<In, Bit>,
+    pub b_vmem: Signal<In, Bit>,
+    pub b_factor: Signal<In, Bit>,
     pub c_select: Signal<In, Bits<2>>,
     pub scalar: Signal<In, Bits<18>>,
     pub factor: Signal<In, Bits<18>>,
     pub subtract: Signal<In, Bit>,
     pub swap: Signal<In, Bit>,
-    pub function_code: Signal<In, Bits<2>>,
-    pub square: Signal<In, Bit>,
+    pub mode: Signal<In, Bits<2>>,
     pub shift: Signal<In, Bits<9>>,
     pub relu: Signal<In, Bit>,
     pub write: Signal<In, Bit>,
@@ -64,14 +65,15 @@ pub struct LaneGroup {
     row_b_2: LocalCopy<VREG_ROW>,
     x_vmem_3: LocalCopy<1>,
     x_shift_3: LocalCopy<3>,
-    b_select_3: LocalCopy<3>,
+    b_vreg_b_3: LocalCopy<1>,
+    b_vmem_3: LocalCopy<1>,
+    b_factor_3: LocalCopy<1>,
     c_select_3: LocalCopy<2>,
     scalar_3: LocalCopy<18>,
     factor_3: LocalCopy<18>,
     swap_4: LocalCopy<1>,
     subtrahend_4: DFF<Bits<18>>,
-    function_5: LocalCopy<2>,
-    square_5: LocalCopy<1>,
+    mode_5: LocalCopy<2>,
     shift_5: LocalCopy<9>,
     relu_11: LocalCopy<1>,
     write_12: LocalCopy<1>,
@@ -103,15 +105,19 @@ impl Logic for LaneGroup {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(
-            self, clock, row_a_2, row_b_2, x_vmem_3, x_shift_3, b_select_3, c_select_3, scalar_3, factor_3
+            self, clock, row_a_2, row_b_2, x_vmem_3, x_shift_3, b_vreg_b_3, b_vmem_3, b_factor_3, c_select_3,
+            scalar_3
         );
-        clock!(self, clock, swap_4, subtrahend_4, function_5, square_5, shift_5);
+        clock!(self, clock, factor_3);
+        clock!(self, clock, swap_4, subtrahend_4, mode_5, shift_5);
         clock!(self, clock, relu_11, write_12, target_12, any_13);
         self.row_a_2.d.next = self.row_a.val();
         self.row_b_2.d.next = self.row_b.val();
         self.x_vmem_3.d.next = self.x_vmem.val().into();
         self.x_shift_3.d.next = self.x_shift.val();
-        self.b_select_3.d.next = self.b_select.val();
+        self.b_vreg_b_3.d.next = self.b_vreg_b.val().into();
+        self.b_vmem_3.d.next = self.b_vmem.val().into();
+        self.b_factor_3.d.next = self.b_factor.val().into();
         self.c_select_3.d.next = self.c_select.val();
         self.scalar_3.d.next = self.scalar.val();
         self.factor_3.d.next = self.factor.val();
@@ -120,8 +126,7 @@ impl Logic for LaneGroup {
         if self.subtract.val() {
             self.subtrahend_4.d.next = self.scalar_3.q.val();
         }
-        self.function_5.d.next = self.function_code.val();
-        self.square_5.d.next = self.square.val().into();
+        self.mode_5.d.next = self.mode.val();
         self.shift_5.d.next = self.shift.val();
         self.relu_11.d.next = self.relu.val().into();
         self.write_12.d.next = self.write.val().into();
@@ -143,12 +148,13 @@ impl Logic for LaneGroup {
             self.lane[l].factor.next = self.factor_3.q.val();
             self.lane[l].x_vmem.next = self.x_vmem_3.q.val().into();
             self.lane[l].x_shift.next = self.x_shift_3.q.val();
-            self.lane[l].b_select.next = self.b_select_3.q.val();
+            self.lane[l].b_vreg_b.next = self.b_vreg_b_3.q.val().into();
+            self.lane[l].b_vmem.next = self.b_vmem_3.q.val().into();
+            self.lane[l].b_factor.next = self.b_factor_3.q.val().into();
             self.lane[l].c_select.next = self.c_select_3.q.val();
             self.lane[l].swap.next = self.swap_4.q.val().into();
             self.lane[l].subtrahend.next = self.subtrahend_4.q.val();
-            self.lane[l].function_code.next = self.function_5.q.val();
-            self.lane[l].square.next = self.square_5.q.val().into();
+            self.lane[l].mode.next = self.mode_5.q.val();
             self.lane[l].shift.next = self.shift_5.q.val();
             self.lane[l].relu.next = self.relu_11.q.val().into();
             self.result[l].next = self.lane[l].result.val();

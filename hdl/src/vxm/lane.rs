@@ -17,14 +17,15 @@
 //! | `factor`      | in  |    18 | scalar's mantissa for this half of the lanes          |     3 |
 //! | `x_vmem`      | in  |     1 | first operand is `vmem`, else `vreg_a >> x_shift`     |     3 |
 //! | `x_shift`     | in  |     3 |                                                       |     3 |
-//! | `b_select`    | in  |     3 | `isa::instruction::B`                                 |     3 |
+//! | `b_vreg_b`    | in  |     1 | of the registers take the second as second operand    |     3 |
+//! | `b_vmem`      | in  |     1 | second operand is `vmem` ...                          |     3 |
+//! | `b_factor`    | in  |     1 | ... or `factor`, else a register                      |     3 |
 //! | `c_select`    | in  |     2 | `isa::instruction::C`                                 |     3 |
 //! | `operand`     | out |    18 | first operand, for the neighbour                      |     4 |
 //! | `neighbour`   | in  |    18 | the neighbour's                                       |     4 |
 //! | `swap`        | in  |     1 | take the neighbour's                                  |     4 |
 //! | `subtrahend`  | in  |    18 | scalar's mantissa, or zero                            |     4 |
-//! | `function_code`    | in  |     2 | `isa::instruction::Function`                          |     5 |
-//! | `square`      | in  |     1 | second operand is the first                           |     5 |
+//! | `mode`        | in  |     2 | `isa::instruction::Function`, or [`Mode::SQUARE`]     |     5 |
 //! | `shift`       | in  |     9 | signed: right shift before the lane's own             |     5 |
 //! | `relu`        | in  |     1 | negative results become zero                          |    11 |
 //! | `result`      | out |    24 |                                                       |    12 |
@@ -41,8 +42,18 @@ use crate::primitives::Multiplier;
 use crate::primitives::vector::{
     AddSubtract, Difference, Exp2Table, Fixed, Limit, OperandShift, ProductShift, ShiftAmount, SigmoidTable,
 };
-use lpu_isa::instruction::{B, C, Function};
+use lpu_isa::instruction::{C, Function};
 use rust_hdl::prelude::*;
+
+/// What a lane computes: the codes of the functions, and one more.
+pub struct Mode;
+
+impl Mode {
+    /// A product whose second operand is the first. Decoding this once for all lanes spares each a gate a bit.
+    pub const SQUARE: u64 = 3;
+}
+
+const _: () = assert!(Function::TABLE.len() == Mode::SQUARE as usize);
 
 /// The lane.
 #[derive(LogicBlock, Default)]
@@ -55,30 +66,28 @@ pub struct Lane {
     pub factor: Signal<In, Bits<18>>,
     pub x_vmem: Signal<In, Bit>,
     pub x_shift: Signal<In, Bits<3>>,
-    pub b_select: Signal<In, Bits<3>>,
+    pub b_vreg_b: Signal<In, Bit>,
+    pub b_vmem: Signal<In, Bit>,
+    pub b_factor: Signal<In, Bit>,
     pub c_select: Signal<In, Bits<2>>,
     pub operand: Signal<Out, Bits<18>>,
     pub neighbour: Signal<In, Bits<18>>,
     pub swap: Signal<In, Bit>,
     pub subtrahend: Signal<In, Bits<18>>,
-    pub function_code: Signal<In, Bits<2>>,
-    pub square: Signal<In, Bit>,
+    pub mode: Signal<In, Bits<2>>,
     pub shift: Signal<In, Bits<9>>,
     pub relu: Signal<In, Bit>,
     pub result: Signal<Out, Bits<24>>,
     pub saturated: Signal<Out, Bit>,
-    b_vmem: Fixed<{ B::Vmem as u64 }, 3>,
-    b_vreg_a: Fixed<{ B::VregA as u64 }, 3>,
-    b_vreg_b: Fixed<{ B::VregB as u64 }, 3>,
     c_vreg_b: Fixed<{ C::VregB as u64 }, 2>,
     c_vmem: Fixed<{ C::Vmem as u64 }, 2>,
     c_noise: Fixed<{ C::Noise as u64 }, 2>,
     exp2: Fixed<{ Function::Exp2 as u64 }, 2>,
     sigmoid: Fixed<{ Function::Sigmoid as u64 }, 2>,
+    square: Fixed<{ Mode::SQUARE }, 2>,
     one: Fixed<{ 1 << 16 }, 18>,
     sign_bits: Fixed<0xfc_0000, 24>,
     x_operand: OperandShift,
-    a_limit: Limit<24, 18>,
     b_limit: Limit<24, 18>,
     word: Signal<Local, Bits<18>>,
     x_4: DFF<Bits<18>>,
@@ -124,21 +133,20 @@ impl Logic for Lane {
         // Cycle 3: operands.
         self.x_operand.x.next = self.vreg_a.val();
         self.x_operand.shift.next = self.x_shift.val();
-        self.a_limit.x.next = self.vreg_a.val();
-        self.b_limit.x.next = self.vreg_b.val();
+        self.b_limit.x.next = self.vreg_a.val();
+        if self.b_vreg_b.val() {
+            self.b_limit.x.next = self.vreg_b.val();
+        }
         self.x_4.d.next = self.x_operand.y.val();
         if self.x_vmem.val() {
             self.x_4.d.next = self.vmem.val();
         }
-        self.b_4.d.next = self.factor.val();
-        if self.b_select.val() == self.b_vmem.val() {
+        self.b_4.d.next = self.b_limit.y.val();
+        if self.b_vmem.val() {
             self.b_4.d.next = self.vmem.val();
         }
-        if self.b_select.val() == self.b_vreg_a.val() {
-            self.b_4.d.next = self.a_limit.y.val();
-        }
-        if self.b_select.val() == self.b_vreg_b.val() {
-            self.b_4.d.next = self.b_limit.y.val();
+        if self.b_factor.val() {
+            self.b_4.d.next = self.factor.val();
         }
         self.word.next = self.vmem.val();
         if self.c_select.val() == self.c_noise.val() {
@@ -176,15 +184,15 @@ impl Logic for Lane {
         self.second_6.d.next = self.b_5.q.val();
         self.c[0].d.next = self.c_5.q.val();
         self.turned[0].d.next = false;
-        if self.square.val() {
+        if self.mode.val() == self.square.val() {
             self.second_6.d.next = self.x_5.q.val();
         }
-        if self.function_code.val() == self.exp2.val() {
+        if self.mode.val() == self.exp2.val() {
             self.first_6.d.next = self.exp2_table.factor.val();
             self.second_6.d.next = self.one.val();
             self.total_shift.extra.next = self.exp2_table.extra.val();
         }
-        if self.function_code.val() == self.sigmoid.val() {
+        if self.mode.val() == self.sigmoid.val() {
             self.first_6.d.next = self.sigmoid_table.slope.val();
             self.second_6.d.next = self.sigmoid_table.fraction.val();
             self.c[0].d.next = bit_cast::<24, 17>(self.sigmoid_table.addend.val());

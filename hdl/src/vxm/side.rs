@@ -15,7 +15,7 @@
 //! |-------------------------------|-----|------------|------------------------------------------------------|------:|
 //! | `issue`, `first`, `last`      | in  | 1          | an issue; the first, the last of its instruction     |     0 |
 //! | `offset_first`, `offset_second` | in | 24        | signed loop offsets: vector memory read, KV written  |     0 |
-//! | `position`, `token`           | in  | 16         | stable while a token runs                            |       |
+//! | `position`, `token`           | in  | 16         | sampled with each issue                              |     0 |
 //! | `run_start`, `seed`, `sampling` | in | 1, 32, 1  | a run begins: the random numbers with it             |       |
 //! | `inverse_temperature`         | in  | 24         | exponent above mantissa; stable while a token runs   |       |
 //! | `store`, `store_address`, `store_row[l]` | in | 1, `VMEM_ROW`, 18 | the matrix side's write port of vector memory | |
@@ -267,13 +267,14 @@ impl Logic for VectorSide {
                 self.group[q].row_b.next = self.control.row_b.val();
                 self.group[q].x_vmem.next = self.control.x_vmem.val();
                 self.group[q].x_shift.next = self.control.x_shift_2.val();
-                self.group[q].b_select.next = self.control.b_select.val();
+                self.group[q].b_vreg_b.next = self.control.b_vreg_b.val();
+                self.group[q].b_vmem.next = self.control.b_vmem.val();
+                self.group[q].b_factor.next = self.control.b_factor.val();
                 self.group[q].c_select.next = self.control.c_select.val();
                 self.group[q].scalar.next = self.scalars.lower.val().get_bits::<18>(0);
                 self.group[q].subtract.next = self.control.subtract_3.val();
                 self.group[q].swap.next = self.control.swap_3.val();
-                self.group[q].function_code.next = self.control.function_4.val();
-                self.group[q].square.next = self.control.square.val();
+                self.group[q].mode.next = self.control.mode_4.val();
                 self.group[q].relu.next = self.control.relu_10.val();
                 self.group[q].write.next = self.control.write_11.val();
                 self.group[q].target.next = self.control.target_11.val();
@@ -333,7 +334,7 @@ impl Logic for VectorSide {
         self.distribute.mask.next = self.steps.mask_12.val();
         self.distribute.half.next = self.steps.half_12.val();
         self.distribute.part.next = self.steps.part_12.val();
-        self.distribute.position.next = self.position.val();
+        self.distribute.lane.next = self.steps.lane_12.val();
         self.act_write.next = self.distribute.act_write.val();
         self.act_entry.next = self.distribute.act_entry.val();
         self.kv_write.next = self.distribute.kv_write.val();

@@ -6,7 +6,7 @@
 //!                                     stage 1                   stage 2                  stage 3
 //! ```
 //!
-//! No register stands right behind a table: Yosys would make block RAM of the two, and the chip has none to spare.
+//! The tables are logic: the chip has no block RAM to spare.
 //!
 //! | port    | dir | width | meaning                          | cycle   |
 //! |---------|-----|------:|----------------------------------|---------|
@@ -19,7 +19,7 @@
 //! # Invariants
 //! 1. `value` at `t + LATENCY` depends only on `bits` at `t`.
 
-use super::rom;
+use super::rom_by_bits;
 use crate::kind::Kind;
 use crate::primitives::value::bits_of;
 use lpu_isa::arith::{self, GUMBEL_TAIL, LOG2};
@@ -92,8 +92,9 @@ impl Logic for Gumbel {
     }
 
     fn hdl(&self) -> Verilog {
-        let log2 = rom("fraction", 8, "log2_entry", 11, LOG2.iter().map(|&entry| entry as u64));
-        let tail = rom("place_later", 8, "tail_entry", 13, GUMBEL_TAIL.iter().map(|&entry| entry as u64));
+        let words = |table: &[i32]| table.iter().map(|&entry| entry as u64).collect::<Vec<u64>>();
+        let log2 = rom_by_bits("fraction", "log2_entry", 11, &words(&LOG2));
+        let tail = rom_by_bits("place_later", "tail_entry", 13, &words(&GUMBEL_TAIL));
         Verilog::Custom(format!("{BEHAVIOUR}{log2}{tail}"))
     }
 }

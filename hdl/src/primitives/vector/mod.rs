@@ -69,12 +69,13 @@ pub use taus88::Taus88Step;
 
 /// A read-only memory as one constant a bit of the entry: Yosys makes no block RAM of it, whatever register follows.
 fn rom_by_bits(index: &str, target: &str, bits: usize, values: &[u64]) -> String {
+    let name = target.to_uppercase();
     let column = |bit: usize| {
         let word = |nibble: &[u64]| nibble.iter().rev().fold(0, |word, value| word << 1 | (value >> bit & 1));
         let digits: String = values.chunks(4).rev().map(|nibble| format!("{:x}", word(nibble))).collect();
         let (count, top) = (values.len(), values.len() - 1);
         format!(
-            "localparam logic [{top}:0] BIT_{bit} = {count}'h{digits};\nassign {target}[{bit}] = BIT_{bit}[{index}];\n"
+            "localparam logic [{top}:0] {name}_{bit} = {count}'h{digits};\nassign {target}[{bit}] = {name}_{bit}[{index}];\n"
         )
     };
     (0..bits).map(column).collect()

@@ -26,7 +26,7 @@ use lpu_isa::arith::{SHIFTED_BITS, round_shift, saturate, shift_product};
 use rust_hdl::prelude::*;
 
 /// Shift, rounding and saturation of a lane's product.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct ProductShift {
     pub clock: Signal<In, Clock>,
     pub product: Signal<In, Bits<36>>,
@@ -40,20 +40,6 @@ pub struct ProductShift {
 impl ProductShift {
     /// Cycles from product and amount to the outputs.
     pub const LATENCY: usize = 2;
-}
-
-impl Default for ProductShift {
-    fn default() -> Self {
-        Self {
-            clock: Signal::default(),
-            product: Signal::default(),
-            amount: Signal::default(),
-            shifted: Signal::default(),
-            over: Signal::default(),
-            _held: (0, 0),
-            kind: Kind::default(),
-        }
-    }
 }
 
 const BEHAVIOUR: &str = "\

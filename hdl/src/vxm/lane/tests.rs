@@ -2,6 +2,7 @@ use super::*;
 use crate::bench::{Bench, Random, Response};
 use crate::emit::emit;
 use lpu_isa::arith;
+use lpu_isa::instruction::B;
 
 /// One issue of the lane: all inputs, each to be applied in its own cycle.
 #[derive(Clone, Copy, Debug)]
@@ -66,10 +67,9 @@ fn stream(issues: &[Issue]) -> Response {
             stimulus.set_signed("vmem", issue.vmem).set_signed("noise", issue.noise);
             stimulus.set_signed("vreg_a", issue.vreg_a).set_signed("vreg_b", issue.vreg_b);
             stimulus.set_signed("factor", issue.factor).set("x_vmem", issue.x_vmem.into());
-            stimulus
-                .set("x_shift", issue.x_shift)
-                .set("b_select", issue.b as u64)
-                .set("c_select", issue.c as u64);
+            stimulus.set("x_shift", issue.x_shift).set("c_select", issue.c as u64);
+            stimulus.set("b_vreg_b", (issue.b == B::VregB).into()).set("b_vmem", (issue.b == B::Vmem).into());
+            stimulus.set("b_factor", matches!(issue.b, B::Scalar | B::ScalarPair).into());
         }
         let earlier = |cycles: usize| t.checked_sub(cycles).and_then(|t| issues.get(t));
         if let Some(issue) = earlier(1) {
@@ -79,7 +79,8 @@ fn stream(issues: &[Issue]) -> Response {
         if let Some(issue) = earlier(2) {
             // The function's shift is part of the contract of its table.
             let shift = if issue.function == Function::Sigmoid { 12 } else { issue.shift };
-            stimulus.set("function_code", issue.function as u64).set("square", (issue.b == B::X).into());
+            let is_square = issue.function == Function::Multiply && issue.b == B::X;
+            stimulus.set("mode", if is_square { Mode::SQUARE } else { issue.function as u64 });
             stimulus.set_signed("shift", shift);
         }
         if let Some(issue) = earlier(8) {

@@ -206,8 +206,9 @@ impl Model {
         let bc = self.vreg[register(v.bc, v.bc_advance)].clone();
         let target = register(v.target, v.target_advance);
         let number = v.scalar as usize + k * v.scalar_step as usize;
-        let pair = v.b == B::ScalarPair;
-        let reads = v.subtract || v.b == B::Scalar || pair;
+        let scales = v.function == Function::Multiply;
+        let pair = v.b == B::ScalarPair && scales;
+        let reads = v.subtract || (v.b == B::Scalar && scales) || pair;
         if reads && (self.meets_write(number) || (pair && self.meets_write(number + 1))) {
             self.counts[8] += 1;
             self.expect(at + 3).scalar_conflict = true;
@@ -377,7 +378,7 @@ impl Model {
         };
         let index = v.reduction as usize;
         let effect = at + timing::reduction_effect(&self.chip);
-        self.expect(effect - 1).scalar = Some((index as u64, super::super::super::scalars::packed(scalar)));
+        self.expect(effect - 1).scalar = Some((index as u64, packed(scalar)));
         self.write(effect, Write::Reduction(index, scalar));
     }
 }
