@@ -177,3 +177,129 @@ impl Logic for RowAddress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+    use crate::mxm::schedule::slots;
+
+    /// Fields of an instruction.
+    #[derive(Clone, Copy, Debug)]
+    struct Fields {
+        gather: bool,
+        from_kv: bool,
+        offset: bool,
+        row: u64,
+        row_step: i64,
+        index: bool,
+        chunks: u64,
+    }
+
+    fn fields(random: &mut Random) -> Fields {
+        Fields {
+            gather: random.below(2) == 1,
+            from_kv: random.below(2) == 1,
+            offset: random.below(2) == 1,
+            row: random.unsigned(24),
+            row_step: random.signed(16),
+            index: random.below(2) == 1,
+            chunks: random.below(16),
+        }
+    }
+
+    /// Row, modulo 2^24, and chunk of an issue.
+    fn model(
+        chip: &Geometry,
+        fields: &Fields,
+        k: i64,
+        [token, position, first, second]: [u64; 4],
+    ) -> (u64, Option<u64>) {
+        let groups = chip.groups() as u64;
+        let row = fields.row as i64;
+        if fields.gather {
+            let item = if fields.index { position } else { token };
+            let chunk = (item << fields.chunks) + k as u64;
+            return ((row as u64 + chunk / groups) & 0xff_ffff, Some(chunk % groups));
+        }
+        let offset = if !fields.offset {
+            0
+        } else if fields.from_kv {
+            second
+        } else {
+            first
+        };
+        ((row + offset as i64 + k * fields.row_step) as u64 & 0xff_ffff, None)
+    }
+
+    fn check(chip: &Geometry) {
+        let bench = Bench::new(&emit(&mut RowAddress::new(chip), "row_address").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
+        let numbers = [random.unsigned(16), random.unsigned(16), random.unsigned(24), random.unsigned(24)];
+        let (mut now, mut showing) = (fields(&mut random), 0);
+        for slot in slots(&mut random, 2000) {
+            stimulus.cycle();
+            for (name, value) in ["token", "position", "offset_first", "offset_second"].iter().zip(numbers) {
+                stimulus.set(name, value);
+            }
+            let Some(slot) = slot else {
+                expected.push(None);
+                continue;
+            };
+            if slot.instruction != showing {
+                (now, showing) = (fields(&mut random), slot.instruction);
+            }
+            stimulus.set("issue", 1).set("first", u64::from(slot.k == 0)).set("gather", now.gather.into());
+            stimulus.set("from_kv", now.from_kv.into()).set("offset", now.offset.into()).set("row", now.row);
+            stimulus
+                .set_signed("row_step", now.row_step)
+                .set("index", now.index.into())
+                .set("chunks", now.chunks);
+            expected.push(Some(model(chip, &now, slot.k, numbers)));
+        }
+        let response = bench.run(stimulus.idle(RowAddress::LATENCY)).unwrap();
+        let issues = expected.iter().enumerate().filter_map(|(t, e)| Some((t + RowAddress::LATENCY, (*e)?)));
+        for (at, (row, chunk)) in issues {
+            assert_eq!(response.get(at, "row_now"), row, "{at}");
+            for g in 0..chip.groups() {
+                assert_eq!(response.get(at, &format!("copy${g}")), row & ((1 << MATRIX_ROW) - 1), "{at}");
+            }
+            chunk.into_iter().for_each(|chunk| assert_eq!(response.get(at, "chunk"), chunk, "{at}"));
+        }
+    }
+
+    #[test]
+    fn rows_and_chunks_are_those_of_the_model() {
+        Geometry::ALL.iter().for_each(check);
+    }
+
+    /// Needs no model: the host's row comes back as it is, whatever the payload shows.
+    #[test]
+    fn the_host_reads_the_row_it_names() {
+        let bench = Bench::new(&emit(&mut RowAddress::new(&Geometry::NANO), "row_address").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let rows: Vec<u64> = (0..500).map(|_| random.below(2048)).collect();
+        let mut stimulus = bench.stimulus();
+        for row in &rows {
+            stimulus.cycle().set("host_access", 1).set("host_row", *row).set("host_chunk", row & 1);
+            stimulus
+                .set("gather", random.below(2))
+                .set("first", random.below(2))
+                .set("row", random.unsigned(24));
+            stimulus
+                .set("row_step", random.unsigned(16))
+                .set("offset", 1)
+                .set("offset_first", random.unsigned(24));
+        }
+        let response = bench.run(stimulus.idle(1)).unwrap();
+        for (t, row) in rows.iter().enumerate() {
+            assert_eq!(
+                (response.get(t + 1, "copy$0"), response.get(t + 1, "chunk")),
+                (*row, row & 1),
+                "cycle {t}"
+            );
+        }
+    }
+}

@@ -76,3 +76,72 @@ impl Logic for PairBank {
         self.kv.write_data.next = self.kv_word.bus.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Family, Random, cells};
+    use crate::emit::{Design, emit};
+
+    fn design() -> Design {
+        emit(&mut PairBank::default(), "pair_bank").unwrap()
+    }
+
+    #[test]
+    fn reads_find_what_was_written() {
+        const CYCLES: usize = 20_000;
+        let bench = Bench::new(&design()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let (mut weights, mut codes) = ([[0; 2]; 8], [[0; 2]; 8]);
+        let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
+        for _ in 0..CYCLES {
+            let [row, weight_row, kv_row] = [0; 3].map(|_| random.below(8));
+            let (weight_write, kv_write) = (random.below(2), random.below(4));
+            let data: [i64; 4] = std::array::from_fn(|_| random.signed(9));
+            stimulus.cycle().set("row", row).set("weight_write", weight_write).set("kv_write", kv_write);
+            stimulus.set("weight_write_row", weight_row).set("kv_write_row", kv_row);
+            stimulus.set_signed("weight_data$0", data[0]).set_signed("weight_data$1", data[1]);
+            stimulus.set_signed("kv_data$0", data[2]).set_signed("kv_data$1", data[3]);
+            expected.push((weights[row as usize], codes[row as usize]));
+            if weight_write == 1 {
+                weights[weight_row as usize] = [data[0], data[1]];
+            }
+            for i in (0..2).filter(|i| kv_write >> i & 1 == 1) {
+                codes[kv_row as usize][i] = data[2 + i];
+            }
+        }
+        let response = bench.run(stimulus.idle(PairBank::LATENCY)).unwrap();
+        for (t, (weights, codes)) in expected.into_iter().enumerate() {
+            let at = t + PairBank::LATENCY;
+            let pair = |name: &str| [0, 1].map(|i| response.signed(at, &format!("{name}${i}")));
+            assert_eq!((pair("weight"), pair("code")), (weights, codes), "cycle {t}");
+        }
+    }
+
+    /// Needs no model: a code written to one lane of a row leaves the other lane and the other rows at zero.
+    #[test]
+    fn a_code_goes_to_its_lane_alone() {
+        let bench = Bench::new(&design()).unwrap();
+        let mut stimulus = bench.stimulus();
+        stimulus
+            .cycle()
+            .set("kv_write", 2)
+            .set("kv_write_row", 1023)
+            .set("kv_data$0", 77)
+            .set("kv_data$1", 99);
+        for row in 0..1024 {
+            stimulus.cycle().set("row", row);
+        }
+        let response = bench.run(stimulus.idle(PairBank::LATENCY)).unwrap();
+        for row in 0..1024 {
+            let at = 1 + row + PairBank::LATENCY;
+            let codes = [response.get(at, "code$0"), response.get(at, "code$1")];
+            assert_eq!(codes, if row == 1023 { [0, 99] } else { [0, 0] }, "row {row}");
+        }
+    }
+
+    #[test]
+    fn it_is_three_blocks() {
+        assert_eq!(cells(&design(), Family::Ecp5).unwrap().get("DP16KD"), Some(&3));
+    }
+}

@@ -96,3 +96,54 @@ impl Logic for Gather {
         self.word.next = self.second.q.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    #[test]
+    fn the_word_is_the_group_chosen() {
+        for groups in [2, 4, 8] {
+            let bench = Bench::new(&emit(&mut Gather::new(groups), "gather").unwrap()).unwrap();
+            let mut random = Random::from_seed_variable();
+            let (mut stimulus, mut rows) = (bench.stimulus(), vec![]);
+            for _ in 0..5000 {
+                let lanes: Vec<i64> = (0..groups).map(|_| random.signed(10)).collect();
+                let chunk = random.below(groups as u64);
+                stimulus.cycle().set("chunk", chunk);
+                for (g, lane) in lanes.iter().enumerate() {
+                    stimulus.set_signed(&format!("lane${g}"), *lane);
+                }
+                rows.push((chunk, lanes));
+            }
+            let response = bench.run(stimulus.idle(Gather::LATENCY)).unwrap();
+            // The chunk is said one cycle before its lanes come.
+            for t in 1..rows.len() {
+                let expected = rows[t].1[rows[t - 1].0 as usize];
+                assert_eq!(
+                    response.signed(t + Gather::LATENCY, "word"),
+                    expected,
+                    "cycle {t} of {groups} groups"
+                );
+            }
+        }
+    }
+
+    /// Needs no model: where all groups hold the same, the choice does not matter.
+    #[test]
+    fn equal_groups_give_that_word() {
+        let bench = Bench::new(&emit(&mut Gather::new(8), "gather").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let mut stimulus = bench.stimulus();
+        for t in 0..500 {
+            stimulus.cycle().set("chunk", random.below(8));
+            (0..8).for_each(|g| {
+                stimulus.set(&format!("lane${g}"), t);
+            });
+        }
+        let response = bench.run(stimulus.idle(Gather::LATENCY)).unwrap();
+        assert!((0..500).all(|t| response.get(t + Gather::LATENCY, "word") == t as u64));
+    }
+}

@@ -155,3 +155,69 @@ impl Logic for HostAccess {
         self.read_data.next = self.read_held.q.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+    use lpu_isa::arith::kv_decode;
+
+    fn bench(chip: &Geometry) -> Bench {
+        Bench::new(&emit(&mut HostAccess::new(chip), "host_access").unwrap()).unwrap()
+    }
+
+    fn write_goes_to_its_half_rows(chip: &Geometry) {
+        let (bench, mut random) = (bench(chip), Random::from_seed_variable());
+        let (mut stimulus, mut writes) = (bench.stimulus(), vec![]);
+        for _ in 0..2000 {
+            let lanes: Vec<i64> = (0..8).map(|_| random.signed(9)).collect();
+            let (octet, kv, row) =
+                (random.below(chip.mxm_lanes as u64 / 8), random.below(2), random.below(1024));
+            stimulus.cycle().set("write", 1).set("octet", octet).set("kv", kv).set("row", row);
+            stimulus.set_lanes("data", 9, &lanes);
+            writes.push((octet, kv, row, lanes));
+        }
+        let response = bench.run(stimulus.idle(1)).unwrap();
+        for (t, (octet, kv, row, lanes)) in writes.into_iter().enumerate() {
+            let half = chip.vxm_lanes as u64 / 2;
+            let halves =
+                (0..chip.halves() as u64).filter(|h| h * half / 8 == octet).fold(0, |mask, h| mask | 1 << h);
+            let found = ["writes_weights", "writes_kv", "written_row", "halves"]
+                .map(|name| response.get(t + 1, name));
+            assert_eq!(found, [1 - kv, kv, row, halves], "write {t}");
+            let data: Vec<i64> = (0..8).map(|i| response.signed(t + 1, &format!("lane${i}"))).collect();
+            assert_eq!(data, lanes, "write {t}");
+        }
+    }
+
+    #[test]
+    fn writes_go_to_their_half_rows() {
+        Geometry::ALL.iter().for_each(write_goes_to_its_half_rows);
+    }
+
+    /// Every code comes back from the number that it stands for, and every weight as it is.
+    #[test]
+    fn reads_give_codes_back() {
+        let chip = Geometry::ULX3S_85F;
+        let bench = bench(&chip);
+        let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
+        let word_after = HostAccess::LATENCY - 1;
+        for (kv, octet) in [(0, 0), (0, 1), (1, 2), (1, 3)] {
+            for first in (-256..256).step_by(8) {
+                stimulus.cycle().set("read", 1).set("kv", kv).set("octet", octet);
+                let codes: Vec<i64> = (first..first + 8).collect();
+                expected.push((stimulus.cycles() - 1 + HostAccess::LATENCY, codes.clone()));
+                stimulus.idle(word_after);
+                for (i, code) in codes.into_iter().enumerate() {
+                    let number = if kv == 1 { i64::from(kv_decode(code as i16)) } else { code };
+                    stimulus.set_signed(&format!("word${}", 8 * (octet % 2) as usize + i), number);
+                }
+            }
+        }
+        let response = bench.run(stimulus.idle(HostAccess::LATENCY)).unwrap();
+        for (at, codes) in expected {
+            assert_eq!(response.signed_lanes(at, "read_data", 9), codes, "cycle {at}");
+        }
+    }
+}

@@ -263,3 +263,136 @@ impl Logic for Emission {
         self.scalar.next = self.scalar_later.y.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random, Response};
+    use crate::emit::emit;
+    use crate::mxm::schedule::{Slot, slots};
+
+    #[derive(Clone, Copy)]
+    struct Fields {
+        gather: bool,
+        emits: u64,
+        shift: u64,
+        mask: bool,
+        maximum: bool,
+        scalar: u64,
+        store: u64,
+    }
+
+    fn fields(random: &mut Random) -> Fields {
+        Fields {
+            gather: random.below(3) == 0,
+            emits: random.below(4),
+            shift: random.below(32),
+            mask: random.below(2) == 1,
+            maximum: random.below(2) == 1,
+            scalar: random.below(16),
+            store: random.below(516),
+        }
+    }
+
+    struct Script {
+        slots: Vec<Option<Slot>>,
+        fields: Vec<Fields>,
+        wraps: Vec<bool>,
+        position: u64,
+    }
+
+    impl Script {
+        fn random(instructions: usize) -> Self {
+            let mut random = Random::from_seed_variable();
+            let slots = slots(&mut random, instructions);
+            Self {
+                fields: (0..instructions).map(|_| fields(&mut random)).collect(),
+                wraps: slots.iter().map(|_| random.below(2) == 1).collect(),
+                position: random.below(1024),
+                slots,
+            }
+        }
+
+        /// Streams the issues, with arbitrary payload between them.
+        fn run(&self, chip: &Geometry) -> Response {
+            let bench = Bench::new(&emit(&mut Emission::new(chip), "emission").unwrap()).unwrap();
+            let mut random = Random::from_seed_variable();
+            let mut stimulus = bench.stimulus();
+            for t in 0..self.slots.len() + 2 {
+                stimulus.cycle().set("position", self.position);
+                stimulus
+                    .set("emits", random.below(4))
+                    .set("mask", random.below(2))
+                    .set("store", random.unsigned(24));
+                stimulus
+                    .set("first", random.below(2))
+                    .set("last", random.below(2))
+                    .set("maximum", random.below(2));
+                stimulus.set("wraps", t.checked_sub(2).is_some_and(|at| self.wraps[at]).into());
+                if let Some(Some(slot)) = self.slots.get(t) {
+                    let fields = self.fields[slot.instruction];
+                    stimulus.set("gathers", fields.gather.into()).set("beat", (!fields.gather).into());
+                    stimulus.set("first", u64::from(slot.k == 0)).set("last", slot.last.into());
+                    stimulus
+                        .set("emits", fields.emits)
+                        .set("sum_shift", fields.shift)
+                        .set("mask", fields.mask.into());
+                    stimulus.set("maximum", fields.maximum.into()).set("wanted_scalar", fields.scalar);
+                    stimulus.set("store", fields.store);
+                }
+            }
+            bench.run(stimulus.idle(40)).unwrap()
+        }
+
+        fn leaves(&self, t: usize) -> Option<(Slot, Fields)> {
+            let slot = self.slots[t]?;
+            let fields = self.fields[slot.instruction];
+            let (on_wrap, on_last) = match Emit::TABLE[fields.emits as usize].0 {
+                Emit::Never => (false, false),
+                Emit::Wrap => (true, false),
+                Emit::Last => (false, true),
+                Emit::WrapOrLast => (true, true),
+            };
+            (fields.gather || on_wrap && self.wraps[t] || on_last && slot.last).then_some((slot, fields))
+        }
+    }
+
+    fn check(chip: &Geometry) {
+        let script = Script::random(1000);
+        let response = script.run(chip);
+        let port = lpu_isa::timing::dot_store_port(chip) as usize;
+        let (lanes, mut left) = (chip.vxm_lanes as u64, 0);
+        for t in 0..script.slots.len() {
+            if script.slots[t].is_some_and(|slot| slot.k == 0) {
+                left = 0;
+            }
+            let row = script.leaves(t);
+            let of = |gather: bool| row.is_some_and(|(_, fields)| fields.gather == gather);
+            assert_eq!(response.get(t + 5, "gather_leaves") == 1, of(true), "cycle {t}");
+            assert_eq!(response.get(t + port - 1, "sums_leave") == 1, of(false), "cycle {t}");
+            let Some((slot, fields)) = row else {
+                assert_eq!(response.get(t + 3, "outside"), 0, "cycle {t}");
+                continue;
+            };
+            let address = fields.store + left;
+            assert_eq!(response.get(t + 3, "outside") == 1, address >= chip.vmem_rows as u64, "cycle {t}");
+            if fields.gather {
+                assert_eq!(response.get(t + 6, "gather_store"), address % 512, "cycle {t}");
+            } else {
+                let limit = if fields.mask && slot.last { script.position % lanes } else { lanes - 1 };
+                assert_eq!(response.get(t + port - 1, "sums_store"), address % 512, "cycle {t}");
+                assert_eq!(response.get(t + port - 4, "shift"), fields.shift, "cycle {t}");
+                assert_eq!(response.get(t + port - 2, "limit"), limit, "cycle {t}");
+                assert_eq!(response.get(t + port, "fresh") == 1, left == 0, "cycle {t}");
+                assert_eq!(response.get(t + port, "ends") == 1, fields.maximum && slot.last, "cycle {t}");
+                assert_eq!(response.get(t + port, "scalar"), fields.scalar, "cycle {t}");
+            }
+            left += 1;
+        }
+    }
+
+    #[test]
+    fn rows_leave_as_the_model_says() {
+        Geometry::ALL.iter().for_each(check);
+    }
+}

@@ -100,3 +100,65 @@ impl Logic for EntryPointer {
         self.reads.next = self.reads_2.q.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+    use crate::mxm::schedule::slots;
+
+    #[test]
+    fn entries_are_those_of_the_model() {
+        let chip = Geometry::ULX3S_85F;
+        let bench = Bench::new(&emit(&mut EntryPointer::new(&chip), "entry_pointer").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let slots = slots(&mut random, 2000);
+        let fields: Vec<[u64; 3]> =
+            (0..2000).map(|_| [random.below(16), random.below(2), random.below(2)]).collect();
+        let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
+        let (mut entry, mut next) = (0, 0);
+        for slot in &slots {
+            // Between the issues the payload is whatever the queue shows.
+            stimulus.cycle().set("wanted", random.below(16)).set("continues", random.below(2));
+            stimulus.set("advance", random.below(2)).set("first", random.below(2));
+            if let Some(slot) = slot {
+                let [wanted, continues, advance] = fields[slot.instruction];
+                stimulus.set("beat", 1).set("first", u64::from(slot.k == 0)).set("wanted", wanted);
+                stimulus.set("continues", continues).set("advance", advance);
+                entry = match (slot.k, continues, advance) {
+                    (0, 0, _) => wanted,
+                    (0, _, _) | (_, _, 1) => next,
+                    _ => entry,
+                };
+                next = (entry + 1) % 16;
+            }
+            expected.push((u64::from(slot.is_some()), entry));
+        }
+        let response = bench.run(stimulus.idle(EntryPointer::LATENCY)).unwrap();
+        for (t, (reads, entry)) in expected.into_iter().enumerate() {
+            let at = t + EntryPointer::LATENCY;
+            assert_eq!((response.get(at, "reads"), response.get(at, "entry")), (reads, entry), "cycle {t}");
+        }
+    }
+
+    /// Needs no model: beats that always go on visit all entries in turn, across instructions.
+    #[test]
+    fn a_pointer_that_goes_on_visits_all_entries() {
+        let chip = Geometry::NANO;
+        let bench = Bench::new(&emit(&mut EntryPointer::new(&chip), "entry_pointer").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let mut stimulus = bench.stimulus();
+        for _ in 0..100 {
+            stimulus
+                .cycle()
+                .set("beat", 1)
+                .set("continues", 1)
+                .set("advance", 1)
+                .set("first", random.below(2));
+            stimulus.set("wanted", random.below(16));
+        }
+        let response = bench.run(stimulus.idle(EntryPointer::LATENCY)).unwrap();
+        assert!((0..100).all(|t| response.get(t + EntryPointer::LATENCY, "entry") == t as u64 % 16));
+    }
+}

@@ -102,3 +102,61 @@ impl Logic for Faults {
         self.act_conflict.next = self.act_held.q.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    /// Inputs of one cycle, few enough in their values that faults happen often.
+    #[derive(Clone, Copy)]
+    struct Cycle {
+        issue: u64,
+        reads_kv: u64,
+        row: u64,
+        kv: [u64; 2],
+        reads_act: u64,
+        entry: u64,
+        act: [u64; 2],
+    }
+
+    #[test]
+    fn faults_are_flagged_each_in_its_cycle() {
+        let chip = Geometry::ULX3S_85F;
+        let bench = Bench::new(&emit(&mut Faults::new(&chip), "faults").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let rows = [3, 4, 1023, 1024, 2047, 2048, 0xff_ffff];
+        let cycles: Vec<Cycle> = (0..5000)
+            .map(|_| Cycle {
+                issue: random.below(2),
+                reads_kv: random.below(2),
+                row: rows[random.below(7) as usize],
+                kv: [random.below(2), 3 + random.below(2)],
+                reads_act: random.below(2),
+                entry: random.below(4),
+                act: [random.below(2) << random.below(16), random.below(4)],
+            })
+            .collect();
+        let mut stimulus = bench.stimulus();
+        for cycle in &cycles {
+            stimulus.cycle().set("issue", cycle.issue).set("reads_kv", cycle.reads_kv).set("row", cycle.row);
+            stimulus.set("kv_write", cycle.kv[0]).set("kv_row", cycle.kv[1]);
+            stimulus.set("reads_act", cycle.reads_act).set("entry", cycle.entry);
+            stimulus.set("act_write", cycle.act[0]).set("act_entry", cycle.act[1]);
+        }
+        let response = bench.run(stimulus.idle(1)).unwrap();
+        for t in 1..cycles.len() {
+            let (before, now) = (cycles[t - 1], cycles[t]);
+            let rows = if before.reads_kv == 1 { chip.kv_rows } else { chip.weight_rows };
+            let found =
+                ["matrix_address", "kv_conflict", "act_conflict"].map(|name| response.get(t + 1, name) == 1);
+            let expected = [
+                before.issue == 1 && now.row >= rows as u64,
+                before.issue & before.reads_kv & now.kv[0] == 1 && now.row & 1023 == now.kv[1],
+                before.reads_act == 1 && now.act[0] != 0 && before.entry == now.act[1],
+            ];
+            assert_eq!(found, expected, "cycle {t}");
+        }
+    }
+}

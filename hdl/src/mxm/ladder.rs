@@ -122,3 +122,99 @@ impl Logic for TapLadder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    const LANES: usize = 8;
+    const RESULTS: usize = 4;
+    const RUNGS: usize = TapLadder::latency(RESULTS);
+
+    /// A beat: how many rungs it climbs by, the nodes of the tree, and what comes from below.
+    struct Beat {
+        climbs: usize,
+        nodes: Vec<i64>,
+        below: Vec<i64>,
+    }
+
+    impl Beat {
+        fn random(random: &mut Random) -> Self {
+            Self {
+                climbs: random.below(RUNGS as u64 + 1) as usize,
+                nodes: (0..2 * RESULTS - 1).map(|_| random.signed(32)).collect(),
+                below: (0..LANES).map(|_| random.signed(32)).collect(),
+            }
+        }
+
+        fn lane(&self, l: usize) -> i64 {
+            if self.climbs == 0 {
+                return self.below[l];
+            }
+            let results = RESULTS >> (self.climbs - 1);
+            self.nodes[results - 1 + l % results]
+        }
+    }
+
+    #[test]
+    fn beats_climb_to_their_tap() {
+        let bench = Bench::new(&emit(&mut TapLadder::new(RESULTS, LANES), "tap_ladder").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let beats: Vec<Beat> = (0..2000).map(|_| Beat::random(&mut random)).collect();
+        let mut stimulus = bench.stimulus();
+        // Beat b meets rung r in cycle b + 1 + r; its choice is said a cycle before.
+        for t in 0..beats.len() + RUNGS + 1 {
+            stimulus.cycle();
+            for r in 0..RUNGS {
+                if let Some(beat) = t.checked_sub(r).and_then(|b| beats.get(b)) {
+                    stimulus.set(&format!("wanted${r}"), u64::from(beat.climbs > r));
+                }
+                let results = RESULTS >> r;
+                if let Some(beat) = t.checked_sub(r + 1).and_then(|b| beats.get(b)) {
+                    for node in results - 1..2 * results - 1 {
+                        stimulus.set_signed(&format!("sum${node}"), beat.nodes[node]);
+                    }
+                }
+            }
+            if let Some(beat) = t.checked_sub(1).and_then(|b| beats.get(b)) {
+                for (l, value) in beat.below.iter().enumerate() {
+                    stimulus.set_signed(&format!("below${l}"), *value);
+                }
+            }
+        }
+        let response = bench.run(stimulus.idle(1)).unwrap();
+        for (b, beat) in beats.iter().enumerate() {
+            for l in 0..LANES {
+                assert_eq!(
+                    response.signed(b + 1 + RUNGS, &format!("bus${l}")),
+                    beat.lane(l),
+                    "beat {b}, lane {l}"
+                );
+            }
+        }
+    }
+
+    /// Needs no model: with the last rung wanted, all lanes are equal.
+    #[test]
+    fn one_result_fills_all_lanes() {
+        let bench = Bench::new(&emit(&mut TapLadder::new(RESULTS, LANES), "tap_ladder").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let mut stimulus = bench.stimulus();
+        for _ in 0..200 {
+            stimulus.cycle();
+            (0..RUNGS).for_each(|r| {
+                stimulus.set(&format!("wanted${r}"), 1);
+            });
+            (0..2 * RESULTS - 1).for_each(|i| {
+                stimulus.set_signed(&format!("sum${i}"), random.signed(32));
+            });
+        }
+        let response = bench.run(&stimulus).unwrap();
+        for t in RUNGS + 1..200 {
+            let first = response.get(t, "bus$0");
+            assert!((1..LANES).all(|l| response.get(t, &format!("bus${l}")) == first), "cycle {t}");
+        }
+    }
+}

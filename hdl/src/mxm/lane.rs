@@ -81,3 +81,64 @@ impl Logic for MatrixLane {
         self.product.next = self.multiplier.product.val().get_bits::<32>(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    fn bench() -> Bench {
+        Bench::new(&emit(&mut MatrixLane::default(), "matrix_lane").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn products_are_exact_each_cycle() {
+        const CYCLES: usize = 50_000;
+        let (bench, mut random) = (bench(), Random::from_seed_variable());
+        let mut number = |bits: u32| match random.below(6) {
+            0 => -(1 << (bits - 1)),
+            1 => (1 << (bits - 1)) - 1,
+            _ => random.signed(bits),
+        };
+        let mut activations = [0; 16];
+        let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
+        for _ in 0..CYCLES {
+            let (weight, code, act) = (number(9), number(9), number(16));
+            let [entry, written] = [number(4) & 15, number(4) & 15];
+            let (from_kv, writes) = (number(2) & 1, number(2) & 1);
+            stimulus
+                .cycle()
+                .set_signed("weight", weight)
+                .set_signed("code", code)
+                .set("from_kv", from_kv as u64);
+            stimulus.set("entry", entry as u64).set("act_write", writes as u64);
+            stimulus.set("act_write_entry", written as u64).set_signed("act_data", act);
+            let operand = OperandSelect::model(weight, code, from_kv == 1);
+            expected.push((operand, operand * activations[entry as usize]));
+            if writes == 1 {
+                activations[written as usize] = act;
+            }
+        }
+        let response = bench.run(stimulus.idle(MatrixLane::LATENCY)).unwrap();
+        for (t, (operand, product)) in expected.into_iter().enumerate() {
+            assert_eq!(response.signed(t + 1, "operand"), operand, "cycle {t}");
+            assert_eq!(response.signed(t + MatrixLane::LATENCY, "product"), product, "cycle {t}");
+        }
+    }
+
+    /// Needs no model: the product of the largest operand and activation still fits 25 bits.
+    #[test]
+    fn no_product_is_wider_than_25_bits() {
+        let bench = bench();
+        let mut stimulus = bench.stimulus();
+        stimulus.cycle().set("act_write", 1).set_signed("act_data", -32_768);
+        for code in -256..256 {
+            stimulus.cycle().set_signed("code", code).set("from_kv", 1);
+        }
+        let response = bench.run(stimulus.idle(MatrixLane::LATENCY)).unwrap();
+        let fits =
+            |t: usize| (-(1 << 24)..1 << 24).contains(&response.signed(t + MatrixLane::LATENCY, "product"));
+        assert!((1..513).all(fits));
+    }
+}

@@ -122,3 +122,63 @@ impl Logic for Maximum {
         self.value.next = self.node[0].q.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    fn check(chip: &Geometry) {
+        let bench = Bench::new(&emit(&mut Maximum::new(chip), "maximum").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let (mut stimulus, mut expected, mut most) = (bench.stimulus(), vec![], 0);
+        for _ in 0..5000 {
+            let row: Vec<i64> = (0..chip.vxm_lanes).map(|_| random.signed(18)).collect();
+            let [valid, fresh, last] = [random.below(2), random.below(4) / 3, random.below(2)];
+            let scalar = random.below(chip.scalars as u64);
+            stimulus.cycle().set("valid", valid).set("fresh", fresh).set("last", last).set("scalar", scalar);
+            for (l, lane) in row.iter().enumerate() {
+                stimulus.set_signed(&format!("row${l}"), *lane);
+            }
+            if valid == 1 {
+                let largest = row.into_iter().max().unwrap_or(0);
+                most = if fresh == 1 { largest } else { most.max(largest) };
+            }
+            expected.push((valid & last, scalar, most));
+        }
+        let latency = Maximum::latency(chip);
+        let response = bench.run(stimulus.idle(latency)).unwrap();
+        for (t, (write, scalar, most)) in expected.into_iter().enumerate() {
+            let at = t + latency;
+            assert_eq!(response.get(at, "write"), write, "cycle {t}");
+            assert_eq!(
+                (response.get(at, "index"), response.signed(at, "value")),
+                (scalar, most),
+                "cycle {t}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_largest_lane_of_all_rows_is_found() {
+        Geometry::ALL.iter().for_each(check);
+    }
+
+    /// Needs no model: a single large lane among small ones is found wherever it stands.
+    #[test]
+    fn no_lane_is_overlooked() {
+        let chip = Geometry::ULX3S_85F;
+        let bench = Bench::new(&emit(&mut Maximum::new(&chip), "maximum").unwrap()).unwrap();
+        let mut stimulus = bench.stimulus();
+        for lane in 0..chip.vxm_lanes {
+            stimulus.cycle().set("valid", 1).set("fresh", 1).set("last", 1);
+            for l in 0..chip.vxm_lanes {
+                stimulus.set_signed(&format!("row${l}"), if l == lane { -1 - l as i64 } else { -131_072 });
+            }
+        }
+        let latency = Maximum::latency(&chip);
+        let response = bench.run(stimulus.idle(latency)).unwrap();
+        assert!((0..chip.vxm_lanes).all(|l| response.signed(l + latency, "value") == -1 - l as i64));
+    }
+}

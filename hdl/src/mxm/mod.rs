@@ -18,4 +18,6 @@ pub use side::MatrixSide;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+pub(crate) mod schedule;
+#[cfg(test)]
 mod tests;

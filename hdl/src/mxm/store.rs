@@ -198,3 +198,100 @@ impl Logic for StorePort {
         self.conflict.next = self.conflict_held.q.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random, Response};
+    use crate::emit::emit;
+    use lpu_isa::arith::{normalise, round_shift};
+
+    /// What reaches the port in one cycle, from either side.
+    struct Slot {
+        sums: Vec<i64>,
+        shift: u64,
+        limit: usize,
+        leaves: bool,
+        words: Vec<i64>,
+        gathers: bool,
+        stores: [u64; 2],
+    }
+
+    fn slots(chip: &Geometry, count: usize) -> Vec<Slot> {
+        let mut random = Random::from_seed_variable();
+        let lanes = chip.vxm_lanes;
+        let mut slot = || Slot {
+            sums: (0..lanes).map(|_| random.signed(32) >> random.below(20)).collect(),
+            shift: random.below(32),
+            limit: random.below(lanes as u64) as usize,
+            leaves: random.below(2) == 1,
+            words: (0..lanes).map(|_| random.signed(10)).collect(),
+            gathers: random.below(4) == 0,
+            stores: [random.below(512), random.below(512)],
+        };
+        (0..count).map(|_| slot()).collect()
+    }
+
+    /// Cycles from the shift, which comes first, to the row at the port.
+    const SHIFT_TO_PORT: usize = StorePort::LATENCY + 1;
+
+    fn stream(chip: &Geometry, slots: &[Slot]) -> Response {
+        let bench = Bench::new(&emit(&mut StorePort::new(chip), "store_port").unwrap()).unwrap();
+        let mut stimulus = bench.stimulus();
+        for t in 0..slots.len() + SHIFT_TO_PORT {
+            stimulus.cycle();
+            let before = |cycles: usize| t.checked_sub(cycles).and_then(|at| slots.get(at));
+            if let Some(slot) = before(0) {
+                stimulus.set("shift", slot.shift);
+            }
+            if let Some(slot) = before(1) {
+                for (l, sum) in slot.sums.iter().enumerate() {
+                    stimulus.set_signed(&format!("sum${l}"), *sum);
+                }
+            }
+            if let Some(slot) = before(2) {
+                stimulus.set("limit", slot.limit as u64).set("gather_leaves", slot.gathers.into());
+            }
+            if let Some(slot) = before(3) {
+                stimulus.set("sums_leave", slot.leaves.into()).set("sums_store", slot.stores[0]);
+                stimulus.set("gather_store", slot.stores[1]);
+                for (l, word) in slot.words.iter().enumerate() {
+                    stimulus.set_signed(&format!("word${l}"), *word);
+                }
+            }
+        }
+        bench.run(&stimulus).unwrap()
+    }
+
+    #[test]
+    fn rows_stand_at_the_port_in_their_cycle() {
+        for chip in Geometry::ALL {
+            let slots = slots(&chip, 3000);
+            let response = stream(&chip, &slots);
+            for (b, slot) in slots.iter().enumerate().take(slots.len() - SHIFT_TO_PORT) {
+                let at = b + SHIFT_TO_PORT;
+                let strobes = ["valid", "of_sums", "conflict"].map(|name| response.get(at, name) == 1);
+                assert_eq!(
+                    strobes,
+                    [slot.leaves || slot.gathers, slot.leaves, slot.leaves && slot.gathers],
+                    "row {b}"
+                );
+                let word = |sum: &i64| i64::from(normalise(*sum as i32, slot.shift as u32));
+                let over = slot.sums.iter().any(|sum| word(sum) != round_shift(*sum, slot.shift as u32));
+                assert_eq!(response.get(at, "saturated") == 1, slot.leaves && over, "row {b}");
+                if strobes[0] {
+                    let mut expected: Vec<i64> = slot.sums.iter().map(word).collect();
+                    expected[slot.limit + 1..].fill(WORD_MIN.into());
+                    let expected = if slot.gathers { &slot.words } else { &expected };
+                    let found = |l: usize| response.signed(at, &format!("row${l}"));
+                    assert_eq!((0..chip.vxm_lanes).map(found).collect::<Vec<_>>(), *expected, "row {b}");
+                    assert_eq!(
+                        response.get(at, "address"),
+                        slot.stores[usize::from(slot.gathers)],
+                        "row {b}"
+                    );
+                }
+            }
+        }
+    }
+}

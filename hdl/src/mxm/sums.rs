@@ -110,3 +110,89 @@ impl Logic for Sums {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random, Response};
+    use crate::emit::emit;
+
+    struct Beat {
+        beats: bool,
+        clear: bool,
+        results: usize,
+        lane: usize,
+        bus: Vec<i64>,
+    }
+
+    fn beats(chip: &Geometry, count: usize) -> Vec<Beat> {
+        let mut random = Random::from_seed_variable();
+        let lanes = chip.vxm_lanes;
+        let mut beat = || {
+            let results = lanes >> random.below(u64::from(lanes.ilog2()) + 1);
+            Beat {
+                beats: random.below(4) > 0,
+                clear: random.below(4) == 0,
+                results,
+                lane: random.below((lanes / results) as u64) as usize * results,
+                bus: (0..lanes).map(|_| random.signed(32)).collect(),
+            }
+        };
+        (0..count).map(|_| beat()).collect()
+    }
+
+    fn stream(chip: &Geometry, beats: &[Beat]) -> Response {
+        let bench = Bench::new(&emit(&mut Sums::new(chip), "sums").unwrap()).unwrap();
+        let mut stimulus = bench.stimulus();
+        for t in 0..=beats.len() {
+            stimulus.cycle();
+            if let Some(beat) = beats.get(t) {
+                stimulus
+                    .set("beat", beat.beats.into())
+                    .set("clear", beat.clear.into())
+                    .set("lane", beat.lane as u64);
+                stimulus.set("keep", beat.results.wrapping_neg() as u64 & ((1 << LANE) - 1));
+            }
+            if t > 0 {
+                for (l, value) in beats[t - 1].bus.iter().enumerate() {
+                    stimulus.set_signed(&format!("bus${l}"), *value);
+                }
+            }
+        }
+        bench.run(stimulus.idle(Sums::LATENCY)).unwrap()
+    }
+
+    fn row(chip: &Geometry, response: &Response, t: usize) -> Vec<i64> {
+        (0..chip.vxm_lanes).map(|l| response.signed(t + Sums::LATENCY, &format!("sum${l}"))).collect()
+    }
+
+    #[test]
+    fn sums_are_those_of_the_model() {
+        for chip in Geometry::ALL {
+            let beats = beats(&chip, 5000);
+            let response = stream(&chip, &beats);
+            let mut sums = vec![0i32; chip.vxm_lanes];
+            for (t, beat) in beats.iter().enumerate() {
+                for l in (beat.lane..beat.lane + beat.results).filter(|_| beat.beats) {
+                    let base = if beat.clear { 0 } else { sums[l] };
+                    sums[l] = base.wrapping_add(beat.bus[l] as i32);
+                }
+                let expected: Vec<i64> = sums.iter().map(|sum| i64::from(*sum)).collect();
+                assert_eq!(row(&chip, &response, t), expected, "beat {t}");
+            }
+        }
+    }
+
+    /// Needs no model: lanes outside the window, and all lanes without a beat, stay as they were.
+    #[test]
+    fn nothing_moves_outside_the_window() {
+        let chip = Geometry::ULX3S_85F;
+        let beats = beats(&chip, 1000);
+        let response = stream(&chip, &beats);
+        for (t, beat) in beats.iter().enumerate().skip(1) {
+            let (before, after) = (row(&chip, &response, t - 1), row(&chip, &response, t));
+            let outside = |l: &usize| !beat.beats || !(beat.lane..beat.lane + beat.results).contains(l);
+            assert!((0..chip.vxm_lanes).filter(outside).all(|l| before[l] == after[l]), "beat {t}");
+        }
+    }
+}

@@ -436,13 +436,12 @@ fn load(random: &mut Random, model: &mut Model, stimulus: &mut Stimulus) {
     let octets = model.weights[0].len() / 8;
     for kv in [false, true] {
         let memory = if kv { &mut model.kv } else { &mut model.weights };
-        for row in 0..ROWS as usize {
-            memory[row].fill_with(|| number(random, 9) as i16);
+        for (row, lanes) in memory.iter_mut().enumerate().take(ROWS as usize) {
+            lanes.fill_with(|| number(random, 9) as i16);
             for octet in 0..octets {
-                let lanes: Vec<i64> =
-                    memory[row][octet * 8..][..8].iter().map(|lane| i64::from(*lane)).collect();
+                let codes: Vec<i64> = lanes[octet * 8..][..8].iter().map(|lane| i64::from(*lane)).collect();
                 stimulus.cycle().set("host_write", 1).set("host_kv", kv.into()).set("host_row", row as u64);
-                stimulus.set("host_octet", octet as u64).set_lanes("host_data", 9, &lanes);
+                stimulus.set("host_octet", octet as u64).set_lanes("host_data", 9, &codes);
             }
         }
     }

@@ -86,3 +86,64 @@ impl Logic for AdderTree {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random, Response};
+    use crate::emit::emit;
+
+    fn stream(chip: &Geometry, rows: &[Vec<i64>]) -> Response {
+        let bench = Bench::new(&emit(&mut AdderTree::new(chip), "adder_tree").unwrap()).unwrap();
+        let mut stimulus = bench.stimulus();
+        for row in rows {
+            stimulus.cycle();
+            for (l, product) in row.iter().enumerate() {
+                stimulus.set_signed(&format!("product${l}"), *product);
+            }
+        }
+        bench.run(stimulus.idle(AdderTree::latency(chip.tree_levels()))).unwrap()
+    }
+
+    fn rows(chip: &Geometry, count: usize) -> Vec<Vec<i64>> {
+        let mut random = Random::from_seed_variable();
+        // Rows of extremes make the widest sums.
+        let mut row = |kind: u64| match kind {
+            0 => vec![-(1 << 24); chip.mxm_lanes],
+            1 => vec![(1 << 24) - 1; chip.mxm_lanes],
+            _ => (0..chip.mxm_lanes).map(|_| random.signed(25)).collect(),
+        };
+        (0..count).map(|t| row(t as u64 % 8)).collect()
+    }
+
+    #[test]
+    fn every_level_sums_neighbours() {
+        for chip in Geometry::ALL {
+            let rows = rows(&chip, 200);
+            let response = stream(&chip, &rows);
+            for level in chip.groups().ilog2() as usize..=chip.tree_levels() {
+                let results = chip.mxm_lanes >> level;
+                for (t, row) in rows.iter().enumerate() {
+                    for (j, lanes) in row.chunks(1 << level).enumerate() {
+                        let found = response
+                            .signed(t + AdderTree::latency(level), &format!("sum${}", results - 1 + j));
+                        assert_eq!(found, lanes.iter().sum::<i64>(), "level {level}, result {j}, cycle {t}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Needs no model: each node shows, one cycle later, the sum of its two children.
+    #[test]
+    fn nodes_add_their_children() {
+        let chip = Geometry::NANO;
+        let response = stream(&chip, &rows(&chip, 100));
+        let node = |t: usize, i: usize| response.signed(t, &format!("sum${}", i - 1));
+        for t in 8..100 {
+            for i in 1..chip.vxm_lanes {
+                assert_eq!(node(t + 1, i), node(t, 2 * i) + node(t, 2 * i + 1), "node {i} in cycle {t}");
+            }
+        }
+    }
+}

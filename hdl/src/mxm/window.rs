@@ -186,3 +186,92 @@ impl Logic for LaneWindow {
         self.keep.next = self.keep_later.y.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+    use crate::mxm::schedule::slots;
+
+    /// Tap, first lane, whether it advances, when it clears.
+    type Fields = (u32, u64, bool, u64);
+
+    fn fields(random: &mut Random, chip: &Geometry) -> Fields {
+        let tap = chip.groups().ilog2() + random.below(u64::from(chip.vxm_lanes.ilog2()) + 1) as u32;
+        let results = chip.mxm_lanes as u64 >> tap;
+        let lane = random.below(chip.vxm_lanes as u64 / results) * results;
+        (tap, lane, random.below(2) == 1, random.below(3))
+    }
+
+    fn check(chip: &Geometry) {
+        let bench = Bench::new(&emit(&mut LaneWindow::new(chip), "lane_window").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let slots = slots(&mut random, 1000);
+        let all: Vec<Fields> = (0..1000).map(|_| fields(&mut random, chip)).collect();
+        let mut stimulus = bench.stimulus();
+        for slot in &slots {
+            stimulus.cycle().set("tap", random.below(16)).set("wanted", random.unsigned(LANE as u32));
+            stimulus
+                .set("advance", random.below(2))
+                .set("clears", random.below(4))
+                .set("first", random.below(2));
+            if let Some(slot) = slot {
+                let (tap, lane, advance, clears) = all[slot.instruction];
+                stimulus.set("beat", 1).set("first", u64::from(slot.k == 0)).set("tap", tap.into());
+                stimulus.set("wanted", lane).set("advance", advance.into()).set("clears", clears);
+            }
+        }
+        let (tree, first_tap) = (chip.tree_levels(), chip.groups().ilog2());
+        let response = bench.run(stimulus.idle(LaneWindow::latency(chip))).unwrap();
+        for (t, slot) in slots.iter().enumerate() {
+            let sums = t + PRODUCT_CYCLE + tree;
+            assert_eq!(response.get(sums, "sums_beat") == 1, slot.is_some(), "cycle {t}");
+            let Some(slot) = slot else { continue };
+            let (tap, lane, advance, clears) = all[slot.instruction];
+            let (lanes, results) = (chip.vxm_lanes as u64, chip.mxm_lanes as u64 >> tap);
+            let lane = (lane + if advance { slot.k as u64 * results } else { 0 }) % lanes;
+            assert_eq!(response.get(t + 2, "wraps") == 1, lane + results == lanes, "cycle {t}");
+            assert_eq!(response.get(sums, "lane"), lane, "cycle {t}");
+            let clear = clears == Clear::Always as u64 || clears == Clear::First as u64 && slot.k == 0;
+            assert_eq!(response.get(sums, "clear") == 1, clear, "cycle {t}");
+            let keep = response.get(sums, "keep");
+            let window: Vec<u64> = (0..lanes).filter(|l| (l ^ lane) & keep == 0).collect();
+            assert_eq!(window, (lane..lane + results).collect::<Vec<_>>(), "cycle {t}");
+            for r in 0..chip.vxm_lanes.ilog2() {
+                let at = t + PRODUCT_CYCLE + (first_tap + r) as usize;
+                assert_eq!(
+                    response.get(at, &format!("rung${r}")) == 1,
+                    tap > first_tap + r,
+                    "rung {r}, cycle {t}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn windows_are_those_of_the_model() {
+        Geometry::ALL.iter().for_each(check);
+    }
+
+    /// Needs no model: beats that advance through the row wrap once every `lanes / results` of them.
+    #[test]
+    fn windows_tile_the_row() {
+        let chip = Geometry::ULX3S_85F;
+        let bench = Bench::new(&emit(&mut LaneWindow::new(&chip), "lane_window").unwrap()).unwrap();
+        for tap in 3..8 {
+            let mut stimulus = bench.stimulus();
+            for t in 0..64 {
+                stimulus
+                    .cycle()
+                    .set("beat", 1)
+                    .set("first", u64::from(t == 0))
+                    .set("tap", tap)
+                    .set("advance", 1);
+            }
+            let response = bench.run(stimulus.idle(2)).unwrap();
+            let wraps = (0..64).filter(|t| response.get(t + 2, "wraps") == 1).count();
+            assert_eq!(wraps, 64 * (128 >> tap) / 16, "tap {tap}");
+        }
+    }
+}

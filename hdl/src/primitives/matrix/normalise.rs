@@ -28,7 +28,7 @@ use lpu_isa::arith;
 use rust_hdl::prelude::*;
 
 /// Shift, rounding and saturation of a lane's sum.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Normalise {
     pub clock: Signal<In, Clock>,
     pub x: Signal<In, Bits<32>>,
@@ -42,20 +42,6 @@ pub struct Normalise {
 impl Normalise {
     /// Cycles from sum and shift to the outputs.
     pub const LATENCY: usize = 2;
-}
-
-impl Default for Normalise {
-    fn default() -> Self {
-        Self {
-            clock: Signal::default(),
-            x: Signal::default(),
-            shift: Signal::default(),
-            y: Signal::default(),
-            over: Signal::default(),
-            _held: (0, 0),
-            kind: Kind::default(),
-        }
-    }
 }
 
 const VERILOG: &str = "\
