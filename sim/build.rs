@@ -71,13 +71,37 @@ mod rtl {
         let text = folder.join(format!("{prefix}.sv"));
         std::fs::write(&text, &design.verilog).map_err(|error| error.to_string())?;
         let output = Command::new("verilator")
-            .args(["--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint"])
-            .args(["--output-split", SPLIT_STATEMENTS, "--prefix", prefix, "--top-module", &design.top, "--Mdir"])
+            .args([
+                "--cc",
+                "-O3",
+                "--x-assign",
+                "fast",
+                "--x-initial",
+                "fast",
+                "--noassert",
+                "-Wno-fatal",
+                "-Wno-lint",
+            ])
+            .args([
+                "--output-split",
+                SPLIT_STATEMENTS,
+                "--prefix",
+                prefix,
+                "--top-module",
+                &design.top,
+                "--Mdir",
+            ])
             .arg(folder)
             .arg(&text)
             .output()
-            .map_err(|error| format!("expected Verilator for the feature `rtl`, found none ({error}): run ./setup"))?;
-        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+            .map_err(|error| {
+                format!("expected Verilator for the feature `rtl`, found none ({error}): run ./setup")
+            })?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     }
 
     fn verilator_root() -> Result<String, String> {
@@ -99,14 +123,17 @@ mod rtl {
         let mut text = String::from("#pragma once\n#include <cstdint>\n");
         for array in ["sums_word", "result_word", "vreg_word", "act_word", "kv_code"] {
             let start = format!("trace_{array}$");
-            let mut ports: Vec<&Port> = design.outputs.iter().filter(|port| port.name.starts_with(&start)).collect();
+            let mut ports: Vec<&Port> =
+                design.outputs.iter().filter(|port| port.name.starts_with(&start)).collect();
             ports.sort_by_key(|port| port.name[start.len()..].parse::<usize>().unwrap_or(usize::MAX));
-            writeln!(text, "static inline unsigned tap_{array}(const {prefix}& m, int32_t* out) {{").expect("text grows");
+            writeln!(text, "static inline unsigned tap_{array}(const {prefix}& m, int32_t* out) {{")
+                .expect("text grows");
             for (lane, port) in ports.iter().enumerate() {
                 // Verilator spells a dollar sign by its code.
                 let name = port.name.replace('$', "__024");
                 let shift = 32 - port.width_bits;
-                writeln!(text, "  out[{lane}] = static_cast<int32_t>(m.{name} << {shift}) >> {shift};").expect("text grows");
+                writeln!(text, "  out[{lane}] = static_cast<int32_t>(m.{name} << {shift}) >> {shift};")
+                    .expect("text grows");
             }
             writeln!(text, "  return {};\n}}", ports.len()).expect("text grows");
         }

@@ -14,7 +14,9 @@ fn read(path: &str) -> String {
 fn paths(text: &str) -> Vec<&str> {
     let crates = ["isa/", "hdl/", "sim/", "host/", "models/", "firmware/", "constraints/"];
     let quoted = text.split('`').skip(1).step_by(2);
-    quoted.filter(|word| crates.iter().any(|start| word.starts_with(start)) && !word.contains([' ', '*', '<'])).collect()
+    quoted
+        .filter(|word| crates.iter().any(|start| word.starts_with(start)) && !word.contains([' ', '*', '<']))
+        .collect()
 }
 
 #[test]
@@ -45,7 +47,8 @@ fn the_isa_depends_on_nothing() {
 fn rtl_is_needed_only_behind_a_feature() {
     let uses = |path: &str, name: &str| {
         let manifest = read(path);
-        let lines: Vec<String> = section(&manifest, "[dependencies]").iter().map(|line| line.to_string()).collect();
+        let lines: Vec<String> =
+            section(&manifest, "[dependencies]").iter().map(|line| line.to_string()).collect();
         lines.into_iter().find(|line| line.starts_with(name))
     };
     assert_eq!(uses("host/Cargo.toml", "lpu-hdl"), None, "the host library knows no RTL");

@@ -125,8 +125,8 @@ fn a_context_that_does_not_fit_is_refused() {
 fn stories260k_fits_the_board_with_256_positions_and_meets_its_cycles() {
     let Some(folder) = shared::model_folder("stories260K") else { return };
     let (model, tokenizer) = load(folder.join("stories260K.bin")).expect("the shared model loads");
-    let compiled =
-        compile(&model, tokenizer.as_ref(), &Geometry::ULX3S_85F, &Options::default()).expect("the model fits");
+    let compiled = compile(&model, tokenizer.as_ref(), &Geometry::ULX3S_85F, &Options::default())
+        .expect("the model fits");
     assert!(compiled.plan.context >= 256);
     let cycles: Vec<i64> = (0..256).map(|position| predict(&compiled.image, position)).collect();
     assert_eq!(verify(&compiled.image).expect("legal").cycles[255], cycles[255] as u64);

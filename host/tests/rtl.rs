@@ -84,7 +84,8 @@ fn the_bundled_model_tells_the_emulators_story() {
     let (model, tokenizer) = load(folder.join("model.bin")).expect("the bundled model loads");
     let tokenizer = tokenizer.expect("it has a tokenizer");
     let options = Options::default();
-    let image = compile(&model, Some(&tokenizer), &Geometry::ULX3S_85F, &options).expect("the model fits").image;
+    let image =
+        compile(&model, Some(&tokenizer), &Geometry::ULX3S_85F, &options).expect("the model fits").image;
     let prompt: Vec<u16> =
         tokenizer.encode("Lily").expect("plain text").into_iter().map(|token| token as u16).collect();
     assert_eq!(agree(&image, &RunRequest::greedy(&prompt, 64)), 64);

@@ -37,7 +37,8 @@ pub struct Verilated {
 pub fn chip(geometry: &Geometry) -> Option<PortDevice<Rtl>> {
     let number = Geometry::ALL.iter().position(|known| known == geometry)?;
     let chip = new_chip(number);
-    (!chip.is_null()).then(|| PortDevice::new(Rtl { port: Framed { line: Verilated { chip, geometry: *geometry } } }))
+    (!chip.is_null())
+        .then(|| PortDevice::new(Rtl { port: Framed { line: Verilated { chip, geometry: *geometry } } }))
 }
 
 impl BytePort for Verilated {
@@ -108,9 +109,9 @@ fn traces(geometry: &Geometry, event: RawEvent) -> Vec<Trace> {
         4 => halves()
             .map(|index| one(Location::Act { entry: place, lane: index * half }, half_lanes(index)))
             .collect(),
-        5 => {
-            halves().map(|index| one(Location::Kv { row: place, lane: index * half }, half_lanes(index))).collect()
-        }
+        5 => halves()
+            .map(|index| one(Location::Kv { row: place, lane: index * half }, half_lanes(index)))
+            .collect(),
         _ => (0..geometry.groups())
             .map(|group| {
                 let lane = group * geometry.vxm_lanes + event.mask as usize;

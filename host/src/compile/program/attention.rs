@@ -154,14 +154,7 @@ impl Writer<'_> {
     }
 
     /// Sends a row of heads to where each head belongs: an activation entry in all groups, or a key row.
-    fn spread_head_rows(
-        &self,
-        s: &mut Scheduler,
-        vector: Vector,
-        row: usize,
-        heads: usize,
-        rows: Rows,
-    ) {
+    fn spread_head_rows(&self, s: &mut Scheduler, vector: Vector, row: usize, heads: usize, rows: Rows) {
         let Plan { geometry, channels, .. } = self.plan;
         let (lanes, width) = (geometry.vxm_lanes, channels.width);
         let per_row = lanes / width;
