@@ -316,3 +316,60 @@ impl Logic for VectorControl {
         self.issue_13.next = self.issue_delay.y.val().into();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    const CHIP: Geometry = Geometry::NANO;
+
+    /// Whether it is an issue, its number, rows read, register written and scalar, whether it takes noise.
+    type Wanted = (bool, u64, [u64; 3], [u64; 2], bool);
+
+    /// Addresses of random instructions, issue by issue, and strobes in their cycles.
+    #[test]
+    fn addresses_step_and_signals_come_in_their_cycles() {
+        let bench = Bench::new(&emit(&mut VectorControl::new(&CHIP), "control").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let mut stimulus = bench.stimulus();
+        let mut expected: Vec<Wanted> = vec![];
+        for _ in 0..3000 {
+            let [vmem, a, bc, target, scalar] = [200, 32, 32, 32, 30].map(|limit| random.below(limit));
+            let [by_vmem, by_a, by_bc, by_target, by_scalar] =
+                [2, 2, 2, 2, 4].map(|limit| random.below(limit));
+            let (position, is_lane, noise) = (random.unsigned(10), random.below(2), random.below(2));
+            for k in 0..1 + random.below(6) {
+                let issue = random.below(4) != 0 || k == 0;
+                stimulus.cycle().set("issue", issue.into()).set("first", (k == 0).into());
+                stimulus.set("position", position).set("vmem", vmem).set("vmem_advance", by_vmem);
+                let index = if is_lane == 1 { VmemIndex::PositionLane } else { VmemIndex::None };
+                stimulus.set("vmem_index", index as u64).set("a", a).set("a_advance", by_a);
+                stimulus.set("bc", bc).set("bc_advance", by_bc).set("target", target);
+                stimulus.set("target_advance", by_target).set("scalar", scalar).set("scalar_step", by_scalar);
+                stimulus.set("write", 1).set("c", if noise == 1 { C::Noise as u64 } else { 0 });
+                let steps = if k == 0 {
+                    0
+                } else {
+                    expected.last().map_or(0, |(_, steps, ..)| *steps) + u64::from(issue)
+                };
+                let lane = if is_lane == 1 { position % CHIP.vxm_lanes as u64 } else { 0 };
+                let rows = [vmem + lane + steps * by_vmem, a + steps * by_a, bc + steps * by_bc];
+                let late = [target + steps * by_target, scalar + steps * by_scalar];
+                expected.push((issue, steps, rows, late, noise == 1));
+            }
+        }
+        let response = bench.run(stimulus.idle(13)).unwrap();
+        for (t, (issue, _, rows, late, noise)) in expected.iter().enumerate() {
+            let found = ["vmem_row", "row_a", "row_b"].map(|name| response.get(t + 1, name));
+            assert_eq!((&found, response.get(t + 1, "number")), (rows, late[1]), "cycle {t}");
+            assert_eq!(response.get(t + 2, "take") == 1, *issue && *noise, "cycle {t}");
+            assert_eq!(
+                (response.get(t + 11, "write_11") == 1, response.get(t + 11, "target_11")),
+                (*issue, late[0])
+            );
+            assert_eq!(response.get(t + 13, "issue_13") == 1, *issue, "cycle {t}");
+        }
+    }
+}

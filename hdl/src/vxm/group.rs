@@ -168,3 +168,39 @@ impl Logic for LaneGroup {
         self.saturated.next = self.any_13.q.val();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::Bench;
+    use crate::emit::emit;
+    use lpu_isa::timing::{RESULT, VREG_EFFECT, VREG_SAMPLE};
+
+    /// Copies a row of vector memory to register 3 in cycle 0 and reads it, lanes exchanged, from then on: the register
+    /// shows it from the first issue whose sample falls on the effect.
+    #[test]
+    fn registers_take_effect_when_timing_says() {
+        let bench = Bench::new(&emit(&mut LaneGroup::new(4), "group").unwrap()).unwrap();
+        let mut stimulus = bench.stimulus();
+        let cycles = 40;
+        for t in 0..cycles {
+            stimulus.cycle();
+            // One times the operand: a factor of 2^16, shifted back.
+            stimulus.set("factor", 1 << 16).set("b_factor", 1).set("shift", 16);
+            stimulus.set("row_a", 3).set("x_vmem", (t == 2).into()).set("swap", (t != 3).into());
+            stimulus.set("write", (t == 11).into()).set("target", 3);
+            for lane in 0..4 {
+                stimulus.set_signed(&format!("vmem${lane}"), 100 + lane);
+            }
+        }
+        let response = bench.run(&stimulus).unwrap();
+        let result =
+            |t: usize| (0..4).map(|l| response.signed(t, &format!("result${l}"))).collect::<Vec<_>>();
+        assert_eq!(result(RESULT as usize), [100, 101, 102, 103]);
+        let first_issue = (VREG_EFFECT - VREG_SAMPLE) as usize;
+        for issue in 1..cycles - RESULT as usize {
+            let expected = if issue < first_issue { [0; 4] } else { [101, 100, 103, 102] };
+            assert_eq!(result(issue + RESULT as usize), expected, "issue in cycle {issue}");
+        }
+    }
+}
