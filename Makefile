@@ -9,7 +9,7 @@ MODEL := models/stories-lpu/model.bin
 # Runs the bundled model on the Verilated RTL of the full-size chip.
 demo: setup
 	@echo "building the tools and the Verilated chip (minutes the first time)"
-	$(LPU) run $(MODEL) --device rtl --prompt "Once upon a time" --tokens 96
+	$(LPU) run $(MODEL) --device rtl --prompt "Once upon a time, there was a little boy" --tokens 96
 
 # Passes all tests: models, compiler, verifier, every hardware module and the whole chip in Verilator.
 test: setup
