@@ -163,3 +163,71 @@ impl Logic for LaneGroup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+
+    const LANES: usize = 8;
+
+    /// One KV write.
+    struct Write {
+        transposed: bool,
+        row: u64,
+        halves: u64,
+        lane: u64,
+        codes: Vec<i64>,
+        value: i64,
+    }
+
+    /// Codes written in either way are found by the beats that read them, as products with an activation of one.
+    #[test]
+    fn codes_reach_their_lanes() {
+        let bench = Bench::new(&emit(&mut LaneGroup::new(LANES), "lane_group").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let mut stimulus = bench.stimulus();
+        stimulus.cycle().set("act_write", 3);
+        (0..LANES).for_each(|j| {
+            stimulus.set(&format!("act_row${j}"), 1);
+        });
+        let (mut memory, mut expected) = (vec![[0; LANES]; 4], vec![]);
+        for _ in 0..5000 {
+            let write = Write {
+                transposed: random.below(2) == 1,
+                row: random.below(4),
+                halves: random.below(4),
+                lane: random.below(LANES as u64),
+                // Codes below 128 stand for themselves.
+                codes: (0..LANES).map(|_| random.signed(8)).collect(),
+                value: random.signed(8),
+            };
+            let row = random.below(4);
+            stimulus.cycle().set("row", row).set("from_kv", 1).set("kv_write", 1);
+            expected.push((stimulus.cycles() - 1, memory[row as usize]));
+            stimulus.set("kv_transposed", write.transposed.into()).set("kv_write_row", write.row);
+            stimulus.set("kv_halves", write.halves).set("kv_lane", 1 << write.lane);
+            stimulus.set_signed("kv_value", write.value);
+            for (j, code) in write.codes.iter().enumerate() {
+                stimulus.set_signed(&format!("kv_codes${j}"), *code);
+                let in_halves = write.halves >> (j / (LANES / 2)) & 1 == 1;
+                let cell = &mut memory[write.row as usize][j];
+                *cell = match write.transposed {
+                    true if j as u64 == write.lane => write.value,
+                    false if in_halves => *code,
+                    _ => *cell,
+                };
+            }
+        }
+        // The last rows read still need the choice of memory, a cycle after their address.
+        stimulus.cycle().set("from_kv", 1);
+        let response = bench.run(stimulus.idle(LaneGroup::LATENCY)).unwrap();
+        for (t, lanes) in expected {
+            let found: Vec<i64> = (0..LANES)
+                .map(|j| response.signed(t + LaneGroup::LATENCY, &format!("product${j}")))
+                .collect();
+            assert_eq!(found, lanes, "cycle {t}");
+        }
+    }
+}

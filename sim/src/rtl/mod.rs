@@ -1,18 +1,18 @@
 //! The Verilated RTL as a device, reached through the chip's own byte port.
 //!
-//! ```no_run
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! ```
+//! use lpu_isa::Geometry;
+//! use lpu_sim::device::conformance::programs;
 //! use lpu_sim::device::{Device, RunRequest, run_to_end};
-//! use lpu_sim::rtl::chip;
+//! use lpu_sim::{prediction::predict, rtl::chip};
 //!
-//! let image = lpu_isa::image::Image::decode(&std::fs::read("model.lpu")?)?;
-//! let mut device = chip(&image.geometry).ok_or("no RTL of this geometry")?;
+//! let image = programs::counting(&Geometry::NANO);
+//! let mut device = chip(&image.geometry).expect("RTL of this chip exists");
 //! device.load(&image)?;
-//! let outcome = run_to_end(&mut device, &RunRequest::greedy(&[1, 403], 16))?;
-//! assert_eq!(outcome.steps.len(), 16);
-//! assert_eq!(u64::from(outcome.steps[0].cycles), lpu_sim::prediction::predict(&image, 0) as u64);
-//! # Ok(())
-//! # }
+//! let outcome = run_to_end(&mut device, &RunRequest::greedy(&[1, 2], 4))?;
+//! assert_eq!(outcome.tokens().len(), 4);
+//! assert_eq!(i64::from(outcome.steps[3].cycles), predict(&image, 3));
+//! # Ok::<(), lpu_sim::device::DeviceError>(())
 //! ```
 
 mod bridge;
