@@ -115,7 +115,7 @@ fn spread(rows: &[Option<usize>], values: &[f32]) -> Vec<f32> {
     rows.iter().map(|row| row.map_or(0.0, |row| values[row])).collect()
 }
 
-/// A matrix with rows and columns placed in channels, each row multiplied by nothing and each column by `scale`.
+/// A matrix with rows and columns placed in channels, each column multiplied by `scale`.
 pub fn place(
     matrix: &Matrix,
     rows: &[Option<usize>],

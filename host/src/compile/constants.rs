@@ -1,6 +1,5 @@
 //! Pass 6: fills weight memory and the constant rows of vector memory.
 
-use super::calibrate::Ranges;
 use super::formats::Formats;
 use super::plan::Plan;
 use super::quantise::{Quantised, QuantisedLayer, write_matrix};
@@ -41,7 +40,6 @@ pub fn vector_memory(
     formats: &Formats,
     layers: &[QuantisedLayer],
     embedding: &Quantised,
-    _ranges: &Ranges,
 ) -> Vec<i32> {
     let mut writer = Writer {
         lanes: plan.geometry.vxm_lanes,

@@ -166,7 +166,6 @@ impl Formats {
     /// What depends on the scales of the quantised weights.
     pub fn with_weights(
         mut self,
-        plan: &Plan,
         ranges: &Ranges,
         layers: &[QuantisedLayer],
         embedding: &Quantised,
@@ -206,7 +205,7 @@ impl Formats {
         self.down = self.added(&down)?;
         self.classifier = self.scaled(&[classifier])?;
         self.embedding_shift = self.embedding_words_shift() - self.residual;
-        self.choose_inputs(ranges, plan, gains)?;
+        self.choose_inputs(ranges, gains)?;
         Ok(self)
     }
 
@@ -247,7 +246,7 @@ impl Formats {
         Ok((sum, exponent_below(largest, f64::from(WORD_MAX), "an output's scale")?))
     }
 
-    fn choose_inputs(&mut self, ranges: &Ranges, _plan: &Plan, gains: &[f64]) -> Result<(), CompileError> {
+    fn choose_inputs(&mut self, ranges: &Ranges, gains: &[f64]) -> Result<(), CompileError> {
         let operand = f64::from(self.residual - self.residual_shift as i32).exp2();
         let inputs =
             ranges.layers.iter().zip(&self.layers).flat_map(|(_, f)| [f.attention_input, f.mlp_input]);

@@ -79,9 +79,9 @@ pub fn compile(
         })
         .collect();
     let embedding = quantise::quantise_embedding(model, &plan);
-    let formats = formats.with_weights(&plan, &ranges, &layers, &embedding, &largest_gains(model))?;
+    let formats = formats.with_weights(&ranges, &layers, &embedding, &largest_gains(model))?;
     let weights = constants::weights(&plan, &layers, &embedding);
-    let vmem = constants::vector_memory(model, &plan, &formats, &layers, &embedding, &ranges);
+    let vmem = constants::vector_memory(model, &plan, &formats, &layers, &embedding);
     let program = program::program(&plan, &formats)?;
     let image = Image {
         geometry: *geometry,
