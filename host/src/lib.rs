@@ -1,7 +1,10 @@
 //! Import, quantise, compile, verify, devices and serving.
 
 pub mod assembly;
+pub mod chat;
 pub mod compile;
+pub mod fit;
 pub mod model;
 pub mod random_program;
+pub mod sampling;
 pub mod verify;

@@ -196,8 +196,8 @@ fn images_that_state_impossible_facts_are_refused() {
             "the image states logits from row 500; expected 19 rows inside vector memory: compile the model again",
         ),
         (
-            |image| image.geometry.weight_rows *= 2,
-            "the image is for a chip of unknown sizes; expected ulx3s-85f or nano: compile the model again",
+            |image| image.geometry.weight_rows = 1 << 24,
+            "the image is for a chip of 2147622912 words of memory; expected at most 2147483648: compile the model again",
         ),
     ];
     for (damage, expected) in cases {
@@ -238,7 +238,11 @@ fn wrong_input_is_refused_in_words() {
     let long = "x".repeat(100);
     let cases: [(&[&str], &str); 10] = [
         (&["run", "absent.bin"], "cannot read absent.bin: No such file or directory (os error 2)"),
-        (&["run", "."], ". is a folder; expected a llama2.c checkpoint or an image made by `lpu compile`"),
+        (
+            &["run", "."],
+            ". holds no model; expected a folder with config.json and *.safetensors, a GGUF file, \
+             or a llama2.c checkpoint of version 0, 1 or 2",
+        ),
         (
             &["run", "model.bin", "--prompt", &long],
             "the prompt has 101 tokens; expected at most 32, the context on ulx3s-85f: shorten the prompt",
@@ -254,7 +258,7 @@ fn wrong_input_is_refused_in_words() {
         ),
         (
             &["compile", "model.lpu", "-o", "x.lpu"],
-            "model.lpu is compiled already; expected a llama2.c checkpoint. Run it with `lpu run model.lpu`",
+            "model.lpu is compiled already; expected a model. Run it with `lpu run model.lpu`",
         ),
         (
             &["check", "model.bin"],

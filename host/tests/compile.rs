@@ -4,7 +4,7 @@ mod shared;
 
 use lpu_host::compile::{CompileError, Compiled, Options, compile};
 use lpu_host::model::synthetic::tiny_llama;
-use lpu_host::model::{Config, Model, Reference, Rope, RopePairing, load, synthetic};
+use lpu_host::model::{Config, Model, Reference, Rope, RopePairing, RopeScaling, load, synthetic};
 use lpu_host::verify::verify;
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
@@ -42,7 +42,8 @@ fn holds(model: &Model, geometry: &Geometry) -> Compiled {
 }
 
 fn shape(heads: usize, kv_heads: usize, head_dim: usize, hidden_dim: usize) -> Config {
-    let rope = Rope { theta: 10_000.0, pairing: RopePairing::Adjacent, dims: head_dim };
+    let rope =
+        Rope { theta: 10_000.0, pairing: RopePairing::Adjacent, dims: head_dim, scaling: RopeScaling::None };
     Config { heads, kv_heads, head_dim, hidden_dim, rope: Some(rope), ..tiny_llama() }
 }
 
@@ -65,7 +66,7 @@ fn heads_wider_than_a_vector_row_run() {
 
 #[test]
 fn rotation_of_halves_is_rotation_of_neighbours_in_other_lanes() {
-    let rope = Rope { theta: 10_000.0, pairing: RopePairing::Halves, dims: 8 };
+    let rope = Rope { theta: 10_000.0, pairing: RopePairing::Halves, dims: 8, scaling: RopeScaling::None };
     let config = Config { rope: Some(rope), ..shape(4, 2, 8, 40) };
     holds(&synthetic(&config, 7).expect("a possible shape"), &Geometry::ULX3S_85F);
 }

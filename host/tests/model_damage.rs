@@ -73,7 +73,7 @@ fn bytes_after_the_end_are_told() {
         error_of(&file),
         format!(
             "the header describes a checkpoint of {expected} bytes, the file has {}. It is damaged \
-             (fetch it again) or is not a llama2.c version 0 checkpoint",
+             (fetch it again) or is not a llama2.c checkpoint",
             expected + 1
         )
     );
@@ -99,7 +99,7 @@ fn impossible_header_fields_are_named() {
     assert_eq!(
         error_of(&with_header_field(2, -5)),
         "the header says n_layers = -5; expected at least 1. \
-         The file is damaged or is not a llama2.c version 0 checkpoint"
+         The file is damaged or is not a llama2.c checkpoint"
     );
     assert!(error_of(&with_header_field(5, 0)).starts_with("the header says vocab_size = 0"));
     assert!(error_of(&with_header_field(6, -1)).starts_with("the header says seq_len = -1"));
@@ -128,16 +128,17 @@ fn absurd_sizes_are_compared_with_the_file_first() {
 #[test]
 fn other_formats_are_recognised() {
     let mut file = checkpoint();
-    file[..8].copy_from_slice(b"24ka\x02\0\0\0");
+    file[..8].copy_from_slice(b"24ka\x03\0\0\0");
+    file.resize(file.len().max(256), 0);
     assert_eq!(
         error_of(&file),
-        "this is a llama2.c checkpoint of version 2, which is not supported yet; expected version 0. \
-         Export it again with llama2.c's `export.py --version 0`"
+        "this is a llama2.c checkpoint of version 3; expected version 0, 1 or 2. \
+         Export it again with llama2.c's `export.py --version 1`"
     );
     file[..4].copy_from_slice(b"GGUF");
     assert_eq!(
         error_of(&file),
-        "this is a GGUF file; expected a llama2.c version 0 checkpoint. Convert it with llama2.c's export.py"
+        "this is a GGUF file; expected a llama2.c checkpoint. Convert it with llama2.c's export.py"
     );
     file[..9].copy_from_slice(b"\x80\x10\0\0\0\0\0\0{");
     assert!(error_of(&file).starts_with("this is a safetensors file"));
@@ -221,7 +222,7 @@ fn paths_that_are_no_file_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let error = |path: &std::path::Path| model::load(path).unwrap_err().to_string();
     assert!(error(&folder.path().join("absent.bin")).starts_with("cannot read "));
-    assert!(error(folder.path()).contains(" is not a file; expected a llama2.c version 0 checkpoint"));
+    assert!(error(folder.path()).contains(" holds no model; expected a folder with config.json"));
 }
 
 proptest! {

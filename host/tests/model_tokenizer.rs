@@ -104,7 +104,7 @@ fn a_character_vocabulary_needs_no_bytes_and_no_space() {
     assert_eq!(tokenizer.decode(&[26, 4, 12, 12, 0, 26]), "emma");
     assert_eq!((tokenizer.bos(), tokenizer.eos(), tokenizer.is_end(26)), (26, None, true));
     let refused = tokenizer.encode("aÉ").unwrap_err();
-    assert_eq!(refused, EncodeError { character: 'É', offset: 1 });
+    assert_eq!(refused, EncodeError::Character { character: 'É', offset: 1 });
     assert_eq!(
         refused.to_string(),
         "the tokenizer has no piece for 'É' (at byte 1 of the text) and none for its bytes; \

@@ -4,7 +4,7 @@ use lpu_host::model::eval::{self, BoxError, EvalError, LogitSource};
 use lpu_host::model::reference::{Site, StepError, argmax};
 use lpu_host::model::synthetic::{Extras, micro_gpt, synthetic, synthetic_with, tiny_gpt2, tiny_llama};
 use lpu_host::model::{
-    Activation, Config, Linear, Matrix, Model, ModelError, Norm, Reference, Rope, RopePairing,
+    Activation, Config, Linear, Matrix, Model, ModelError, Norm, Reference, Rope, RopePairing, RopeScaling,
 };
 
 const SEED: u64 = 42;
@@ -15,7 +15,12 @@ const TOKENS: [u32; 5] = [1, 5, 2, 26, 5];
 fn everything() -> Result<Model, ModelError> {
     let config = Config {
         head_dim: 8,
-        rope: Some(Rope { theta: 10_000.0, pairing: RopePairing::Halves, dims: 6 }),
+        rope: Some(Rope {
+            theta: 10_000.0,
+            pairing: RopePairing::Halves,
+            dims: 6,
+            scaling: RopeScaling::None,
+        }),
         activation: Activation::Gelu,
         ..tiny_llama()
     };
@@ -63,7 +68,7 @@ fn every_style_matches_an_independent_computation() {
 fn both_rotary_pairings_say_the_same_of_permuted_weights() {
     let adjacent = synthetic(&tiny_llama(), 8).unwrap();
     let mut halves = adjacent.clone();
-    let rope = adjacent.config.rope.unwrap();
+    let rope = adjacent.config.rope.clone().unwrap();
     halves.config.rope = Some(Rope { pairing: RopePairing::Halves, ..rope });
     for layer in &mut halves.layers {
         for linear in [&mut layer.q, &mut layer.k] {
@@ -74,7 +79,7 @@ fn both_rotary_pairings_say_the_same_of_permuted_weights() {
         }
     }
     assert_near(&last_logits(&halves, &TOKENS), &last_logits(&adjacent, &TOKENS));
-    halves.config.rope = adjacent.config.rope;
+    halves.config.rope = adjacent.config.rope.clone();
     assert_ne!(last_logits(&halves, &TOKENS), last_logits(&adjacent, &TOKENS));
 }
 

@@ -56,15 +56,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = &arguments.model.model;
     if source::is_image(path)? {
         return Err(Failure::input(format!(
-            "{} is compiled already; expected a llama2.c checkpoint. Run it with `lpu run {}`",
+            "{} is compiled already; expected a model. Run it with `lpu run {}`",
             path.display(),
             path.display()
         )));
     }
     refuse_to_replace(path, &arguments.output)?;
     let (model, tokenizer) = source::open_checkpoint(&arguments.model)?;
-    let geometry = source::geometry_of(&arguments.model);
     let context = arguments.context.map(|context| context as usize);
+    let geometry = source::geometry_of(&arguments.model, &model, context)?;
     let begin = Instant::now();
     let image = source::try_compile(path, &model, tokenizer.as_ref(), &geometry, context)
         .map_err(|error| source::refused(path, &error))?

@@ -112,7 +112,7 @@ fn image_for(
     tokenizer: &Tokenizer,
     context: usize,
 ) -> Result<Image, Failure> {
-    let named = source::geometry_of(&arguments.model);
+    let named = source::geometry_of(&arguments.model, model, Some(context))?;
     let mut geometry = named;
     geometry.positions = geometry.positions.max(context.next_power_of_two());
     let compile = |geometry: &Geometry| {

@@ -1,7 +1,7 @@
 //! The command line: one file a command, one [`Failure`] for all that can go wrong.
 //!
 //! ```text
-//!  arguments ─► source (checkpoint or image) ─► Image ─► session (device) ─► run, bench
+//!  arguments ─► source (checkpoint or image) ─► Image ─► session (device) ─► run, chat, bench
 //!                                                  └──► schedule, memory ──► inspect, trace
 //! ```
 //!
@@ -11,11 +11,14 @@
 //! 3. Colours and progress bars appear on terminals only, and never when `NO_COLOR` is set.
 
 mod bench;
+mod chat;
 mod check;
+mod choice;
 mod compile;
 mod completions;
 mod eval;
 mod failure;
+mod fit;
 mod inspect;
 mod memory;
 mod output;
@@ -62,6 +65,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Chat(chat::Arguments),
+    Fit(fit::Arguments),
     Compile(compile::Arguments),
     Check(check::Arguments),
     Inspect(inspect::Arguments),
@@ -73,14 +78,21 @@ enum Command {
 /// What every command needs that takes a model.
 #[derive(Args)]
 struct ModelArguments {
-    /// A llama2.c checkpoint, or an image made by `lpu compile`.
+    /// A Hugging Face folder, a GGUF file, a llama2.c checkpoint, or an image made by `lpu compile`.
     model: PathBuf,
-    /// Tokenizer in llama2.c's format [default: the image's own, or the `tok*.bin` beside the checkpoint].
+    /// Tokenizer: llama2.c's or a tokenizer.json [default: the model's own, or the `tok*.bin` beside a checkpoint].
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
-    /// Chip to compile for [default: ulx3s-85f; an image knows its own].
+    /// Chip to compile for; `virtual` is made to measure, for the emulator [default: ulx3s-85f; an image knows its own].
     #[arg(long, value_name = "NAME", value_parser = geometry_parser())]
-    geometry: Option<Geometry>,
+    geometry: Option<GeometryChoice>,
+}
+
+/// A chip that exists, or one made for the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GeometryChoice {
+    Named(Geometry),
+    Virtual,
 }
 
 /// The machines that can execute a program.
@@ -110,15 +122,20 @@ impl DeviceKind {
     }
 }
 
-fn geometry_parser() -> impl TypedValueParser<Value = Geometry> {
-    PossibleValuesParser::new(Geometry::ALL.map(|geometry| geometry.name))
-        .map(|name| Geometry::by_name(&name).expect("the parser accepts names of this list only"))
+fn geometry_parser() -> impl TypedValueParser<Value = GeometryChoice> {
+    let names = Geometry::ALL.iter().map(|geometry| geometry.name).chain([lpu_host::fit::VIRTUAL]);
+    PossibleValuesParser::new(names).map(|name| match Geometry::by_name(&name) {
+        Some(geometry) => GeometryChoice::Named(geometry),
+        None => GeometryChoice::Virtual,
+    })
 }
 
 /// Reads the arguments, runs the command, reports what went wrong.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Chat(arguments) => chat::run(&arguments),
+        Command::Fit(arguments) => fit::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

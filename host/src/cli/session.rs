@@ -37,12 +37,17 @@ pub struct Session {
     pub wall: Duration,
 }
 
+/// A device of the image's geometry, with nothing loaded.
+pub fn device(kind: DeviceKind, image: &Image) -> Result<Box<dyn Device>, Failure> {
+    match kind {
+        DeviceKind::Emu => Ok(Box::new(lpu_sim::PortDevice::new(lpu_sim::Emulator::new(image.geometry)))),
+        DeviceKind::Rtl => rtl(image),
+    }
+}
+
 /// A device with the image loaded.
 pub fn open(kind: DeviceKind, image: &Image) -> Result<Box<dyn Device>, Failure> {
-    let mut device: Box<dyn Device> = match kind {
-        DeviceKind::Emu => Box::new(lpu_sim::PortDevice::new(lpu_sim::Emulator::new(image.geometry))),
-        DeviceKind::Rtl => rtl(image)?,
-    };
+    let mut device = device(kind, image)?;
     device.load(image).map_err(Failure::machine)?;
     Ok(device)
 }
@@ -103,7 +108,7 @@ pub fn drive(
     Ok(Session { steps, faults, saturations, wall: begin.elapsed() })
 }
 
-fn sha256(logits: &[i32]) -> String {
+pub fn sha256(logits: &[i32]) -> String {
     let mut hash = Sha256::new();
     for logit in logits {
         hash.update(logit.to_le_bytes());

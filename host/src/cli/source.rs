@@ -1,8 +1,9 @@
-//! From the MODEL argument to an image: reads a compiled one, or imports and compiles a checkpoint. Which of the two a file is,
+//! From the MODEL argument to an image: reads a compiled one, or imports and compiles a model. Which of the two a file is,
 //! its first bytes say.
 
-use super::{Failure, ModelArguments, output};
+use super::{Failure, GeometryChoice, ModelArguments, output};
 use lpu_host::compile::{self, CompileError, Compiled};
+use lpu_host::fit;
 use lpu_host::model::{self, Model, Tokenizer};
 use lpu_isa::Geometry;
 use lpu_isa::image::{self, Image};
@@ -14,6 +15,8 @@ use std::path::Path;
 const TOKENS_MAX: u32 = 0xffff;
 /// Larger than any chip's memories by far.
 const IMAGE_BYTES_MAX: u64 = 1 << 30;
+/// What the emulator can hold of a virtual chip on an ordinary computer.
+const MEMORY_WORDS_MAX: usize = 1 << 31;
 
 /// A program to run, and the words to run it with.
 pub struct Source {
@@ -27,15 +30,33 @@ pub fn open(arguments: &ModelArguments) -> Result<Source, Failure> {
         return open_image(arguments);
     }
     let (model, tokenizer) = open_checkpoint(arguments)?;
-    let geometry = geometry_of(arguments);
+    let geometry = geometry_of(arguments, &model, None)?;
     let compiled = try_compile(&arguments.model, &model, tokenizer.as_ref(), &geometry, None)
         .map_err(|error| refused(&arguments.model, &error))?;
     Ok(Source { image: compiled.image, tokenizer })
 }
 
-/// The chip that the arguments name for a checkpoint.
-pub fn geometry_of(arguments: &ModelArguments) -> Geometry {
-    arguments.geometry.unwrap_or(Geometry::ULX3S_85F)
+/// The chip that the arguments name for a model, or one made to measure.
+pub fn geometry_of(
+    arguments: &ModelArguments,
+    model: &Model,
+    context: Option<usize>,
+) -> Result<Geometry, Failure> {
+    match arguments.geometry {
+        None => Ok(Geometry::ULX3S_85F),
+        Some(GeometryChoice::Named(geometry)) => Ok(geometry),
+        Some(GeometryChoice::Virtual) => {
+            fit::virtual_geometry(model, context).map_err(|error| refused(&arguments.model, &error))
+        }
+    }
+}
+
+/// What a model is called in reports: the name of its file or folder.
+pub fn model_name(path: &Path) -> String {
+    let absolute = path.canonicalize();
+    let path = absolute.as_deref().unwrap_or(path);
+    let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    name.map_or("model".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Reads a checkpoint and its tokenizer, which may be missing.
@@ -58,7 +79,7 @@ pub fn try_compile(
     geometry: &Geometry,
     context: Option<usize>,
 ) -> Result<Compiled, CompileError> {
-    let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
+    let name = model_name(path);
     let bar = output::spinner(format!("compiling {name} for {}", geometry.name));
     let options = compile::Options { name, context };
     let compiled = compile::compile(model, tokenizer, geometry, &options);
@@ -75,10 +96,7 @@ pub fn refused(path: &Path, error: &CompileError) -> Failure {
 pub fn is_image(path: &Path) -> Result<bool, Failure> {
     let unreadable = |error| Failure::unreadable(path, &error);
     if path.is_dir() {
-        return Err(Failure::input(format!(
-            "{} is a folder; expected a llama2.c checkpoint or an image made by `lpu compile`",
-            path.display()
-        )));
+        return Ok(false);
     }
     let mut start = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
@@ -114,10 +132,11 @@ pub fn read_image(path: &Path) -> Result<Image, Failure> {
 /// What a host relies on beyond the image's layout: without it, a run would read outside memories or never end.
 fn check_facts(image: &Image) -> Result<(), String> {
     let Image { geometry, model, .. } = image;
-    if Geometry::by_name(geometry.name) != Some(*geometry) {
-        let known = Geometry::ALL.map(|known| known.name).join(" or ");
+    let matrix_words = (geometry.weight_rows + geometry.kv_rows).saturating_mul(geometry.mxm_lanes);
+    let words = matrix_words.saturating_add(geometry.vmem_rows.saturating_mul(geometry.vxm_lanes));
+    if words > MEMORY_WORDS_MAX {
         return Err(format!(
-            "the image is for a chip of unknown sizes; expected {known}: compile the model again"
+            "the image is for a chip of {words} words of memory; expected at most {MEMORY_WORDS_MAX}: compile the model again"
         ));
     }
     let expected = |name: &str, expected: String, found: u32| {
@@ -140,12 +159,16 @@ fn check_facts(image: &Image) -> Result<(), String> {
 fn open_image(arguments: &ModelArguments) -> Result<Source, Failure> {
     let path = &arguments.model;
     let image = read_image(path)?;
-    if let Some(wanted) = arguments.geometry.filter(|wanted| *wanted != image.geometry) {
+    let other = match arguments.geometry {
+        Some(GeometryChoice::Named(wanted)) if wanted != image.geometry => Some(wanted.name),
+        Some(GeometryChoice::Virtual) if image.geometry.name != fit::VIRTUAL => Some(fit::VIRTUAL),
+        _ => None,
+    };
+    if let Some(wanted) = other {
         return Err(Failure::input(format!(
-            "{} is compiled for {}; expected one for {}: compile the model for it, or leave out --geometry",
+            "{} is compiled for {}; expected one for {wanted}: compile the model for it, or leave out --geometry",
             path.display(),
             image.geometry.name,
-            wanted.name
         )));
     }
     let tokenizer = match &arguments.tokenizer {

@@ -338,7 +338,7 @@ impl Wait {
     /// The wait that is at least `least` for each number of blocks, and as short as possible; the delay alone is at least `own`.
     fn fit(least: &[i64], own: &[i64]) -> Self {
         let single = Wait { nop: None, delay: Self::delay(least, SLOPES) };
-        if single.total(least.len()) == least.iter().sum() {
+        if single.total(least.len()) == least.iter().sum::<i64>() {
             return single;
         }
         let slopes = |times: &[i64]| times.windows(2).map(|pair| pair[1] - pair[0]).collect::<HashSet<_>>();

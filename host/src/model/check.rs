@@ -1,6 +1,6 @@
 //! The rules that every [`Model`] obeys, checked once after import so that no later stage has to.
 
-use super::{Config, Layer, Linear, Matrix, Model, Norm, Rope};
+use super::{Config, Layer, Linear, Matrix, Model, Norm, Rope, RopeScaling};
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
@@ -15,6 +15,12 @@ pub enum ModelError {
     TooLarge { product: &'static str },
     #[error("rotary embedding over {dims} dimensions; expected an even number from 2 to head_dim {head_dim}")]
     RopeDims { dims: usize, head_dim: usize },
+    #[error(
+        "attention windows of {found} layers are given; expected one for each of the {layers} layers, or none"
+    )]
+    Windows { layers: usize, found: usize },
+    #[error("{found} rotary divisors are given; expected {expected}, one for each rotating pair")]
+    RopeDivisors { expected: usize, found: usize },
     #[error("{field} is {found}; expected a finite number above 0")]
     NotPositive { field: &'static str, found: f32 },
     #[error("a matrix of {outputs} x {inputs} cannot hold {found} values")]
@@ -181,7 +187,15 @@ impl Config {
         if self.heads.checked_mul(self.head_dim).is_none() {
             return Err(ModelError::TooLarge { product: "heads * head_dim" });
         }
+        if !self.windows.is_empty() && self.windows.len() != self.layers {
+            return Err(ModelError::Windows { layers: self.layers, found: self.windows.len() });
+        }
+        if self.windows.contains(&Some(0)) {
+            return Err(ModelError::Zero { field: "attention window" });
+        }
         positive("the epsilon of the normalisation", self.norm.eps())?;
+        positive("the factor on the embedding", self.embedding_scale)?;
+        positive("the factor on the scores", self.attention_scale())?;
         self.rope.as_ref().map_or(Ok(()), |rope| rope.check(self.head_dim))
     }
 }
@@ -191,7 +205,24 @@ impl Rope {
         if self.dims == 0 || !self.dims.is_multiple_of(2) || self.dims > head_dim {
             return Err(ModelError::RopeDims { dims: self.dims, head_dim });
         }
-        positive("theta of the rotary embedding", self.theta)
+        positive("theta of the rotary embedding", self.theta)?;
+        match &self.scaling {
+            RopeScaling::None => Ok(()),
+            RopeScaling::Linear { factor } => positive("the factor of the rotary scaling", *factor),
+            RopeScaling::Llama3 { factor, low_frequency_factor, high_frequency_factor, original_context } => {
+                positive("the factor of the rotary scaling", *factor)?;
+                positive("the low frequency factor of the rotary scaling", *low_frequency_factor)?;
+                let distance = high_frequency_factor - low_frequency_factor;
+                positive("the distance of the frequency factors of the rotary scaling", distance)?;
+                positive("the original context of the rotary scaling", *original_context as f32)
+            }
+            RopeScaling::Divisors(divisors) if divisors.len() != self.dims / 2 => {
+                Err(ModelError::RopeDivisors { expected: self.dims / 2, found: divisors.len() })
+            }
+            RopeScaling::Divisors(divisors) => {
+                divisors.iter().try_for_each(|divisor| positive("a rotary divisor", *divisor))
+            }
+        }
     }
 }
 
@@ -244,7 +275,13 @@ mod tests {
         assert_eq!(zero.check(), Err(ModelError::Zero { field: "context" }));
         let groups = Config { heads: 4, kv_heads: 3, ..good.clone() };
         assert_eq!(groups.check(), Err(ModelError::HeadGroups { heads: 4, kv_heads: 3 }));
-        let rope = good.rope.map(|rope| Rope { dims: good.head_dim + 2, ..rope });
-        assert!(matches!(Config { rope, ..good }.check(), Err(ModelError::RopeDims { .. })));
+        let rope = good.rope.clone().map(|rope| Rope { dims: good.head_dim + 2, ..rope });
+        assert!(matches!(Config { rope, ..good.clone() }.check(), Err(ModelError::RopeDims { .. })));
+        let windows = Config { windows: vec![Some(4)], ..good.clone() };
+        assert_eq!(windows.check(), Err(ModelError::Windows { layers: 2, found: 1 }));
+        let scaling = RopeScaling::Divisors(vec![1.0]);
+        let rope = good.rope.clone().map(|rope| Rope { scaling, ..rope });
+        let divisors = Config { rope, ..good };
+        assert_eq!(divisors.check(), Err(ModelError::RopeDivisors { expected: 2, found: 1 }));
     }
 }

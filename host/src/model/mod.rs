@@ -18,14 +18,14 @@
 
 mod check;
 pub mod eval;
+mod import;
 pub mod llama2c;
-mod load;
 pub mod reference;
 pub mod synthetic;
 pub mod tokenizer;
 
 pub use check::ModelError;
-pub use load::{LoadError, Loaded, load, load_model, load_with_tokenizer};
+pub use import::{ARCHITECTURES, FORMATS, ImportError, Loaded, load, load_model, load_with_tokenizer};
 pub use reference::Reference;
 pub use synthetic::synthetic;
 pub use tokenizer::Tokenizer;
@@ -70,6 +70,13 @@ pub struct Config {
     pub rope: Option<Rope>,
     /// A normalisation without gain right after the embedding.
     pub embedding_norm: bool,
+    /// Factor on the embedding's rows; 1 but for Gemma. The classifier that shares them is not scaled.
+    pub embedding_scale: f32,
+    /// The factor on `q . k` before the softmax; `None` stands for `1 / sqrt(head_dim)`.
+    pub score_scale: Option<f32>,
+    /// For each layer, how many positions it sees, the current one included; `None` is all. An empty list is
+    /// `None` for every layer.
+    pub windows: Vec<Option<usize>>,
 }
 
 /// How a vector is normalised; `eps` joins the mean square (or the variance) under the root.
@@ -93,13 +100,28 @@ pub enum Activation {
     Relu,
 }
 
-/// Rotary position embedding: pair `i` turns by `position * theta^(-2 i / dims)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Rotary position embedding: pair `i` turns by `position * theta^(-2 i / dims)`, slowed down by the scaling.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rope {
     pub theta: f32,
     pub pairing: RopePairing,
     /// Leading dimensions of a head that rotate; the rest pass unchanged. Usually `head_dim`.
     pub dims: usize,
+    pub scaling: RopeScaling,
+}
+
+/// How a rotary embedding was stretched to a longer context than it was trained on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum RopeScaling {
+    #[default]
+    None,
+    /// Every pair turns slower by `factor`.
+    Linear { factor: f32 },
+    /// Llama 3.1: pairs of wavelength beyond `original_context / low_frequency_factor` turn slower by
+    /// `factor`, those below `original_context / high_frequency_factor` as before, those between by a mean.
+    Llama3 { factor: f32, low_frequency_factor: f32, high_frequency_factor: f32, original_context: usize },
+    /// Pair `i` turns slower by the value `i`, as the `rope_freqs` of a GGUF file say.
+    Divisors(Vec<f32>),
 }
 
 /// Which two dimensions of a head rotate together.
@@ -220,7 +242,8 @@ impl NormKind {
 impl Rope {
     /// Rotation of pair `pair` from one position to the next, in radians.
     pub fn radians_per_position(&self, pair: usize) -> f32 {
-        1.0 / self.theta.powf((2 * pair) as f32 / self.dims as f32)
+        let radians = 1.0 / self.theta.powf((2 * pair) as f32 / self.dims as f32);
+        radians / self.scaling.divisor(pair, radians)
     }
 
     /// The two dimensions of a head that rotate together as pair `pair`.
@@ -228,6 +251,24 @@ impl Rope {
         match self.pairing {
             RopePairing::Adjacent => (2 * pair, 2 * pair + 1),
             RopePairing::Halves => (pair, pair + self.dims / 2),
+        }
+    }
+}
+
+impl RopeScaling {
+    /// How much slower `pair`, which would turn by `radians` a position, turns.
+    fn divisor(&self, pair: usize, radians: f32) -> f32 {
+        match self {
+            Self::None => 1.0,
+            Self::Linear { factor } => *factor,
+            Self::Divisors(divisors) => divisors.get(pair).copied().unwrap_or(1.0),
+            Self::Llama3 { factor, low_frequency_factor, high_frequency_factor, original_context } => {
+                let wavelengths = *original_context as f32 * radians / std::f32::consts::TAU;
+                let smooth =
+                    (wavelengths - low_frequency_factor) / (high_frequency_factor - low_frequency_factor);
+                let unscaled_part = smooth.clamp(0.0, 1.0);
+                1.0 / ((1.0 - unscaled_part) / factor + unscaled_part)
+            }
         }
     }
 }
@@ -250,7 +291,18 @@ impl Config {
 
     /// The factor on `q . k` before the softmax.
     pub fn attention_scale(&self) -> f32 {
-        1.0 / (self.head_dim as f32).sqrt()
+        self.score_scale.unwrap_or(1.0 / (self.head_dim as f32).sqrt())
+    }
+
+    /// How many positions layer `layer` sees, the current one included; `None` is all.
+    pub fn window(&self, layer: usize) -> Option<usize> {
+        self.windows.get(layer).copied().flatten()
+    }
+
+    /// Positions `0..context_without_windows()` are computed as if every layer saw all of them: a machine
+    /// without windows is exact up to here.
+    pub fn context_without_windows(&self) -> usize {
+        self.windows.iter().flatten().fold(self.context, |least, window| least.min(*window))
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Site {
     Q,
     K,
     V,
-    /// Scaled scores of one head over positions `0..=position`; heads in ascending order.
+    /// Scaled scores of one head over the positions that the layer sees, ascending; heads in ascending order.
     Scores,
     /// The same after the softmax.
     Probabilities,
@@ -138,7 +138,10 @@ impl<'m> Reference<'m> {
 
             let attn_in = normalised(&residual, &layer.attn_norm, config.norm);
             observe(Site::AttnIn, &attn_in);
-            let attn_out = attention(config, layer, cache, &attn_in, &rotation, position, &mut observe);
+            let attn_out = {
+                let scope = Scope { config, rotation: &rotation, position, window: config.window(index) };
+                attention(&scope, layer, cache, &attn_in, &mut observe)
+            };
             observe(Site::AttnOut, &attn_out);
             add(&mut residual, &attn_out);
             observe(Site::ResidualMid, &residual);
@@ -176,7 +179,9 @@ impl<'m> Reference<'m> {
 }
 
 fn embed(model: &Model, token: u32, position: usize) -> Vec<f32> {
-    let mut vector = model.embedding.row(token as usize).to_vec();
+    let scale = model.config.embedding_scale;
+    let mut vector: Vec<f32> =
+        model.embedding.row(token as usize).iter().map(|value| value * scale).collect();
     if let Some(positions) = &model.positions {
         add(&mut vector, positions.row(position));
     }
@@ -186,15 +191,22 @@ fn embed(model: &Model, token: u32, position: usize) -> Vec<f32> {
     vector
 }
 
+/// Where and when attention happens.
+struct Scope<'c> {
+    config: &'c Config,
+    rotation: &'c Rotation,
+    position: usize,
+    window: Option<usize>,
+}
+
 fn attention(
-    config: &Config,
+    scope: &Scope,
     layer: &Layer,
     cache: &mut LayerCache,
     input: &[f32],
-    rotation: &Rotation,
-    position: usize,
     observe: &mut impl FnMut(Site, &[f32]),
 ) -> Vec<f32> {
+    let &Scope { config, rotation, position, window } = scope;
     let mut q = linear(&layer.q, input);
     let mut k = linear(&layer.k, input);
     let v = linear(&layer.v, input);
@@ -212,15 +224,17 @@ fn attention(
     cache.keys.extend(k);
     cache.values.extend(v);
 
+    let first = window.map_or(0, |window| (position + 1).saturating_sub(window));
+    let (keys, values) = (&cache.keys[first * width..], &cache.values[first * width..]);
     let mut mix = vec![0.0; config.q_dim()];
     for (head, (q, mix)) in q.chunks_exact(head_dim).zip(mix.chunks_exact_mut(head_dim)).enumerate() {
         let lanes = config.kv_head_of(head) * head_dim..(config.kv_head_of(head) + 1) * head_dim;
-        let keys = cache.keys.chunks_exact(width).map(|all| &all[lanes.clone()]);
+        let keys = keys.chunks_exact(width).map(|all| &all[lanes.clone()]);
         let mut weights: Vec<f32> = keys.map(|key| dot(q, key) * config.attention_scale()).collect();
         observe(Site::Scores, &weights);
         softmax(&mut weights);
         observe(Site::Probabilities, &weights);
-        for (weight, all) in weights.iter().zip(cache.values.chunks_exact(width)) {
+        for (weight, all) in weights.iter().zip(values.chunks_exact(width)) {
             for (mix, value) in mix.iter_mut().zip(&all[lanes.clone()]) {
                 *mix += weight * value;
             }
@@ -420,6 +434,6 @@ mod tests {
     #[test]
     fn a_dot_product_covers_whole_lanes_and_the_rest() {
         let a: Vec<f32> = (0..19).map(|i| i as f32).collect();
-        assert_eq!(dot(&a, &a), (0..19).map(|i| (i * i) as f32).sum());
+        assert_eq!(dot(&a, &a), (0..19).map(|i| (i * i) as f32).sum::<f32>());
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{
     Activation, Config, Layer, Linear, Matrix, Model, ModelError, Norm, NormKind, Rope, RopePairing,
+    RopeScaling,
 };
 
 /// The optional arrays that a configuration does not name.
@@ -55,8 +56,16 @@ pub fn tiny_llama() -> Config {
         norm: NormKind::Rms { eps: 1e-5 },
         activation: Activation::Silu,
         gated: true,
-        rope: Some(Rope { theta: 10_000.0, pairing: RopePairing::Adjacent, dims: 4 }),
+        rope: Some(Rope {
+            theta: 10_000.0,
+            pairing: RopePairing::Adjacent,
+            dims: 4,
+            scaling: RopeScaling::None,
+        }),
         embedding_norm: false,
+        embedding_scale: 1.0,
+        score_scale: None,
+        windows: Vec::new(),
     }
 }
 

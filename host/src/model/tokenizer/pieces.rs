@@ -11,6 +11,7 @@
 //! The ids of BOS, EOS and the bytes are found by their names (`<s>`, `</s>`, `<0xNN>`), so a vocabulary may
 //! order them freely and may leave out EOS, the space prefix and the bytes, as character models do.
 
+use super::{EncodeError, Tokenizer, TokenizerError};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 
@@ -20,43 +21,6 @@ pub const PIECE_BYTES_MAX: usize = 1024;
 /// llama2.c starts its search for the best pair here, so pieces at or below are never merged into.
 const SCORE_NEVER_MERGED: f32 = -1e10;
 
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum TokenizerError {
-    #[error(
-        "the tokenizer ends inside {part} after {found} bytes. It is truncated (fetch it again) \
-         or is not a llama2.c tokenizer"
-    )]
-    Truncated { part: String, found: usize },
-    #[error(
-        "the longest piece is said to have {found} bytes; expected 1 to {PIECE_BYTES_MAX}. This is not a llama2.c tokenizer, or it is damaged"
-    )]
-    LongestPiece { found: i32 },
-    #[error(
-        "piece {id} has {found} bytes; expected 0 to {max}, the longest by the file's own header. The tokenizer is damaged"
-    )]
-    PieceLength { id: usize, found: i64, max: usize },
-    #[error("the score of piece {id} is {score}; expected a finite number. The tokenizer is damaged")]
-    Score { id: usize, score: f32 },
-    #[error("no piece is named <s>; expected one, the start of every text")]
-    NoBos,
-    #[error(
-        "the tokenizer has {found} pieces, the model has {expected} token ids; \
-         expected the same number: name the tokenizer that belongs to this model"
-    )]
-    Vocabulary { expected: usize, found: usize },
-}
-
-/// A text that this vocabulary cannot say; impossible when it has all 256 byte pieces.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the tokenizer has no piece for {character:?} (at byte {offset} of the text) and none for its bytes; \
-     use characters of its vocabulary"
-)]
-pub struct EncodeError {
-    pub character: char,
-    pub offset: usize,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct Piece {
     pub bytes: Vec<u8>,
@@ -65,7 +29,7 @@ pub struct Piece {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tokenizer {
+pub struct PieceTokenizer {
     pieces: Vec<Piece>,
     bos: u32,
     eos: Option<u32>,
@@ -77,7 +41,7 @@ pub struct Tokenizer {
     longest_bytes: usize,
 }
 
-impl Tokenizer {
+impl PieceTokenizer {
     /// Builds a tokenizer in which piece `i` has id `i`.
     ///
     /// # Errors
@@ -133,19 +97,7 @@ impl Tokenizer {
         Self::from_pieces(pieces)
     }
 
-    /// Reads the tokenizer file of a model with `vocab` token ids.
-    ///
-    /// # Errors
-    /// As [`Tokenizer::parse`], and when the number of pieces differs from `vocab`.
-    pub fn parse_for(file: &[u8], vocab: usize) -> Result<Self, TokenizerError> {
-        let tokenizer = Self::parse(file)?;
-        if tokenizer.vocab() != vocab {
-            return Err(TokenizerError::Vocabulary { expected: vocab, found: tokenizer.vocab() });
-        }
-        Ok(tokenizer)
-    }
-
-    /// The file that [`Tokenizer::parse`] and llama2.c read.
+    /// The file that [`PieceTokenizer::parse`] and llama2.c read.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut file = (self.longest_bytes as i32).to_le_bytes().to_vec();
         for piece in &self.pieces {
@@ -166,7 +118,7 @@ impl Tokenizer {
         self.bos
     }
 
-    /// The id that ends a text, if there is one besides [`Tokenizer::bos`].
+    /// The id that ends a text, if there is one besides [`PieceTokenizer::bos`].
     pub fn eos(&self) -> Option<u32> {
         self.eos
     }
@@ -186,6 +138,15 @@ impl Tokenizer {
     /// When a character has neither a piece nor byte pieces.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, EncodeError> {
         let mut ids = vec![self.bos];
+        ids.extend(self.encode_plain(text)?);
+        Ok(ids)
+    }
+
+    /// As [`PieceTokenizer::encode`], without BOS.
+    ///
+    /// # Errors
+    /// As [`PieceTokenizer::encode`].
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>, EncodeError> {
         let prefix = self.ids.get(&b" "[..]).filter(|_| !text.is_empty());
         let mut symbols: Vec<u32> = prefix.copied().into_iter().collect();
         for (offset, character) in text.char_indices() {
@@ -196,11 +157,12 @@ impl Tokenizer {
                 continue;
             }
             for &byte in utf8 {
-                symbols.push(self.byte_ids[usize::from(byte)].ok_or(EncodeError { character, offset })?);
+                symbols.push(
+                    self.byte_ids[usize::from(byte)].ok_or(EncodeError::Character { character, offset })?,
+                );
             }
         }
-        ids.extend(Merger::new(self, symbols).run());
-        Ok(ids)
+        Ok(Merger::new(self, symbols).run().collect())
     }
 
     /// The bytes that `id` adds to a text after `previous` (`None` at the start of a fragment). Ids that
@@ -217,14 +179,6 @@ impl Tokenizer {
             Some(rest) if previous == Some(self.bos) => rest,
             _ => &piece.bytes,
         }
-    }
-
-    /// The text of a whole sequence; what is not UTF-8 becomes replacement characters.
-    pub fn decode(&self, ids: &[u32]) -> String {
-        let mut decoder = StreamDecoder::default();
-        let mut text: String = ids.iter().map(|&id| decoder.push(self, id)).collect();
-        text.push_str(&decoder.finish());
-        text
     }
 
     fn merged(&self, left: u32, right: u32, buffer: &mut Vec<u8>) -> Option<(u32, f32)> {
@@ -253,7 +207,7 @@ fn check_piece(id: usize, piece: &Piece) -> Result<(), TokenizerError> {
 }
 
 /// `<0x0A>` is the byte 10.
-fn byte_of_name(name: &[u8]) -> Option<u8> {
+pub(super) fn byte_of_name(name: &[u8]) -> Option<u8> {
     let digits = name.strip_prefix(b"<0x")?.strip_suffix(b">")?;
     let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 2)?;
     if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -287,7 +241,7 @@ impl<'f> Reader<'f> {
 /// pair that the scan would find: highest score, then leftmost. A symbol never moves: a merge keeps the
 /// place of its left half, so order of place is order in the text.
 struct Merger<'t> {
-    tokenizer: &'t Tokenizer,
+    tokenizer: &'t PieceTokenizer,
     symbols: Vec<Symbol>,
     heap: BinaryHeap<Pair>,
     buffer: Vec<u8>,
@@ -326,7 +280,7 @@ impl PartialOrd for Pair {
 }
 
 impl<'t> Merger<'t> {
-    fn new(tokenizer: &'t Tokenizer, ids: Vec<u32>) -> Self {
+    fn new(tokenizer: &'t PieceTokenizer, ids: Vec<u32>) -> Self {
         let last = ids.len().checked_sub(1);
         let symbol = |(place, id): (usize, u32)| Symbol {
             id: Some(id),
@@ -377,47 +331,6 @@ impl<'t> Merger<'t> {
     }
 }
 
-/// Decodes ids as they arrive and holds back the bytes of an unfinished character.
-#[derive(Clone, Debug, Default)]
-pub struct StreamDecoder {
-    previous: Option<u32>,
-    pending: Vec<u8>,
-}
-
-impl StreamDecoder {
-    /// A decoder for what follows `previous`, the last id of a prompt.
-    pub fn after(previous: u32) -> Self {
-        Self { previous: Some(previous), pending: Vec::new() }
-    }
-
-    /// The text that became complete with `id`.
-    pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
-        self.pending.extend(tokenizer.decode_piece(self.previous, id));
-        self.previous = Some(id);
-        let held = unfinished_bytes(&self.pending);
-        let complete = self.pending.len() - held;
-        let text = String::from_utf8_lossy(&self.pending[..complete]).into_owned();
-        self.pending.drain(..complete);
-        text
-    }
-
-    /// What is left at the end: replacement characters for an unfinished character, otherwise nothing.
-    pub fn finish(self) -> String {
-        String::from_utf8_lossy(&self.pending).into_owned()
-    }
-}
-
-/// How many bytes at the end begin a character that later bytes may complete.
-fn unfinished_bytes(bytes: &[u8]) -> usize {
-    bytes.utf8_chunks().last().map_or(0, |chunk| {
-        let tail = chunk.invalid();
-        match std::str::from_utf8(tail) {
-            Err(error) if error.error_len().is_none() => tail.len(),
-            _ => 0,
-        }
-    })
-}
-
 /// Collects the pieces of a new vocabulary; the ids are given in the order of the calls.
 #[derive(Clone, Debug, Default)]
 pub struct TokenizerBuilder {
@@ -444,8 +357,8 @@ impl TokenizerBuilder {
     }
 
     /// # Errors
-    /// As [`Tokenizer::from_pieces`].
+    /// As [`PieceTokenizer::from_pieces`].
     pub fn build(self) -> Result<Tokenizer, TokenizerError> {
-        Tokenizer::from_pieces(self.pieces)
+        PieceTokenizer::from_pieces(self.pieces).map(Tokenizer::from)
     }
 }

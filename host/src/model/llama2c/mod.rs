@@ -1,4 +1,4 @@
-//! Import and export of llama2.c checkpoints, version 0 ("legacy"), little endian.
+//! Import of llama2.c checkpoints, versions 0 ("legacy"), 1 and 2, and export of version 0; little endian. This is version 0:
 //!
 //! ```text
 //!  7 x int32    dim, hidden_dim, layers, heads, kv_heads, vocab, context
@@ -8,16 +8,19 @@
 //!
 //! The file has no magic number, so its length is the check: the header must account for every byte.
 //! Sizes are compared with the file before anything is allocated, so a damaged header costs no memory.
-//! Later versions start with the magic `ak42`; they are recognised and refused.
+//! Later versions start with the magic `ak42`; `versioned.rs` reads them.
+
+mod versioned;
+
+pub use versioned::is_versioned;
 
 use super::{
     Activation, Config, Layer, Linear, Matrix, Model, ModelError, Norm, NormKind, Rope, RopePairing,
+    RopeScaling,
 };
 
 pub const HEADER_BYTES: usize = 28;
 
-/// `ak42`, the first word of every llama2.c checkpoint after version 0.
-const VERSIONED_MAGIC: u32 = 0x616b_3432;
 /// What llama2.c computes with; the file does not carry them.
 const NORM_EPS: f32 = 1e-5;
 const ROPE_THETA: f32 = 10_000.0;
@@ -30,32 +33,34 @@ pub enum Llama2cError {
     )]
     NoHeader { found: u64 },
     #[error(
-        "this is a llama2.c checkpoint of version {version}, which is not supported yet; expected version 0. \
-         Export it again with llama2.c's `export.py --version 0`"
+        "this is a llama2.c checkpoint of version {version}; expected version 0, 1 or 2. \
+         Export it again with llama2.c's `export.py --version 1`"
     )]
-    Versioned { version: u32 },
+    Version { version: u32 },
     #[error(
-        "this is a {found} file; expected a llama2.c version 0 checkpoint. Convert it with llama2.c's export.py"
+        "the header says group_size = {found}; expected a divisor of every matrix. The file is damaged: fetch it again"
     )]
+    GroupSize { found: i32 },
+    #[error("this is a {found} file; expected a llama2.c checkpoint. Convert it with llama2.c's export.py")]
     OtherFormat { found: &'static str },
     #[error(
         "the header says {field} = {found}; expected at least 1. \
-         The file is damaged or is not a llama2.c version 0 checkpoint"
+         The file is damaged or is not a llama2.c checkpoint"
     )]
     HeaderField { field: &'static str, found: i32 },
     #[error(
         "the header says dim = {dim} and {heads} heads; expected dim to be an even multiple of the heads \
-         (rotary embedding turns pairs). The file is damaged or is not a llama2.c version 0 checkpoint"
+         (rotary embedding turns pairs). The file is damaged or is not a llama2.c checkpoint"
     )]
     HeadSize { dim: usize, heads: usize },
     #[error(
         "the header describes a checkpoint of {expected} bytes, the file has only {found}. \
-         It is truncated (fetch it again) or is not a llama2.c version 0 checkpoint"
+         It is truncated (fetch it again) or is not a llama2.c checkpoint"
     )]
     Truncated { expected: u128, found: u64 },
     #[error(
         "the header describes a checkpoint of {expected} bytes, the file has {found}. \
-         It is damaged (fetch it again) or is not a llama2.c version 0 checkpoint"
+         It is damaged (fetch it again) or is not a llama2.c checkpoint"
     )]
     Oversized { expected: u128, found: u64 },
     #[error(transparent)]
@@ -100,6 +105,13 @@ impl Header {
             return Err(Llama2cError::NoHeader { found: file_bytes });
         };
         recognise_other_formats(words)?;
+        let header = Self::read(words)?;
+        header.check(file_bytes)?;
+        Ok(header)
+    }
+
+    /// The seven numbers, each checked on its own and then together.
+    fn read(words: &[u8]) -> Result<Self, Llama2cError> {
         let mut fields = words.chunks_exact(4).map(le_i32);
         let mut next = |field| match fields.next() {
             Some(found) if found > 0 => Ok(found as usize),
@@ -117,21 +129,15 @@ impl Header {
         }
         let (tied, vocab, context) = (vocab > 0, vocab.unsigned_abs() as usize, context as usize);
         let header = Self { dim, hidden_dim, layers, heads, kv_heads, vocab, context, tied };
-        header.check(file_bytes)?;
+        if !dim.is_multiple_of(heads) || !(dim / heads).is_multiple_of(2) {
+            return Err(Llama2cError::HeadSize { dim, heads });
+        }
+        header.config().check()?;
         Ok(header)
     }
 
     fn check(&self, file_bytes: u64) -> Result<(), Llama2cError> {
-        if !self.dim.is_multiple_of(self.heads) || !(self.dim / self.heads).is_multiple_of(2) {
-            return Err(Llama2cError::HeadSize { dim: self.dim, heads: self.heads });
-        }
-        self.config().check()?;
-        let expected = self.file_bytes();
-        match u128::from(file_bytes).cmp(&expected) {
-            std::cmp::Ordering::Less => Err(Llama2cError::Truncated { expected, found: file_bytes }),
-            std::cmp::Ordering::Greater => Err(Llama2cError::Oversized { expected, found: file_bytes }),
-            std::cmp::Ordering::Equal => Ok(()),
-        }
+        compare(self.file_bytes(), file_bytes)
     }
 
     /// Length of the file that this header describes. Every array is a product of at most three 31-bit
@@ -189,8 +195,16 @@ impl Header {
             norm: NormKind::Rms { eps: NORM_EPS },
             activation: Activation::Silu,
             gated: true,
-            rope: Some(Rope { theta: ROPE_THETA, pairing: RopePairing::Adjacent, dims: head_dim }),
+            rope: Some(Rope {
+                theta: ROPE_THETA,
+                pairing: RopePairing::Adjacent,
+                dims: head_dim,
+                scaling: RopeScaling::None,
+            }),
             embedding_norm: false,
+            embedding_scale: 1.0,
+            score_scale: None,
+            windows: Vec::new(),
         }
     }
 }
@@ -201,14 +215,20 @@ impl ArraySpec {
     }
 }
 
+/// Holds the length that a header describes against the file's.
+fn compare(expected: u128, found: u64) -> Result<(), Llama2cError> {
+    match u128::from(found).cmp(&expected) {
+        std::cmp::Ordering::Less => Err(Llama2cError::Truncated { expected, found }),
+        std::cmp::Ordering::Greater => Err(Llama2cError::Oversized { expected, found }),
+        std::cmp::Ordering::Equal => Ok(()),
+    }
+}
+
 fn le_i32(bytes: &[u8]) -> i32 {
     bytes.iter().rev().fold(0, |word, &byte| word << 8 | i32::from(byte))
 }
 
 fn recognise_other_formats(words: &[u8]) -> Result<(), Llama2cError> {
-    if le_i32(&words[..4]) as u32 == VERSIONED_MAGIC {
-        return Err(Llama2cError::Versioned { version: le_i32(&words[4..8]) as u32 });
-    }
     let found = match words {
         [b'G', b'G', b'U', b'F', ..] => "GGUF",
         [b'P', b'K', 3, 4, ..] => "PyTorch or zip",
@@ -218,11 +238,14 @@ fn recognise_other_formats(words: &[u8]) -> Result<(), Llama2cError> {
     Err(Llama2cError::OtherFormat { found })
 }
 
-/// Reads a whole checkpoint.
+/// Reads a whole checkpoint of any version.
 ///
 /// # Errors
 /// When the header is impossible, the length is wrong or a weight is not finite.
 pub fn parse(file: &[u8]) -> Result<Model, Llama2cError> {
+    if is_versioned(file) {
+        return versioned::parse(file);
+    }
     let header = Header::parse(file, file.len() as u64)?;
     let mut rest = &file[HEADER_BYTES..];
     let mut arrays = header.arrays().into_iter().map(|spec| Array::read(&mut rest, &spec));

@@ -1,0 +1,224 @@
+//! Named tensors of any file, and the model that they make under the names of its architecture.
+
+use super::super::{Config, Layer, Linear, Matrix, Model, Norm};
+use super::error::{About, ImportError};
+use std::path::Path;
+
+/// A file, or several, with tensors by name.
+pub trait Tensors {
+    /// Where they come from, for messages.
+    fn path(&self) -> &Path;
+    /// The shape of a tensor, if there is one of this name.
+    fn shape(&self, name: &str) -> Option<Vec<usize>>;
+    /// Its values in row-major order, widened to fp32.
+    ///
+    /// # Errors
+    /// When it is missing, of an unsupported type, or lies outside the file.
+    fn read(&self, name: &str) -> Result<Vec<f32>, ImportError>;
+    /// All names.
+    fn names(&self) -> Vec<String>;
+}
+
+/// What an architecture calls its tensors. Names of layers stand after `layer` with the number in place of `{}`; an empty name
+/// is a part that the architecture does not have.
+pub struct Names {
+    pub embedding: &'static str,
+    pub positions: &'static str,
+    pub final_norm: &'static str,
+    pub classifier: &'static str,
+    pub layer: &'static str,
+    pub attn_norm: &'static str,
+    /// Query, key and value in one matrix, one below the other; empty when they are three.
+    pub qkv: &'static str,
+    pub q: &'static str,
+    pub k: &'static str,
+    pub v: &'static str,
+    pub o: &'static str,
+    pub q_norm: &'static str,
+    pub k_norm: &'static str,
+    pub mlp_norm: &'static str,
+    pub gate: &'static str,
+    pub up: &'static str,
+    pub down: &'static str,
+    /// What follows the name of a weight.
+    pub weight: &'static str,
+    /// Matrices of layers are stored inputs x outputs.
+    pub transposed: bool,
+    /// What gains are stored without: 1 for Gemma.
+    pub gain_offset: f32,
+    /// Ends of names that carry nothing to compute with.
+    pub ignored: &'static [&'static str],
+}
+
+/// Makes the model of a configuration whose sizes were checked. The file's own shapes decide what is allocated, and must be
+/// those of the configuration. `tied` says that a classifier in the file is only the embedding again.
+pub fn assemble(
+    tensors: &dyn Tensors,
+    names: &Names,
+    config: Config,
+    tied: bool,
+) -> Result<Model, ImportError> {
+    let mut reader = Reader { tensors, names, used: Vec::new(), prefix: String::new() };
+    let embedding = reader.matrix(names.embedding, config.vocab, config.dim, false)?;
+    let positions = match names.positions {
+        "" => None,
+        name => Some(reader.matrix(name, config.context, config.dim, false)?),
+    };
+    let mut layers = Vec::new();
+    for index in 0..config.layers {
+        reader.prefix = names.layer.replace("{}", &index.to_string());
+        layers.push(reader.layer(&config)?);
+    }
+    reader.prefix.clear();
+    let final_norm = match names.final_norm {
+        "" => None,
+        name => Some(reader.norm(name, config.dim)?),
+    };
+    let classifier_name = format!("{}{}", names.classifier, names.weight);
+    let own = !tied && tensors.shape(&classifier_name).is_some();
+    let classifier =
+        if own { Some(reader.matrix(names.classifier, config.vocab, config.dim, false)?) } else { None };
+    reader.used.push(classifier_name);
+    reader.check_all_used()?;
+    let model = Model { config, embedding, positions, layers, final_norm, classifier };
+    model.check().map_err(|source| ImportError::Model { path: tensors.path().to_owned(), source })?;
+    Ok(model)
+}
+
+struct Reader<'t> {
+    tensors: &'t dyn Tensors,
+    names: &'t Names,
+    used: Vec<String>,
+    prefix: String,
+}
+
+impl Reader<'_> {
+    fn about(&self) -> About<'_> {
+        About(self.tensors.path())
+    }
+
+    fn read(&mut self, name: String, expected: &[usize]) -> Result<Vec<f32>, ImportError> {
+        let Some(found) = self.tensors.shape(&name) else {
+            return Err(self.about().damaged(format!(
+                "the tensor {name} is missing; expected one of shape {expected:?}. Fetch the model again"
+            )));
+        };
+        if found != expected {
+            return Err(self.about().damaged(format!(
+                "the tensor {name} has shape {found:?}; expected {expected:?} by the configuration. \
+                 Fetch the model again"
+            )));
+        }
+        let values = self.tensors.read(&name)?;
+        self.used.push(name);
+        Ok(values)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.tensors.shape(name).is_some()
+    }
+
+    fn matrix(
+        &mut self,
+        name: &str,
+        outputs: usize,
+        inputs: usize,
+        transposed: bool,
+    ) -> Result<Matrix, ImportError> {
+        let name = format!("{}{name}{}", self.prefix, self.names.weight);
+        let data = match transposed {
+            false => self.read(name, &[outputs, inputs])?,
+            true => transpose(&self.read(name, &[inputs, outputs])?, outputs, inputs),
+        };
+        Matrix::new(outputs, inputs, data)
+            .map_err(|source| ImportError::Model { path: self.tensors.path().to_owned(), source })
+    }
+
+    fn vector(&mut self, name: &str, suffix: &str, length: usize) -> Result<Option<Vec<f32>>, ImportError> {
+        let name = format!("{}{name}{suffix}", self.prefix);
+        if self.has(&name) { self.read(name, &[length]).map(Some) } else { Ok(None) }
+    }
+
+    fn linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<Linear, ImportError> {
+        let weight = self.matrix(name, outputs, inputs, self.names.transposed)?;
+        Ok(Linear { weight, bias: self.vector(name, ".bias", outputs)? })
+    }
+
+    fn norm(&mut self, name: &str, length: usize) -> Result<Norm, ImportError> {
+        if name.is_empty() {
+            return Ok(Norm::default());
+        }
+        let weight = format!("{}{name}{}", self.prefix, self.names.weight);
+        let mut gain = self.read(weight, &[length])?;
+        gain.iter_mut().for_each(|gain| *gain += self.names.gain_offset);
+        Ok(Norm { gain: Some(gain), bias: self.vector(name, ".bias", length)? })
+    }
+
+    fn head_norm(&mut self, name: &str, length: usize) -> Result<Option<Norm>, ImportError> {
+        if name.is_empty() { Ok(None) } else { self.norm(name, length).map(Some) }
+    }
+
+    fn layer(&mut self, config: &Config) -> Result<Layer, ImportError> {
+        let names = self.names;
+        let (dim, hidden, q_dim, kv_dim) = (config.dim, config.hidden_dim, config.q_dim(), config.kv_dim());
+        let attn_norm = self.norm(names.attn_norm, dim)?;
+        let [q, k, v] = match names.qkv {
+            "" => [
+                self.linear(names.q, q_dim, dim)?,
+                self.linear(names.k, kv_dim, dim)?,
+                self.linear(names.v, kv_dim, dim)?,
+            ],
+            name => {
+                let all = self.linear(name, q_dim + 2 * kv_dim, dim)?;
+                split(&all, [q_dim, kv_dim, kv_dim])
+                    .map_err(|source| ImportError::Model { path: self.tensors.path().to_owned(), source })?
+            }
+        };
+        Ok(Layer {
+            attn_norm,
+            q,
+            k,
+            v,
+            o: self.linear(names.o, dim, q_dim)?,
+            q_norm: self.head_norm(names.q_norm, config.head_dim)?,
+            k_norm: self.head_norm(names.k_norm, config.head_dim)?,
+            mlp_norm: self.norm(names.mlp_norm, dim)?,
+            gate: if config.gated { Some(self.linear(names.gate, hidden, dim)?) } else { None },
+            up: self.linear(names.up, hidden, dim)?,
+            down: self.linear(names.down, dim, hidden)?,
+        })
+    }
+
+    /// A weight that nothing reads would silently be left out of the result.
+    fn check_all_used(&self) -> Result<(), ImportError> {
+        let mut used = self.used.clone();
+        used.sort();
+        let is_extra = |name: &String| {
+            used.binary_search(name).is_err() && !self.names.ignored.iter().any(|end| name.ends_with(end))
+        };
+        match self.tensors.names().into_iter().filter(is_extra).min() {
+            None => Ok(()),
+            Some(name) => Err(self
+                .about()
+                .unsupported(format!("the tensor {name}"), "only tensors of this architecture")),
+        }
+    }
+}
+
+fn transpose(values: &[f32], outputs: usize, inputs: usize) -> Vec<f32> {
+    let column = |output: usize| (0..inputs).map(move |input| values[input * outputs + output]);
+    (0..outputs).flat_map(column).collect()
+}
+
+/// Cuts a linear map into three by its outputs.
+fn split(all: &Linear, outputs: [usize; 3]) -> Result<[Linear; 3], super::super::ModelError> {
+    let mut first = 0;
+    let inputs = all.weight.inputs();
+    let mut next = |count: usize| {
+        let weight = all.weight.data()[first * inputs..(first + count) * inputs].to_vec();
+        let bias = all.bias.as_ref().map(|bias| bias[first..first + count].to_vec());
+        first += count;
+        Matrix::new(count, inputs, weight).map(|weight| Linear { weight, bias })
+    };
+    Ok([next(outputs[0])?, next(outputs[1])?, next(outputs[2])?])
+}
