@@ -12,7 +12,8 @@ demo: setup
 	$(LPU) run $(MODEL) --device rtl --prompt "Once upon a time, there was a little boy" --tokens 96
 
 # Passes all tests: models, compiler, verifier, every hardware module and the whole chip in Verilator.
-test: setup
+test:
+	@./setup --tests
 	cargo test --workspace --all-features
 
 # Formatting and lints, as errors.

@@ -7,4 +7,7 @@ pub mod fit;
 pub mod model;
 pub mod random_program;
 pub mod sampling;
+pub mod schedule;
+pub mod serve;
+pub mod trace;
 pub mod verify;

@@ -20,18 +20,19 @@ mod eval;
 mod failure;
 mod fit;
 mod inspect;
+mod key;
 mod memory;
 mod output;
 mod run;
-mod schedule;
+mod serve;
 mod session;
 mod source;
-mod trace;
 mod write;
 
 use clap::builder::{PossibleValuesParser, Styles, TypedValueParser, styling::AnsiColor};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use failure::Failure;
+use lpu_host::{schedule, trace};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::ISA_HASH;
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ Examples:
   lpu compile stories260K.bin -o stories.lpu
   lpu check stories.lpu
   lpu run stories.lpu --device rtl --tokens 32
+  lpu serve stories.lpu
 
 `lpu COMMAND --help` shows examples of each command.")]
 struct Cli {
@@ -72,6 +74,8 @@ enum Command {
     Inspect(inspect::Arguments),
     Eval(eval::Arguments),
     Bench(bench::Arguments),
+    Serve(serve::Arguments),
+    Key(key::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -124,10 +128,26 @@ impl DeviceKind {
 
 fn geometry_parser() -> impl TypedValueParser<Value = GeometryChoice> {
     let names = Geometry::ALL.iter().map(|geometry| geometry.name).chain([lpu_host::fit::VIRTUAL]);
-    PossibleValuesParser::new(names).map(|name| match Geometry::by_name(&name) {
-        Some(geometry) => GeometryChoice::Named(geometry),
-        None => GeometryChoice::Virtual,
-    })
+    PossibleValuesParser::new(names)
+        .map(|name| geometry_of_name(&name).expect("the parser accepts names of this list only"))
+}
+
+/// The choice of this name.
+fn geometry_of_name(name: &str) -> Option<GeometryChoice> {
+    match Geometry::by_name(name) {
+        Some(geometry) => Some(GeometryChoice::Named(geometry)),
+        None => (name == lpu_host::fit::VIRTUAL).then_some(GeometryChoice::Virtual),
+    }
+}
+
+impl GeometryChoice {
+    /// What [`geometry_of_name`] takes.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Named(geometry) => geometry.name,
+            Self::Virtual => lpu_host::fit::VIRTUAL,
+        }
+    }
 }
 
 /// Reads the arguments, runs the command, reports what went wrong.
@@ -141,6 +161,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Key(arguments) => key::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     match result {

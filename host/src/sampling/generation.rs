@@ -185,6 +185,14 @@ impl<'e> Generation<'e> {
         }
     }
 
+    /// The device's sticky faults: whoever must not show a wrong token asks before each.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn faults(&mut self) -> Result<Fault, GenerateError> {
+        Ok(self.engine.device.faults()?)
+    }
+
     /// What the generation was, once [`Generation::next_event`] has given `None`; before, it is ended here.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 //! A bar runs from an instruction's first issue to its last; results follow by the latencies of the instruction set. Instructions of one
 //! queue issue one after the other, so the bars of a track never overlap.
 
-use super::schedule::{Issued, Schedule, Slice};
-use lpu_host::assembly::disassemble_line;
+use crate::assembly::disassemble_line;
+use crate::schedule::{Issued, Schedule, Slice};
 use lpu_isa::image::Image;
 use lpu_isa::instruction::{ISA_HASH, Op, Queue};
 use serde_json::{Value, json};

@@ -1,0 +1,301 @@
+//! `lpu serve`: models behind OpenAI-, Groq- and Hugging Face-compatible addresses.
+
+use super::output::{FAINT, STRONG, note, paint};
+use super::{DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_of_name, geometry_parser, session, source};
+use clap::ValueEnum;
+use lpu_host::serve::{DeviceSpec, Limits, Running, ServedModel, Settings, openapi};
+use lpu_isa::Geometry;
+use lpu_isa::image::Image;
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+const PORT_DEFAULT: u16 = 8080;
+
+/// Serve models over HTTP, with a playground in the browser.
+///
+/// Speaks OpenAI's and Groq's interface (/v1, /openai/v1) and Hugging Face's Text Generation Inference (/, /generate).
+/// Arguments go before environment variables, and these before the file of --config.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  lpu serve models/stories-lpu/model.bin
+  lpu serve stories=stories260K.bin stories.lpu --device emu --device emu
+  lpu serve --config serve.toml
+  lpu serve stories.lpu --host 0.0.0.0 --keys keys.toml --usage usage.redb
+
+A file for --config:
+  models = [\"models/stories-lpu/model.bin\"]
+  devices = [\"emu\", \"emu\"]
+  port = 8080
+  keys = \"keys.toml\"
+
+Then: http://127.0.0.1:8080 in a browser, or base_url=\"http://127.0.0.1:8080/v1\" in a client.")]
+pub struct Arguments {
+    /// Models or images, each with a name of its own if written NAME=FILE.
+    #[arg(value_name = "MODEL")]
+    models: Vec<String>,
+    /// Machine that executes the programs; may be given several times.
+    #[arg(long = "device", value_enum, value_name = "DEVICE")]
+    devices: Vec<DeviceKind>,
+    /// Tokenizer for models that have none of their own.
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<PathBuf>,
+    /// Chip to compile for; `virtual` is made to measure [default: ulx3s-85f].
+    #[arg(long, value_name = "NAME", value_parser = geometry_parser())]
+    geometry: Option<GeometryChoice>,
+    /// Address to listen on [default: 127.0.0.1].
+    #[arg(long, env = "LPU_SERVE_HOST")]
+    host: Option<IpAddr>,
+    /// Port to listen on, 0 for any that is free [default: 8080].
+    #[arg(long, env = "LPU_SERVE_PORT")]
+    port: Option<u16>,
+    /// File of keys, made with `lpu key`: only their holders may ask.
+    #[arg(long, env = "LPU_SERVE_KEYS", value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// File in which the use of each key is kept [default: in memory].
+    #[arg(long, env = "LPU_SERVE_USAGE", value_name = "FILE")]
+    usage: Option<PathBuf>,
+    /// Allow a public address without keys.
+    #[arg(long, env = "LPU_SERVE_OPEN_TO_ALL")]
+    open_to_all: bool,
+    /// Answers that may wait for a device [default: 256].
+    #[arg(long, env = "LPU_SERVE_QUEUE", value_name = "N")]
+    queue: Option<usize>,
+    /// Connections that may be open [default: 4096].
+    #[arg(long, env = "LPU_SERVE_CONNECTIONS", value_name = "N")]
+    connections: Option<usize>,
+    /// Seconds for answers to end at shutdown [default: 30].
+    #[arg(long, env = "LPU_SERVE_DRAIN", value_name = "SECONDS")]
+    drain: Option<u64>,
+    /// Form of the log on standard error; RUST_LOG chooses what it holds [default: text].
+    #[arg(long, env = "LPU_SERVE_LOG", value_enum)]
+    log: Option<LogForm>,
+    /// Settings in TOML.
+    #[arg(long, env = "LPU_SERVE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the description of the interface (OpenAPI) instead.
+    #[arg(long)]
+    openapi: bool,
+}
+
+/// The file of `--config`: the arguments' names with underscores.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    models: Vec<String>,
+    devices: Vec<String>,
+    tokenizer: Option<PathBuf>,
+    geometry: Option<String>,
+    host: Option<IpAddr>,
+    port: Option<u16>,
+    keys: Option<PathBuf>,
+    usage: Option<PathBuf>,
+    open_to_all: bool,
+    queue: Option<usize>,
+    connections: Option<usize>,
+    drain: Option<u64>,
+    log: Option<LogForm>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LogForm {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    if arguments.openapi {
+        return super::output::json(&openapi());
+    }
+    let merged = merge(arguments)?;
+    log(merged.log.unwrap_or_default());
+    let devices = devices(&merged.devices)?;
+    let models = models(&merged)?;
+    let limits = Limits::default();
+    let settings = Settings {
+        address: SocketAddr::new(
+            merged.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            merged.port.unwrap_or(PORT_DEFAULT),
+        ),
+        keys: merged.keys,
+        usage: merged.usage,
+        is_open_to_all: merged.open_to_all,
+        limits: Limits {
+            waiting_max: merged.queue.unwrap_or(limits.waiting_max),
+            connections_max: merged.connections.unwrap_or(limits.connections_max),
+            drain: merged.drain.map_or(limits.drain, Duration::from_secs),
+            ..limits
+        },
+        models,
+        devices,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::machine(format!("cannot start threads: {error}")))?;
+    runtime.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    let models: Vec<String> = settings.models.iter().map(|model| model.id.clone()).collect();
+    let devices: Vec<String> = settings.devices.iter().map(|device| device.name.clone()).collect();
+    let running = Running::start(settings).await.map_err(Failure::input)?;
+    let address = running.address();
+    note(format!("{} on {}", paint(STRONG, models.join(", ")), devices.join(", ")));
+    note(format!(
+        "playground  http://{address}\nOpenAI      http://{address}/v1\ninterface   http://{address}/docs"
+    ));
+    note(paint(FAINT, "ends with Ctrl-C, after the answers that are being made"));
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    let [Ok(mut interrupt), Ok(mut terminate)] = signals else {
+        return Err(Failure::machine("cannot listen to signals"));
+    };
+    let shutdown = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("shutting down");
+    };
+    running.until(shutdown).await;
+    Ok(())
+}
+
+/// Arguments and environment before the file.
+fn merge(arguments: Arguments) -> Result<Config, Failure> {
+    let file = arguments.config.as_deref().map(read_config).transpose()?.unwrap_or_default();
+    let or = |given: Vec<String>, other: Vec<String>| if given.is_empty() { other } else { given };
+    let given = arguments.devices.iter().map(|kind| kind.name().to_owned()).collect();
+    Ok(Config {
+        models: or(arguments.models, file.models),
+        devices: or(given, file.devices),
+        tokenizer: arguments.tokenizer.or(file.tokenizer),
+        geometry: arguments.geometry.map(|choice| choice.name().into()).or(file.geometry),
+        host: arguments.host.or(file.host),
+        port: arguments.port.or(file.port),
+        keys: arguments.keys.or(file.keys),
+        usage: arguments.usage.or(file.usage),
+        open_to_all: arguments.open_to_all || file.open_to_all,
+        queue: arguments.queue.or(file.queue),
+        connections: arguments.connections.or(file.connections),
+        drain: arguments.drain.or(file.drain),
+        log: arguments.log.or(file.log),
+    })
+}
+
+/// Reads a file of settings. Files that it names lie beside it.
+fn read_config(path: &Path) -> Result<Config, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))?;
+    let mut config: Config =
+        toml::from_str(&text).map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for file in [&mut config.tokenizer, &mut config.keys, &mut config.usage].into_iter().flatten() {
+        *file = folder.join(&*file);
+    }
+    for model in &mut config.models {
+        let (name, file) = named(model);
+        let file = folder.join(file).display().to_string();
+        *model = name.map_or_else(|| file.clone(), |name| format!("{name}={file}"));
+    }
+    Ok(config)
+}
+
+/// `NAME=FILE` or `FILE`.
+fn named(model: &str) -> (Option<&str>, &str) {
+    match model.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !name.contains(['/', '\\']) => (Some(name), file),
+        _ => (None, model),
+    }
+}
+
+/// A model's name where none is given: its file's, or its folder's if the file is just called `model`.
+fn default_name(path: &Path) -> String {
+    let name = source::model_name(path);
+    let folder = path.parent().filter(|_| name == "model" && path.extension().is_some());
+    folder.and_then(Path::file_name).map_or(name, |folder| folder.to_string_lossy().into_owned())
+}
+
+fn models(config: &Config) -> Result<Vec<ServedModel>, Failure> {
+    if config.models.is_empty() {
+        return Err(Failure::input(
+            "expected a model to serve, found none; try `lpu serve models/stories-lpu/model.bin`",
+        ));
+    }
+    let geometry = config.geometry.as_deref().map(|name| {
+        geometry_of_name(name).ok_or_else(|| {
+            let known = Geometry::ALL.map(|known| known.name).join(", ");
+            Failure::input(format!("no chip is named `{name}`; expected virtual, {known}"))
+        })
+    });
+    let geometry = geometry.transpose()?;
+    let mut models = Vec::new();
+    for model in &config.models {
+        let (name, file) = named(model);
+        let path = PathBuf::from(file);
+        let id = name.map_or_else(|| default_name(&path), Into::into);
+        let arguments = ModelArguments { model: path, tokenizer: config.tokenizer.clone(), geometry };
+        let source::Source { image, tokenizer } = source::open(&arguments)?;
+        let tokenizer = tokenizer.ok_or_else(|| {
+            Failure::input(format!(
+                "no tokenizer lies beside {file}; expected one to speak text: name it with --tokenizer"
+            ))
+        })?;
+        models.push(ServedModel::new(id, image, tokenizer));
+    }
+    Ok(models)
+}
+
+/// Devices, named by kind and number.
+fn devices(kinds: &[String]) -> Result<Vec<DeviceSpec>, Failure> {
+    let one = [DeviceKind::Emu.name().to_owned()];
+    let kinds = if kinds.is_empty() { &one[..] } else { kinds };
+    let spec = |(index, name): (usize, &String)| {
+        let kind = DeviceKind::from_str(name, true)
+            .map_err(|_| Failure::input(format!("no device is named `{name}`; expected emu or rtl")))?;
+        let number = kinds[..index].iter().filter(|other| *other == name).count();
+        let opener = move |image: &Image| {
+            session::device(kind, image).map_err(|failure| match failure {
+                Failure::Input(why) | Failure::Machine(why) => why,
+                Failure::Closed => "its output is closed".into(),
+            })
+        };
+        Ok(DeviceSpec { name: format!("{}-{number}", kind.name()), opener: Box::new(opener) })
+    };
+    kinds.iter().enumerate().map(spec).collect()
+}
+
+fn log(form: LogForm) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match form {
+        LogForm::Text => builder.with_target(false).init(),
+        LogForm::Json => builder.json().flatten_event(true).init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_named_by_their_user_or_by_their_file() {
+        assert_eq!(named("a=b/c.bin"), (Some("a"), "b/c.bin"));
+        assert_eq!(named("x=1/c.bin"), (Some("x"), "1/c.bin"));
+        assert_eq!(named("b/x=1.bin"), (None, "b/x=1.bin"));
+        assert_eq!(default_name(Path::new("models/stories-lpu/model.bin")), "stories-lpu");
+        assert_eq!(default_name(Path::new("stories260K.bin")), "stories260K");
+    }
+
+    #[test]
+    fn a_setting_of_an_unknown_name_is_refused() {
+        let error =
+            toml::from_str::<Config>("prot = 1").err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("unknown field `prot`"), "{error}");
+    }
+}

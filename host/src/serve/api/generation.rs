@@ -1,0 +1,244 @@
+//! What all families ask for in the end: texts to continue, within the limits of model and server.
+
+use super::error::ApiError;
+use super::server::{Client, Server};
+use crate::chat::Message;
+use crate::model::tokenizer::PIECE_BYTES_MAX;
+use crate::sampling::{Chooser, Options};
+use crate::serve::engine::{Event, Finished, Job, JobRequest, Token};
+use crate::serve::model::ServedModel;
+use axum::http::StatusCode;
+use lpu_sim::device::inverse_temperature;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// Choices of one request, over all its prompts.
+const CHOICES_MAX: usize = 32;
+pub const STOP_STRINGS_MAX: usize = 4;
+pub const STOP_BYTES_MAX: usize = 256;
+
+/// Answers to make.
+pub struct Generation {
+    pub model: Arc<ServedModel>,
+    pub prompts: Vec<Vec<u32>>,
+    /// Answers to each prompt; each has its own seed.
+    pub n: usize,
+    /// How to choose tokens; the seed here is not used.
+    pub options: Options,
+    /// `None`: any; the answer tells which.
+    pub seed: Option<i64>,
+    pub device: Option<String>,
+}
+
+/// Events of the answers being made. To drop it ends the work.
+pub struct Answer {
+    events: UnboundedReceiver<(usize, Event)>,
+    open: usize,
+    patience: Duration,
+    first: Option<(usize, Event)>,
+}
+
+/// One complete answer.
+pub struct Choice {
+    pub tokens: Vec<Token>,
+    pub finished: Box<Finished>,
+}
+
+impl Choice {
+    pub fn text(&self) -> String {
+        let pieces = self.tokens.iter().map(|token| token.made.text.as_str());
+        pieces.collect()
+    }
+}
+
+impl Generation {
+    /// Queues the work.
+    pub fn begin(self, server: &Server, client: &Client) -> Result<Answer, ApiError> {
+        self.check(server)?;
+        let (listener, events) = unbounded_channel();
+        // Numbers of 32 bits survive every client's JSON.
+        let seed = self.seed.map_or_else(|| u64::from(rand::random::<u32>()), |seed| seed as u64);
+        let mut jobs = Vec::new();
+        for (index, prompt) in self.prompts.iter().enumerate() {
+            for choice in 0..self.n {
+                let number = index * self.n + choice;
+                let request = self.request(prompt, seed.wrapping_add(number as u64));
+                let ticket = client.ticket.clone();
+                jobs.push(Job::new(request, Arc::clone(&client.name), number, listener.clone(), ticket));
+            }
+        }
+        let open = jobs.len();
+        server.engine.submit(jobs)?;
+        Ok(Answer { events, open, patience: server.limits.patience, first: None })
+    }
+
+    fn request(&self, prompt: &[u32], seed: u64) -> JobRequest {
+        let options = Options { seed, ..self.options.clone() };
+        JobRequest {
+            model: Arc::clone(&self.model),
+            prompt: prompt.to_vec(),
+            options,
+            device: self.device.clone(),
+        }
+    }
+
+    /// The chip samples by itself if it need not filter; then it must be able to express the temperature.
+    fn check_temperature(&self) -> Result<(), ApiError> {
+        let found = self.options.temperature;
+        let by_chip = self.options.chooser() == Chooser::Chip && found != 0.0;
+        if by_chip && inverse_temperature(&self.model.image.model, found).is_none() {
+            let message =
+                format!("`temperature` is {found}; expected 0.05 to 100, or 0 for the most likely token");
+            return Err(ApiError::invalid("temperature", message));
+        }
+        Ok(())
+    }
+
+    fn check(&self, server: &Server) -> Result<(), ApiError> {
+        let choices = self.prompts.len() * self.n;
+        if !(1..=CHOICES_MAX).contains(&choices) {
+            let message = format!("the request asks for {choices} answers; expected 1 to {CHOICES_MAX}");
+            return Err(ApiError::invalid("n", message));
+        }
+        check_stop(&self.options.stop)?;
+        self.options.check(self.model.image.model.vocab).map_err(|error| {
+            let param = error.option;
+            ApiError::invalid(param, format!("`{param}` is {}; expected {}", error.found, error.expected))
+        })?;
+        self.check_temperature()?;
+        if let Some(device) = &self.device {
+            let names: Vec<&str> = server.engine.devices().iter().map(|device| &*device.name).collect();
+            if !names.contains(&device.as_str()) {
+                let message = format!("no device is named `{device}`; expected {}", names.join(" or "));
+                return Err(ApiError::invalid("x_lpu.device", message));
+            }
+        }
+        self.prompts.iter().try_for_each(|prompt| self.check_prompt(prompt))
+    }
+
+    fn check_prompt(&self, prompt: &[u32]) -> Result<(), ApiError> {
+        let vocab = self.model.image.model.vocab;
+        if let Some(token) = prompt.iter().find(|token| **token >= vocab) {
+            let message = format!("the prompt holds token {token}; expected numbers below {vocab}");
+            return Err(ApiError::invalid("prompt", message));
+        }
+        let (found, context) = (prompt.len(), self.model.context());
+        if found > context { Err(too_long(&found.to_string(), context)) } else { Ok(()) }
+    }
+}
+
+fn check_stop(stop: &[String]) -> Result<(), ApiError> {
+    if stop.len() > STOP_STRINGS_MAX {
+        let message = format!("{} stop strings; expected at most {STOP_STRINGS_MAX}", stop.len());
+        return Err(ApiError::invalid("stop", message));
+    }
+    match stop.iter().find(|stop| !(1..=STOP_BYTES_MAX).contains(&stop.len())) {
+        Some(stop) => {
+            let message = format!("a stop string has {} bytes; expected 1 to {STOP_BYTES_MAX}", stop.len());
+            Err(ApiError::invalid("stop", message))
+        }
+        None => Ok(()),
+    }
+}
+
+fn too_long(found: &str, context: usize) -> ApiError {
+    let message =
+        format!("the prompt has {found} tokens; expected at most {context}, the model's context: shorten it");
+    ApiError::invalid("messages", message).code("context_length_exceeded")
+}
+
+/// Refuses texts that cannot fit, with no need to encode megabytes to see it: no token stands for more bytes.
+fn check_length(model: &ServedModel, bytes: usize) -> Result<(), ApiError> {
+    if bytes > model.context() * PIECE_BYTES_MAX {
+        Err(too_long("far too many", model.context()))
+    } else {
+        Ok(())
+    }
+}
+
+/// The tokens of a text, from the token that begins texts on.
+pub fn encode(model: &ServedModel, text: &str) -> Result<Vec<u32>, ApiError> {
+    check_length(model, text.len())?;
+    let mut ids =
+        model.tokenizer.encode(text).map_err(|error| ApiError::invalid("prompt", error.to_string()))?;
+    if ids.is_empty() {
+        ids.push(model.tokenizer.bos());
+    }
+    Ok(ids)
+}
+
+/// The tokens of a conversation, by the model's own template.
+pub fn encode_chat(model: &ServedModel, messages: &[Message]) -> Result<Vec<u32>, ApiError> {
+    check_length(model, messages.iter().map(|message| message.content.len()).sum())?;
+    let ids = model.template.encode(&model.tokenizer, messages);
+    ids.map_err(|error| ApiError::invalid("messages", error.to_string()))
+}
+
+impl Answer {
+    /// Waits a while for the first event, so that an early failure can still have a status of its own.
+    pub async fn wait_for_first(&mut self, pause: Duration) -> Result<(), ApiError> {
+        if let Ok(event) = tokio::time::timeout(pause, self.next()).await {
+            self.first = event?;
+        }
+        Ok(())
+    }
+
+    /// The next event with the number of its choice; `None` when all answers have ended.
+    pub async fn next(&mut self) -> Result<Option<(usize, Event)>, ApiError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        if self.open == 0 {
+            return Ok(None);
+        }
+        let event = tokio::time::timeout(self.patience, self.events.recv()).await.map_err(|_| {
+            let seconds = self.patience.as_secs();
+            let message =
+                format!("no device took or continued the request within {seconds} s; try again later");
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", message)
+                .code("timeout")
+                .retry_after(1)
+        })?;
+        match event {
+            Some((_, Event::Failed(error))) => Err(error.into()),
+            Some((choice, event)) => {
+                self.open -= usize::from(matches!(event, Event::Finished(_)));
+                Ok(Some((choice, event)))
+            }
+            None => {
+                let message = "the device's thread ended before the answer did; read the server's log";
+                Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", message))
+            }
+        }
+    }
+
+    /// Waits for all answers, in the order of their numbers.
+    pub async fn collect(mut self) -> Result<Vec<Choice>, ApiError> {
+        let mut tokens: Vec<Vec<Token>> = (0..self.open).map(|_| Vec::new()).collect();
+        let mut ends: Vec<Option<Box<Finished>>> = tokens.iter().map(|_| None).collect();
+        while let Some((choice, event)) = self.next().await? {
+            match event {
+                Event::Token(token) => tokens[choice].push(token),
+                Event::Finished(finished) => ends[choice] = Some(finished),
+                Event::Failed(error) => return Err(error.into()),
+            }
+        }
+        let choices = tokens.into_iter().zip(ends);
+        Ok(choices.filter_map(|(tokens, end)| end.map(|finished| Choice { tokens, finished })).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stop_strings_are_few_and_short() {
+        let stops = |count: usize, bytes: usize| vec!["x".repeat(bytes); count];
+        assert!(check_stop(&stops(4, 256)).is_ok());
+        for (count, bytes) in [(5, 1), (1, 0), (1, 257)] {
+            assert!(check_stop(&stops(count, bytes)).is_err());
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A text to be made, what is told of it, and how far it has come.
+
+use crate::sampling::{self, Options, Reason};
+use crate::serve::keys::Ticket;
+use crate::serve::model::ServedModel;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Devices that a job may lose before it is given up.
+const FAILURES_MAX: u32 = 4;
+
+/// Where events go, each with the number of its choice. The channel has no bound of its own: a run has at most as many tokens as
+/// the context, and a device must never wait for a slow reader.
+pub type Listener = UnboundedSender<(usize, Event)>;
+
+/// What is to be made.
+#[derive(Clone)]
+pub struct JobRequest {
+    pub model: Arc<ServedModel>,
+    /// Tokens that begin the text: at least one, no more than the context.
+    pub prompt: Vec<u32>,
+    pub options: Options,
+    /// Only this device may run it.
+    pub device: Option<String>,
+}
+
+/// One token of an answer.
+#[derive(Clone, Debug)]
+pub struct Token {
+    pub made: sampling::Token,
+    /// Whether it ends texts and is none itself.
+    pub is_end: bool,
+    /// Since the token before, measured at the device.
+    pub elapsed: Duration,
+}
+
+/// An answer's end.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    pub reason: Reason,
+    pub device: Arc<str>,
+    /// Devices that failed while they made this answer.
+    pub retries: u32,
+    pub prompt_tokens: usize,
+    pub completion_tokens: usize,
+    /// Positions of the prompt that the device still held from its last run.
+    pub reused_tokens: usize,
+    /// Executed positions, those of the prompt included; the cycles are theirs.
+    pub positions: usize,
+    pub cycles_predicted: u64,
+    pub cycles_measured: u64,
+    pub queue: Duration,
+    pub prompt: Duration,
+    pub completion: Duration,
+    pub seed: u64,
+}
+
+/// Why an answer could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    #[error("{failures} devices failed while they made this answer, the last with: {last}. Try again later")]
+    Devices { failures: u32, last: String },
+    #[error(
+        "the device `{device}` failed and the request allows no other: {last}. Leave out `x_lpu.device`, or try again later"
+    )]
+    Pinned { device: String, last: String },
+    #[error(
+        "after a device failed, another chose token {found} where {expected} was told: the answer ends here, and the devices \
+         must be checked with `lpu bench`"
+    )]
+    Different { expected: u32, found: u32 },
+    #[error("{0}")]
+    Refused(String),
+    #[error("the server is shutting down; send the request to another one")]
+    Closing,
+}
+
+/// What a listener is told.
+#[derive(Clone, Debug)]
+pub enum Event {
+    Token(Token),
+    Finished(Box<Finished>),
+    Failed(JobError),
+}
+
+/// A request with its progress, which survives the device that made it.
+pub struct Job {
+    pub request: JobRequest,
+    /// Who asks: jobs of one client wait for each other.
+    pub client: Arc<str>,
+    choice: usize,
+    listener: Listener,
+    ticket: Option<Arc<Ticket>>,
+    submitted: Instant,
+    /// When a device first began.
+    begun: Option<Instant>,
+    first_token: Option<Instant>,
+    told: Vec<u32>,
+    positions: usize,
+    cycles: [u64; 2],
+    failures: u32,
+}
+
+impl Job {
+    /// A job for one choice of an answer.
+    pub fn new(
+        request: JobRequest,
+        client: Arc<str>,
+        choice: usize,
+        listener: Listener,
+        ticket: Option<Arc<Ticket>>,
+    ) -> Self {
+        Self {
+            request,
+            client,
+            choice,
+            listener,
+            ticket,
+            submitted: Instant::now(),
+            begun: None,
+            first_token: None,
+            told: Vec::new(),
+            positions: 0,
+            cycles: [0; 2],
+            failures: 0,
+        }
+    }
+
+    /// Whether nobody listens any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.listener.is_closed()
+    }
+
+    /// A device begins. Gives the time in the queue, once.
+    pub fn begin(&mut self) -> Option<Duration> {
+        self.cycles = [0; 2];
+        self.positions = 0;
+        if self.begun.is_some() {
+            return None;
+        }
+        let now = Instant::now();
+        self.begun = Some(now);
+        Some(now - self.submitted)
+    }
+
+    /// Counts a position's cycles.
+    pub fn count(&mut self, predicted: u64, measured: u64) {
+        self.positions += 1;
+        self.cycles[0] += predicted;
+        self.cycles[1] += measured;
+    }
+
+    /// The token that must come as number `index`, if it was told before a device failed.
+    pub fn told(&self, index: usize) -> Option<u32> {
+        self.told.get(index).copied()
+    }
+
+    /// Tokens told.
+    pub fn told_count(&self) -> usize {
+        self.told.len()
+    }
+
+    /// Time from the submission to the first token.
+    pub fn time_to_first_token(&self) -> Option<Duration> {
+        self.first_token.map(|first| first - self.submitted)
+    }
+
+    /// Tells the next token.
+    pub fn tell(&mut self, token: Token) {
+        self.first_token.get_or_insert_with(Instant::now);
+        self.told.push(token.made.id);
+        self.send(Event::Token(token));
+    }
+
+    /// Ends the job.
+    pub fn finish(self, reason: Reason, reused_tokens: usize, device: Arc<str>) {
+        let now = Instant::now();
+        let begun = self.begun.unwrap_or(now);
+        let first = self.first_token.unwrap_or(now);
+        let finished = Finished {
+            reason,
+            device,
+            retries: self.failures,
+            prompt_tokens: self.request.prompt.len(),
+            completion_tokens: self.told.len(),
+            reused_tokens,
+            positions: self.positions,
+            cycles_predicted: self.cycles[0],
+            cycles_measured: self.cycles[1],
+            queue: begun - self.submitted,
+            prompt: first - begun,
+            completion: now - first,
+            seed: self.request.options.seed,
+        };
+        self.send(Event::Finished(Box::new(finished)));
+    }
+
+    /// Ends the job without an answer.
+    pub fn fail(self, error: JobError) {
+        self.send(Event::Failed(error));
+    }
+
+    /// A device failed: gives the job back for another one, or ends it.
+    pub fn retry(mut self, device: &str, last: String) -> Option<Self> {
+        self.failures += 1;
+        let failures = self.failures;
+        if self.request.device.is_some() {
+            self.fail(JobError::Pinned { device: device.into(), last });
+            return None;
+        }
+        if failures >= FAILURES_MAX {
+            self.fail(JobError::Devices { failures, last });
+            return None;
+        }
+        Some(self)
+    }
+
+    fn send(&self, event: Event) {
+        // A listener that has gone away needs nothing.
+        _ = self.listener.send((self.choice, event));
+    }
+}
+
+impl Drop for Job {
+    /// What was made is charged, whether it was heard or not.
+    fn drop(&mut self) {
+        if let (Some(ticket), Some(_)) = (&self.ticket, self.begun) {
+            ticket.charge((self.request.prompt.len() + self.told.len()) as u64);
+        }
+    }
+}
