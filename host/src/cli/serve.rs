@@ -1,7 +1,9 @@
 //! `lpu serve`: models behind OpenAI-, Groq- and Hugging Face-compatible addresses.
 
 use super::output::{FAINT, STRONG, note, paint};
-use super::{DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_of_name, geometry_parser, session, source};
+use super::{
+    DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_of_name, geometry_parser, session, source,
+};
 use clap::ValueEnum;
 use lpu_host::serve::{DeviceSpec, Limits, Running, ServedModel, Settings, openapi};
 use lpu_isa::Geometry;

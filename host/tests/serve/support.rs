@@ -50,10 +50,6 @@ impl Served {
             Err(_) => panic!("the server did not start in time"),
         }
     }
-
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
 }
 
 impl Drop for Served {

@@ -16,6 +16,10 @@ fn tools() -> PathBuf {
     cache.unwrap_or_else(|| home.join(".cache")).join("lpu")
 }
 
+fn url(served: &Served) -> String {
+    format!("http://{}", served.address)
+}
+
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/serve_clients").join(name)
 }
@@ -55,7 +59,7 @@ fn python_clients() {
     let python = tools().join("clients/bin/python");
     if have(&[&python]) {
         let served = Served::start(&[]);
-        passes(Command::new(python).arg(script("conformance.py")).arg(served.url()));
+        passes(Command::new(python).arg(script("conformance.py")).arg(url(&served)));
     }
 }
 
@@ -63,7 +67,7 @@ fn python_clients() {
 fn javascript_client() {
     if let Some(mut command) = node("conformance.mjs") {
         let served = Served::start(&[]);
-        passes(command.arg(served.url()));
+        passes(command.arg(url(&served)));
     }
 }
 
@@ -76,7 +80,7 @@ fn playground_in_a_browser() {
     let served = Served::start(&[]);
     let pictures = tempfile::tempdir().expect("a folder");
     let pictures = std::env::var_os("LPU_PICTURES").map_or_else(|| pictures.path().into(), PathBuf::from);
-    passes(command.arg(served.url()).arg(served.process.id().to_string()).arg(pictures));
+    passes(command.arg(url(&served)).arg(served.process.id().to_string()).arg(pictures));
 }
 
 /// Arbitrary and malformed requests, made from the server's own description of its interface.
@@ -90,7 +94,7 @@ fn malformed_requests() {
     let count = std::env::var("LPU_MALFORMED").unwrap_or_else(|_| "40".into());
     passes(
         Command::new(tool)
-            .args(["run", &format!("{}/openapi.json", served.url()), "--checks", "not_a_server_error"])
+            .args(["run", &format!("{}/openapi.json", url(&served)), "--checks", "not_a_server_error"])
             .args([
                 "--max-examples",
                 &count,

@@ -358,8 +358,12 @@ fn token(token: &Token) -> TgiToken {
 
 fn top_tokens(model: &ServedModel, token: &Token) -> Vec<TgiToken> {
     let top = token.made.logprob.iter().flat_map(|logprob| &logprob.top);
-    let told =
-        |&(id, logprob)| TgiToken { id, text: piece(model, id), logprob, special: model.tokenizer.is_end(id) };
+    let told = |&(id, logprob)| TgiToken {
+        id,
+        text: piece(model, id),
+        logprob,
+        special: model.tokenizer.is_end(id),
+    };
     top.map(told).collect()
 }
 
@@ -369,7 +373,7 @@ fn details(model: &ServedModel, parameters: &Parameters, choice: &Choice) -> Det
         generated_tokens: choice.finished.completion_tokens,
         seed: parameters.temperature().is_ok_and(|found| found > 0.0).then_some(choice.finished.seed),
         prefill: Vec::new(),
-        tokens: choice.tokens.iter().map(|found| token(found)).collect(),
+        tokens: choice.tokens.iter().map(token).collect(),
         top_tokens: parameters
             .top_n_tokens
             .map(|_| choice.tokens.iter().map(|token| top_tokens(model, token)).collect()),

@@ -145,7 +145,7 @@ impl Worker {
             return Err(Broken::Device("no program is loaded".into()));
         };
         let generation = loaded.engine.generate(&job.request.prompt, &job.request.options)?;
-        Run { generation, model: &model, status: &self.status, metrics: &self.metrics }.to_end(job)
+        Run { generation, model: &model, status: &self.status, metrics: &self.metrics }.end(job)
     }
 
     fn conclude(&self, job: Job, finish: Finish) {
@@ -228,7 +228,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_end(mut self, job: &mut Job) -> Result<Finish, Broken> {
+    fn end(mut self, job: &mut Job) -> Result<Finish, Broken> {
         let mut last = Instant::now();
         let mut made = 0;
         while let Some(event) = self.generation.next_event()? {

@@ -38,6 +38,15 @@ pub struct UsageError {
     source: Box<redb::Error>,
 }
 
+/// Any failure of the store, on the heap: it is large and rare.
+struct Failed(Box<redb::Error>);
+
+impl<E: Into<redb::Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self(Box::new(error.into()))
+    }
+}
+
 /// Why a key may not ask now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -71,8 +80,7 @@ impl Usage {
         let usage =
             Arc::new(Self { counts: Mutex::default(), changed: Mutex::default(), writer: Mutex::default() });
         let Some(path) = path else { return Ok(usage) };
-        let failed =
-            |source: redb::Error| UsageError { path: path.display().to_string(), source: Box::new(source) };
+        let failed = |Failed(source): Failed| UsageError { path: path.display().to_string(), source };
         let store = Database::create(path).map_err(|error| failed(error.into()))?;
         *usage.lock() = read(&store).map_err(failed)?;
         let (sender, receiver) = channel();
@@ -178,7 +186,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
-fn read(store: &Database) -> Result<HashMap<String, Count>, redb::Error> {
+fn read(store: &Database) -> Result<HashMap<String, Count>, Failed> {
     let transaction = store.begin_write()?;
     let mut counts = HashMap::new();
     for entry in transaction.open_table(TABLE)?.iter()? {
@@ -201,13 +209,13 @@ fn keep(store: &Database, usage: &Usage, changed: &Receiver<String>) {
                 .filter_map(|name| counts.get(&name).copied().map(|count| (name, count)))
                 .collect()
         };
-        if let Err(error) = write(store, &counts) {
+        if let Err(Failed(error)) = write(store, &counts) {
             tracing::error!(error = %error, "usage could not be written; it is counted in memory");
         }
     }
 }
 
-fn write(store: &Database, counts: &[(String, Count)]) -> Result<(), redb::Error> {
+fn write(store: &Database, counts: &[(String, Count)]) -> Result<(), Failed> {
     let transaction = store.begin_write()?;
     {
         let mut table = transaction.open_table(TABLE)?;
