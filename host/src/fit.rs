@@ -8,6 +8,8 @@ use crate::model::{Config, Model};
 use lpu_isa::Geometry;
 
 pub const VIRTUAL: &str = "virtual";
+/// A chip counts tokens in 16 bits, and the last number stands for none.
+const TOKEN_IDS: usize = 0xffff;
 /// A memory that is found too small is made larger, and each round mends one: there are fewer memories than this.
 const ROUNDS_MAX: usize = 64;
 /// Instructions are few compared with weights, and nobody builds the queue of a virtual chip.
@@ -38,6 +40,9 @@ pub struct Fit {
 pub fn fit(config: &Config, geometry: &Geometry) -> Fit {
     let mut grown = *geometry;
     let mut short = Vec::new();
+    if let Err(error) = check_token_ids(config) {
+        return Fit { short, context: 0, impossible: Some(error) };
+    }
     for _ in 0..ROUNDS_MAX {
         match Plan::new(config, &grown, None) {
             Ok(plan) => {
@@ -53,6 +58,19 @@ pub fn fit(config: &Config, geometry: &Geometry) -> Fit {
         }
     }
     Fit { short, context: 0, impossible: Some(CompileError::Unsettled) }
+}
+
+/// Whether a chip can count the model's tokens.
+///
+/// # Errors
+/// When there are too many.
+pub fn check_token_ids(config: &Config) -> Result<(), CompileError> {
+    match config.vocab > TOKEN_IDS {
+        true => {
+            Err(CompileError::DoesNotFit { memory: "token ids", needed: config.vocab, available: TOKEN_IDS })
+        }
+        false => Ok(()),
+    }
 }
 
 fn note_shortage(

@@ -109,7 +109,8 @@ impl Template {
         }
     }
 
-    /// The ids of [`Template::render`]: with the start in front once, whether or not the template writes it.
+    /// The ids of [`Template::render`]. A trained template writes the start itself where its model wants one; plain lines get the
+    /// tokenizer's.
     ///
     /// # Errors
     /// As [`Template::render`], and when the vocabulary cannot say the text.

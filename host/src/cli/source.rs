@@ -79,6 +79,7 @@ pub fn try_compile(
     geometry: &Geometry,
     context: Option<usize>,
 ) -> Result<Compiled, CompileError> {
+    fit::check_token_ids(&model.config)?;
     let name = model_name(path);
     let bar = output::spinner(format!("compiling {name} for {}", geometry.name));
     let options = compile::Options { name, context };

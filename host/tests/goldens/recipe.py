@@ -56,10 +56,13 @@ def logits_of(model):
 
 def hugging_face(name, config, seed, dtype=torch.float32, shard_size="50GB"):
     config._attn_implementation = "eager"
-    model = spread(transformers.AutoModelForCausalLM.from_config(config), seed).to(dtype)
-    model.save_pretrained(folder(name), safe_serialization=True, max_shard_size=shard_size)
+    model = spread(transformers.AutoModelForCausalLM.from_config(config), seed)
+    # Weights alone are rounded: transformers keeps the rotary frequencies in fp32 when it loads a model.
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.to(dtype).float())
     write_golden(name, logits_of(model))
-    return model
+    model.to(dtype).save_pretrained(folder(name), max_shard_size=shard_size)
 
 
 def llama_config(**changes):

@@ -1,7 +1,7 @@
 //! A Hugging Face folder: config.json decides the architecture, the safetensors files hold the weights, and three small files
 //! say how text becomes tokens.
 
-use super::super::tokenizer::{HuggingFace, Specials};
+use super::super::tokenizer::{HuggingFace, Specials, hugging_face};
 use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
 use super::error::{ARCHITECTURES, About, ImportError};
 use super::fields::Fields;
@@ -45,36 +45,36 @@ pub fn tokenizer(folder: &Path) -> Result<Option<Tokenizer>, ImportError> {
     let path = folder.join("tokenizer.json");
     let Some(file) = file::read_if_present(&path, TOKENIZER_BYTES_MAX)? else { return Ok(None) };
     let about = About(&path);
-    let bare = HuggingFace::parse(&file);
     let read = |name: &str| {
         let path = folder.join(name);
         if path.exists() { json(&path) } else { Ok(Value::Null) }
     };
     let (settings, generation, config) =
         (read("tokenizer_config.json")?, read("generation_config.json")?, read(CONFIG)?);
-    let names = tokenizers::Tokenizer::from_bytes(&file)
-        .map_err(|error| about.damaged(format!("this is no tokenizer.json: {error}. Fetch it again")))?;
+    let refused = |source| about.tokenizer(source);
+    let vocabulary = hugging_face::read(&file).map_err(refused)?;
     let named = |key: &str| {
         let token = &settings[key];
-        token.as_str().or_else(|| token["content"].as_str()).and_then(|name| names.token_to_id(name))
+        token.as_str().or_else(|| token["content"].as_str()).and_then(|name| vocabulary.token_to_id(name))
     };
     let mut ends = Vec::new();
+    let is_known = |id: &u32| vocabulary.id_to_token(*id).is_some();
     let listed = [&generation["eos_token_id"], &config["eos_token_id"]].map(ids).concat();
-    for id in listed.into_iter().chain(named("eos_token")) {
+    for id in listed.into_iter().filter(is_known).chain(named("eos_token")) {
         if !ends.contains(&id) {
             ends.push(id);
         }
     }
-    let bos = named("bos_token").or_else(|| ids(&config["bos_token_id"]).first().copied());
+    let bos = named("bos_token").or_else(|| ids(&config["bos_token_id"]).first().copied().filter(is_known));
     let Some(start) = bos.or(ends.first().copied()) else {
-        return bare.map(|found| Some(found.into())).map_err(|source| about.tokenizer(source));
+        return HuggingFace::with_names(vocabulary).map(|found| Some(found.into())).map_err(refused);
     };
     let chat_template = chat_template(folder, &settings)?;
     let specials = Specials { start, add_start: false, ends, chat_template };
     let add_start = settings["add_bos_token"].as_bool().or(bos.is_none().then_some(false));
-    let found =
-        HuggingFace::with_specials(&file, specials, add_start).map_err(|source| about.tokenizer(source))?;
-    Ok(Some(found.into()))
+    HuggingFace::with_specials(vocabulary, specials, add_start)
+        .map(|found| Some(found.into()))
+        .map_err(refused)
 }
 
 /// One id, or a list of them.

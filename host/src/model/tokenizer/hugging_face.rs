@@ -29,6 +29,7 @@ pub struct Specials {
 pub struct HuggingFace {
     tokenizer: tokenizers::Tokenizer,
     specials: Specials,
+    vocab: usize,
     /// The byte of each character in which byte-level vocabularies write bytes; `None` for other vocabularies.
     byte_level: Option<HashMap<char, u8>>,
 }
@@ -52,30 +53,34 @@ impl HuggingFace {
     /// # Errors
     /// When it is no tokenizer, or names no start and no end.
     pub fn parse(file: &[u8]) -> Result<Self, TokenizerError> {
-        let refused = |error: &dyn std::fmt::Display| TokenizerError::Json { reason: error.to_string() };
-        if let Ok(Stored { lpu_specials, tokenizer }) = serde_json::from_slice(file) {
-            return Self::new(tokenizer, lpu_specials);
+        match serde_json::from_slice(file) {
+            Ok(Stored { lpu_specials, tokenizer }) => Self::new(tokenizer, lpu_specials),
+            Err(_) => Self::with_names(read(file)?),
         }
-        let tokenizer = tokenizers::Tokenizer::from_bytes(file).map_err(|error| refused(&error))?;
+    }
+
+    /// A tokenizer whose special ids are found by their names.
+    ///
+    /// # Errors
+    /// When no piece has a name that starts or ends a text.
+    pub fn with_names(tokenizer: tokenizers::Tokenizer) -> Result<Self, TokenizerError> {
         let find = |names: &[&str]| names.iter().find_map(|name| tokenizer.token_to_id(name));
         let end = find(&ENDS);
         let start = find(&STARTS).or(end).ok_or(TokenizerError::NoStart)?;
-        let add_start = adds(&tokenizer, start);
-        let specials = Specials { start, add_start, ends: end.into_iter().collect(), chat_template: None };
-        Self::new(tokenizer, specials)
+        let specials =
+            Specials { start, add_start: false, ends: end.into_iter().collect(), chat_template: None };
+        Self::with_specials(tokenizer, specials, None)
     }
 
-    /// Reads a `tokenizer.json` whose special tokens other files name. `add_start` overrules what the file itself does.
+    /// A tokenizer whose special ids other files name. `add_start` overrules what the tokenizer does by itself.
     ///
     /// # Errors
-    /// When it is no tokenizer.
+    /// When the tokenizer's settings contradict one another.
     pub fn with_specials(
-        file: &[u8],
+        tokenizer: tokenizers::Tokenizer,
         specials: Specials,
         add_start: Option<bool>,
     ) -> Result<Self, TokenizerError> {
-        let tokenizer = tokenizers::Tokenizer::from_bytes(file)
-            .map_err(|error| TokenizerError::Json { reason: error.to_string() })?;
         let add_start = add_start.unwrap_or_else(|| adds(&tokenizer, specials.start));
         Self::new(tokenizer, Specials { add_start, ..specials })
     }
@@ -88,7 +93,8 @@ impl HuggingFace {
             .map_err(|error| TokenizerError::Json { reason: error.to_string() })?;
         let byte_level =
             matches!(tokenizer.get_decoder(), Some(DecoderWrapper::ByteLevel(_))).then(byte_characters);
-        Ok(Self { tokenizer, specials, byte_level })
+        let vocab = tokenizer.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1);
+        Ok(Self { tokenizer, specials, vocab, byte_level })
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -102,13 +108,7 @@ impl HuggingFace {
 
     /// One more than the largest id.
     pub fn vocab(&self) -> usize {
-        let added = self.tokenizer.get_added_tokens_decoder().keys().copied().max();
-        let model = self.tokenizer.get_vocab_size(false);
-        added.map_or(model, |id| model.max(id as usize + 1))
-    }
-
-    pub fn id_of(&self, name: &str) -> Option<u32> {
-        self.tokenizer.token_to_id(name)
+        self.vocab
     }
 
     pub fn name_of(&self, id: u32) -> Option<String> {
@@ -152,6 +152,15 @@ impl HuggingFace {
             None => name.replace('\u{2581}', " ").into_bytes(),
         }
     }
+}
+
+/// Reads a `tokenizer.json`.
+///
+/// # Errors
+/// When it is none.
+pub fn read(file: &[u8]) -> Result<tokenizers::Tokenizer, TokenizerError> {
+    tokenizers::Tokenizer::from_bytes(file)
+        .map_err(|error| TokenizerError::Json { reason: error.to_string() })
 }
 
 /// Whether the tokenizer puts `start` in front of a text by itself.

@@ -8,7 +8,7 @@
 //! A [`Tokenizer`] also knows which ids start and end a text: the ids that a model was trained to stop at are part of what
 //! its text means. [`Tokenizer::encode`] puts the start in front exactly once, whatever the text begins with.
 
-mod hugging_face;
+pub mod hugging_face;
 mod pieces;
 mod stream;
 

@@ -9,7 +9,7 @@ use super::super::error::ImportError;
 use super::Open;
 use super::reader::Fact;
 use crate::model::Tokenizer;
-use crate::model::tokenizer::{HuggingFace, Specials};
+use crate::model::tokenizer::{HuggingFace, Specials, hugging_face};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -57,7 +57,8 @@ pub fn tokenizer(open: &Open) -> Result<Option<Tokenizer>, ImportError> {
         _ => adds_start,
     };
     let refused = |source| open.about().tokenizer(source);
-    HuggingFace::with_specials(file.to_string().as_bytes(), specials, Some(add_start))
+    let tokenizer = hugging_face::read(file.to_string().as_bytes()).map_err(refused)?;
+    HuggingFace::with_specials(tokenizer, specials, Some(add_start))
         .map(|found| Some(found.into()))
         .map_err(refused)
 }

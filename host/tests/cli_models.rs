@@ -1,0 +1,124 @@
+//! Models of all formats at the command line: `fit`, `chat`, `run` with its choices, and virtual chips.
+
+#[allow(dead_code, reason = "the tests of other commands use the rest of it")]
+mod cli_fixture;
+
+use assert_cmd::Command;
+use cli_fixture::Fixture;
+use std::path::Path;
+
+fn golden(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name).display().to_string()
+}
+
+#[test]
+fn fit_predicts_what_bench_measures() {
+    let fixture = Fixture::new();
+    let fit = fixture.json(&["fit", "model.bin", "--json"]);
+    assert_eq!(
+        (&fit["fits"], &fit["context"], &fit["context_of_model"]),
+        (&true.into(), &32.into(), &32.into())
+    );
+    assert_eq!(fit["short"], serde_json::json!([]));
+    let bench = fixture.json(&["bench", "model.bin", "--json"]);
+    assert_eq!(fit["cycles_mean"], bench["cycles_mean"]);
+    let text = fixture.ok(&["fit", "model.bin", "--geometry", "nano"]);
+    assert!(text.starts_with("model  "), "{text}");
+    assert!(text.contains("fits nano\n") && text.contains("cycles/token in the mean"), "{text}");
+}
+
+#[test]
+fn fit_names_what_is_short() {
+    let fixture = Fixture::new();
+    let config = lpu_host::model::Config {
+        dim: 64,
+        hidden_dim: 2048,
+        layers: 8,
+        ..lpu_host::model::synthetic::tiny_llama()
+    };
+    let model = lpu_host::model::synthetic(&config, 1).unwrap();
+    fixture.write("large.bin", &lpu_host::model::llama2c::to_bytes(&model).unwrap());
+    let text = fixture.ok(&["fit", "large.bin"]);
+    assert!(text.contains("does not fit ulx3s-85f\n"), "{text}");
+    assert!(text.contains(" weight memory rows needed, 2,048 there: "), "{text}");
+    assert!(text.contains("made to measure"), "{text}");
+}
+
+#[test]
+fn a_folder_runs_on_a_chip_made_to_measure() {
+    let fixture = Fixture::new();
+    let folder = golden("smollm");
+    let run = |device: &[&str]| {
+        let arguments = ["run", &folder, "--tokens", "6", "--ignore-eos", "--json"];
+        fixture.json(&[&arguments, device].concat())["tokens"].clone()
+    };
+    let tokens = run(&["--geometry", "virtual"]);
+    assert_eq!(tokens.as_array().map(Vec::len), Some(6));
+    // A wider or narrower chip with the same arithmetic chooses the same tokens.
+    assert_eq!(run(&[]), tokens);
+}
+
+#[test]
+fn choices_of_the_host_repeat_and_say_what_they_cost() {
+    let fixture = Fixture::new();
+    let arguments = [
+        "run",
+        "model.bin",
+        "--prompt",
+        "ab",
+        "--tokens",
+        "8",
+        "--ignore-eos",
+        "--temperature",
+        "1",
+        "--top-k",
+        "20",
+    ];
+    let first = fixture.lpu(&arguments);
+    assert_eq!(first.code, 0, "{}", first.err);
+    assert!(first.err.contains("the host chooses: "), "{}", first.err);
+    assert_eq!(fixture.lpu(&arguments).out, first.out);
+    let other = fixture.lpu(&[&arguments[..], &["--seed", "2"]].concat());
+    assert_ne!(other.out, first.out);
+    let refused = fixture.refused(&["run", "model.bin", "--top-p", "0"]);
+    assert_eq!(refused, "error: top_p is 0.0; expected more than 0 and at most 1\n");
+}
+
+#[test]
+fn log_probabilities_are_reported() {
+    let fixture = Fixture::new();
+    let report =
+        fixture.json(&["run", "model.bin", "--tokens", "3", "--ignore-eos", "--json", "--logprobs", "2"]);
+    let logprobs = report["logprobs"].as_array().unwrap();
+    assert_eq!(logprobs.len(), 3);
+    for (found, token) in logprobs.iter().zip(report["tokens"].as_array().unwrap()) {
+        // Greedy: the chosen token is the likeliest.
+        assert_eq!((&found["token"], &found["top"][0][0]), (token, token));
+        assert_eq!(found["logprob"], found["top"][0][1]);
+    }
+    assert_eq!(report["finish"], "length");
+}
+
+#[test]
+fn chat_answers_lines_and_keeps_what_was_said() {
+    let fixture = Fixture::new();
+    let chat = |input: &str| {
+        let output = Command::cargo_bin("lpu")
+            .unwrap()
+            .current_dir(fixture.folder.path())
+            .args(["chat", "model.bin", "--tokens", "2", "--ignore-eos"])
+            .write_stdin(input)
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, one, notes) = chat("ab\n");
+    assert_eq!(code, Some(0), "{notes}");
+    assert!(notes.contains("2 tokens after "), "{notes}");
+    let (_, two, notes) = chat("ab\ncd\n/quit\nab\n");
+    assert!(two.starts_with(&one), "{two}");
+    assert_eq!(notes.matches(" tokens after ").count(), 2, "{notes}");
+    let (_, cleared, _) = chat("ab\n/clear\nab\n");
+    assert_eq!(cleared, format!("{one}{one}"));
+}
