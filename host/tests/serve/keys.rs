@@ -47,8 +47,8 @@ fn only_known_keys_may_ask_and_only_within_their_limits() {
     assert_eq!(ask(served.address, &bob).status, 200, "begun within the quota, so finished");
     let spent = ask(served.address, &bob);
     assert_eq!((spent.status, spent.json()["error"]["code"].as_str()), (402, Some("insufficient_quota")));
-    drop(served);
-    // The server was killed: what it had counted is still there.
+    served.end();
+    // What it had counted is still there.
     let served = Served::start(&arguments);
     assert_eq!(ask(served.address, &bob).status, 402);
     assert_eq!(ask(served.address, &alice).status, 200);

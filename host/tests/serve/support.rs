@@ -52,6 +52,15 @@ impl Served {
     }
 }
 
+impl Served {
+    /// Ends the server as its operator would, and waits.
+    pub fn end(mut self) {
+        let asked = Command::new("sh").args(["-c", &format!("kill {}", self.process.id())]).status();
+        assert!(asked.is_ok_and(|status| status.success()));
+        assert!(self.process.wait().is_ok_and(|status| status.success()), "it ends well");
+    }
+}
+
 impl Drop for Served {
     fn drop(&mut self) {
         _ = self.process.kill();

@@ -174,7 +174,9 @@ impl Job {
     }
 
     /// Ends the job.
-    pub fn finish(self, reason: Reason, reused_tokens: usize, device: Arc<str>) {
+    pub fn finish(mut self, reason: Reason, reused_tokens: usize, device: Arc<str>) {
+        // Before anybody hears of the end, so that the next request meets the new count.
+        self.charge();
         let now = Instant::now();
         let begun = self.begun.unwrap_or(now);
         let first = self.first_token.unwrap_or(now);
@@ -216,6 +218,13 @@ impl Job {
         Some(self)
     }
 
+    /// Counts the tokens of prompt and answer, once.
+    fn charge(&mut self) {
+        if let (Some(ticket), Some(_)) = (self.ticket.take(), self.begun) {
+            ticket.charge((self.request.prompt.len() + self.told.len()) as u64);
+        }
+    }
+
     fn send(&self, event: Event) {
         // A listener that has gone away needs nothing.
         _ = self.listener.send((self.choice, event));
@@ -225,8 +234,6 @@ impl Job {
 impl Drop for Job {
     /// What was made is charged, whether it was heard or not.
     fn drop(&mut self) {
-        if let (Some(ticket), Some(_)) = (&self.ticket, self.begun) {
-            ticket.charge((self.request.prompt.len() + self.told.len()) as u64);
-        }
+        self.charge();
     }
 }
