@@ -28,7 +28,7 @@ fn main() {
 }
 
 fn bundled() -> (Image, Vec<u16>) {
-    let (model, tokenizer) = model::load(&support::model()).expect("the bundled model");
+    let (model, tokenizer) = model::load(support::model()).expect("the bundled model");
     let tokenizer = tokenizer.expect("the bundled tokenizer");
     let options = Options { name: "stories-lpu".into(), context: None };
     let image = compile(&model, Some(&tokenizer), &Geometry::ULX3S_85F, &options).expect("it fits").image;

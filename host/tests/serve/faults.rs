@@ -19,7 +19,7 @@ const REQUEST: &str =
     r#"{"prompt": "Once upon a time", "max_tokens": 40, "temperature": 1, "seed": 7, "stream": true}"#;
 
 static MODEL: LazyLock<(Image, model::Tokenizer)> = LazyLock::new(|| {
-    let (model, tokenizer) = model::load(&crate::support::model()).expect("the bundled model");
+    let (model, tokenizer) = model::load(crate::support::model()).expect("the bundled model");
     let tokenizer = tokenizer.expect("the bundled tokenizer");
     let options = Options { name: "stories-lpu".into(), context: None };
     let compiled = compile(&model, Some(&tokenizer), &Geometry::ULX3S_85F, &options).expect("it fits");

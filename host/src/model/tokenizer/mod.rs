@@ -74,13 +74,13 @@ pub struct Tokenizer {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
-    Pieces(PieceTokenizer),
+    Pieces(Box<PieceTokenizer>),
     HuggingFace(Box<HuggingFace>),
 }
 
 impl From<PieceTokenizer> for Tokenizer {
     fn from(pieces: PieceTokenizer) -> Self {
-        Self { kind: Kind::Pieces(pieces) }
+        Self { kind: Kind::Pieces(Box::new(pieces)) }
     }
 }
 
