@@ -3,8 +3,8 @@
 //! ```text
 //!  host bytes ◄─► HostPort ──► Settings, Registers, FaultFlags
 //!                     │             │
-//!                     │            Run ── start, token, position ─► Icu ─┬─ matrix payload ─► MatrixSide ─► rows of sums ─┐
-//!                     │             ▲                                    └─ vector payload ─► VectorSide ◄────────────────┘
+//!                     │            Run ── start, token, position ─► Icu ─┬─ MatrixDispatch ─► MatrixSide ─► rows of sums ─┐
+//!                     │             ▲                                    └─ VectorDispatch ─► VectorSide ◄────────────────┘
 //!                     │             └───────────── chosen token ────────────────────────────────┤ ▲
 //!                     └── memories: one word at a time, between tokens ─────────────────────────┘ └─► ACT, KV of MatrixSide
 //! ```
@@ -19,19 +19,21 @@
 //! | `busy`, `waiting`, `fault`  | out | 1     | a token runs; a run waits for the host; any fault flag |       |
 //! | `trace_*`                   | out |       | writes to memories, for lockstep with the emulator; a board leaves them open | |
 //!
-//! Trace ports show a write in the cycle in which its port is used, the last one in which a reader sees the old value.
+//! Trace ports show a write in the cycle in which its port is used, the last one in which a reader sees the old value,
+//! and the start of a token as the sides see it, behind the dispatch.
 //!
 //! # Invariants
 //! 1. There is no reset: all state has its power-up value, and memories are zero.
 //! 2. Nothing that the sides compute reaches the queues: a token's cycles depend on program and position alone.
 
+use crate::dispatch::{DISPATCH_CYCLES, MatrixDispatch, VectorDispatch};
 use crate::emit::{Design, EmitError};
 use crate::host_port::HostPort;
 use crate::icu::Icu;
 use crate::kind::Kind;
 use crate::mxm::MatrixSide;
 use crate::primitives::vector::many;
-use crate::primitives::{FaultFlags, MatrixPayload, VectorPayload};
+use crate::primitives::{FaultFlags, MatrixPayload, ShiftRegister, VectorPayload};
 use crate::seq::{Registers, Run, Settings};
 use crate::vxm::VectorSide;
 use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, SCALAR, VMEM_ROW, VREG_ROW};
@@ -84,10 +86,13 @@ pub struct Lpu {
     faults: FaultFlags,
     run: Run,
     icu: Icu,
+    matrix_dispatch: MatrixDispatch,
+    vector_dispatch: VectorDispatch,
     matrix_payload: MatrixPayload,
     vector_payload: VectorPayload,
     matrix: MatrixSide,
     vector: VectorSide,
+    start_later: ShiftRegister<1>,
     kind: Kind<Self>,
 }
 
@@ -145,10 +150,13 @@ impl Lpu {
             faults: Default::default(),
             run: Run::new(geometry),
             icu: Icu::new(geometry),
+            matrix_dispatch: MatrixDispatch::new(geometry),
+            vector_dispatch: VectorDispatch::new(geometry),
             matrix_payload: Default::default(),
             vector_payload: Default::default(),
             matrix: MatrixSide::new(geometry),
             vector: VectorSide::new(geometry),
+            start_later: ShiftRegister::new(DISPATCH_CYCLES),
             kind: Kind::named(format!("lpu_{}", geometry.name.replace('-', "_"))),
         }
     }
@@ -241,21 +249,44 @@ impl Logic for Lpu {
         self.icu.write_data.next = self.port.data.val().get_bits::<64>(0);
         self.icu.start.next = self.run.token_start.val();
         self.icu.blocks.next = self.run.blocks.val();
+
+        // From the queues to the sides.
+        self.matrix_dispatch.clock.next = self.clock.val();
+        self.matrix_dispatch.issue.next = self.icu.matrix_issue.val();
+        self.matrix_dispatch.first.next = self.icu.matrix_first.val();
+        self.matrix_dispatch.last.next = self.icu.matrix_last.val();
+        self.matrix_dispatch.gather.next = self.icu.gather.val();
+        self.matrix_dispatch.offset_first.next = self.icu.matrix_offset_first.val();
+        self.matrix_dispatch.offset_second.next = self.icu.matrix_offset_second.val();
+        self.matrix_dispatch.token.next = self.run.token.val();
+        self.matrix_dispatch.position.next = self.run.position.val();
         for p in 0..self.icu.matrix_part.len() {
-            self.matrix_payload.part[p].next = self.icu.matrix_part[p].val();
+            self.matrix_dispatch.part[p].next = self.icu.matrix_part[p].val();
+            self.matrix_payload.part[p].next = self.matrix_dispatch.part_0[p].val();
         }
+        self.vector_dispatch.clock.next = self.clock.val();
+        self.vector_dispatch.issue.next = self.icu.vector_issue.val();
+        self.vector_dispatch.first.next = self.icu.vector_first.val();
+        self.vector_dispatch.last.next = self.icu.vector_last.val();
+        self.vector_dispatch.offset_first.next = self.icu.vector_offset_first.val();
+        self.vector_dispatch.offset_second.next = self.icu.vector_offset_second.val();
+        self.vector_dispatch.token.next = self.run.token.val();
+        self.vector_dispatch.position.next = self.run.position.val();
+        self.vector_dispatch.run_start.next = self.run.run_start.val();
         for p in 0..self.icu.vector_part.len() {
-            self.vector_payload.part[p].next = self.icu.vector_part[p].val();
+            self.vector_dispatch.part[p].next = self.icu.vector_part[p].val();
+            self.vector_payload.part[p].next = self.vector_dispatch.part_0[p].val();
         }
 
         // Matrix side.
-        self.matrix.issue.next = self.icu.matrix_issue.val();
-        self.matrix.gather.next = self.icu.gather.val();
-        self.matrix.first.next = self.icu.matrix_first.val();
-        self.matrix.last.next = self.icu.matrix_last.val();
+        self.matrix.issue.next = self.matrix_dispatch.issue_0.val();
+        self.matrix.gather.next = self.matrix_dispatch.gather_0.val();
+        self.matrix.first.next = self.matrix_dispatch.first_0.val();
+        self.matrix.last.next = self.matrix_dispatch.last_0.val();
+        self.matrix.first_row.next = self.matrix_dispatch.first_row.val();
+        self.matrix.first_chunk.next = self.matrix_dispatch.first_chunk.val();
+        self.matrix.position.next = self.matrix_dispatch.position_0.val();
         self.matrix.memory.next = self.matrix_payload.memory.val().get_bit(0);
-        self.matrix.offset.next = self.matrix_payload.offset.val().get_bit(0);
-        self.matrix.row.next = self.matrix_payload.row.val();
         self.matrix.row_step.next = self.matrix_payload.row_step.val();
         self.matrix.entry.next = self.matrix_payload.entry.val();
         self.matrix.entry_continue.next = self.matrix_payload.entry_continue.val().get_bit(0);
@@ -270,12 +301,6 @@ impl Logic for Lpu {
         self.matrix.maximum.next = self.matrix_payload.maximum.val().get_bit(0);
         self.matrix.scalar.next = self.matrix_payload.scalar.val();
         self.matrix.store.next = self.matrix_payload.store.val();
-        self.matrix.index.next = self.matrix_payload.index.val().get_bit(0);
-        self.matrix.chunks.next = self.matrix_payload.chunks.val();
-        self.matrix.offset_first.next = self.icu.matrix_offset_first.val();
-        self.matrix.offset_second.next = self.icu.matrix_offset_second.val();
-        self.matrix.token.next = self.run.token.val();
-        self.matrix.position.next = self.run.position.val();
         self.matrix.act_write.next = self.vector.act_write.val();
         self.matrix.act_entry.next = self.vector.act_entry.val();
         self.matrix.kv_write.next = self.vector.kv_write.val();
@@ -291,13 +316,13 @@ impl Logic for Lpu {
         self.matrix.host_data.next = self.port.data.val();
 
         // Vector side.
-        self.vector.issue.next = self.icu.vector_issue.val();
-        self.vector.first.next = self.icu.vector_first.val();
-        self.vector.last.next = self.icu.vector_last.val();
-        self.vector.position.next = self.run.position.val();
-        self.vector.token.next = self.run.token.val();
-        self.vector.offset_first.next = self.icu.vector_offset_first.val();
-        self.vector.offset_second.next = self.icu.vector_offset_second.val();
+        self.vector.issue.next = self.vector_dispatch.issue_0.val();
+        self.vector.first.next = self.vector_dispatch.first_0.val();
+        self.vector.last.next = self.vector_dispatch.last_0.val();
+        self.vector.position.next = self.vector_dispatch.position_0.val();
+        self.vector.token.next = self.vector_dispatch.token_0.val();
+        self.vector.vmem_start.next = self.vector_dispatch.vmem_start.val();
+        self.vector.offset_second.next = self.vector_dispatch.offset_second_0.val();
         self.vector.x.next = self.vector_payload.x.val();
         self.vector.x_shift.next = self.vector_payload.x_shift.val();
         self.vector.swap.next = self.vector_payload.swap.val().get_bit(0);
@@ -309,10 +334,7 @@ impl Logic for Lpu {
         self.vector.relu.next = self.vector_payload.relu.val().get_bit(0);
         self.vector.scalar.next = self.vector_payload.scalar.val();
         self.vector.scalar_step.next = self.vector_payload.scalar_step.val();
-        self.vector.vmem_index.next = self.vector_payload.vmem_index.val();
-        self.vector.vmem_offset.next = self.vector_payload.vmem_offset.val().get_bit(0);
         self.vector.vmem_advance.next = self.vector_payload.vmem_advance.val().get_bit(0);
-        self.vector.vmem.next = self.vector_payload.vmem.val();
         self.vector.a.next = self.vector_payload.a.val();
         self.vector.a_advance.next = self.vector_payload.a_advance.val().get_bit(0);
         self.vector.bc.next = self.vector_payload.bc.val();
@@ -342,7 +364,7 @@ impl Logic for Lpu {
         self.vector.reduction.next = self.vector_payload.reduction.val();
         self.vector.sum_shift.next = self.vector_payload.sum_shift.val();
         self.vector.bias.next = self.vector_payload.bias.val();
-        self.vector.run_start.next = self.run.run_start.val();
+        self.vector.run_start.next = self.vector_dispatch.run_start_0.val();
         self.vector.seed.next = self.settings.seed.val();
         self.vector.sampling.next = self.run.sampling.val();
         self.vector.inverse_temperature.next = self.settings.inverse_temperature.val();
@@ -366,8 +388,10 @@ impl Logic for Lpu {
         self.busy.next = self.run.status.val().get_bit(0);
         self.waiting.next = self.run.status.val().get_bits::<3>(2).any();
         self.fault.next = self.faults.flags.val().any();
-        self.trace_token_start.next = self.run.token_start.val();
-        self.trace_position.next = self.run.position.val();
+        self.start_later.clock.next = self.clock.val();
+        self.start_later.x.next = self.run.token_start.val().into();
+        self.trace_token_start.next = self.start_later.y.val().get_bit(0);
+        self.trace_position.next = self.matrix_dispatch.position_0.val();
         self.trace_sums_store.next = self.matrix.store_valid.val();
         self.trace_sums_row.next = self.matrix.store_address.val();
         self.trace_result_store.next = self.vector.result_store.val();

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod census;
 pub mod chip;
+pub mod dispatch;
 pub mod emit;
 pub mod host_port;
 pub mod icu;

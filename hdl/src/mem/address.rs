@@ -1,13 +1,11 @@
-//! Row address of the matrix memories: base plus offset at the first issue, then a step from issue to issue.
+//! Row address of the matrix memories: the row that the dispatch worked out at the first issue, then a step from issue to issue.
 //!
 //! ```text
-//!  token, position ─► << chunks ─┬─► chunk ───────────────────────────────────────────────►[reg]─► chunk
-//!                                └─► row of item ─┐
-//!  offset_first, offset_second ───────────────────┤
-//!  row_step ──────────────────────────────────────┴─► (+) ─┬─►[reg]─► copy[g], one per group of lanes
-//!  row ───────────────────┐                            ▲   └─►[reg]─► row_now
-//!  row of the last issue ─┴────────────────────────────┘
-//!                                               cycle 0    cycle 1
+//!  first_row, first_chunk ──────────────────────┐ first
+//!  row_step, or on to the next row of an item ─►(+)──┴─┬─►[reg]─► copy[g], one per group of lanes
+//!  row of the last issue ───────────────────────▲      ├─►[reg]─► row_now
+//!                                                      └─►[reg]─► chunk
+//!                                             cycle 0         1
 //! ```
 //!
 //! | port             | dir | width        | meaning                                                      | cycle |
@@ -15,12 +13,9 @@
 //! | `issue`          | in  | 1            | strobe                                                       |     0 |
 //! | `first`          | in  | 1            | first issue of its instruction                               |     0 |
 //! | `gather`         | in  | 1            | the operation is `Gather`, else `Dot`                        |     0 |
-//! | `from_kv`        | in  | 1            | `Dot`: the matrix is KV memory                               |     0 |
-//! | `offset`         | in  | 1            | `Dot`: add this memory's loop offset                         |     0 |
-//! | `row`, `row_step` | in | 24, 16       | `Dot`, `Gather`: first row; `Dot`: step, signed              |     0 |
-//! | `index`, `chunks` | in | 1, 4         | `Gather`: position instead of token; log2 of chunks an item  |     0 |
-//! | `token`, `position` | in | 16         | stable during a token                                        |     0 |
-//! | `offset_first`, `offset_second` | in | 24 | loop offsets of weight and KV rows                         |     0 |
+//! | `first_row`      | in  | 24           | row of the first issue                                       |     0 |
+//! | `first_chunk`    | in  | `GROUP`      | `Gather`: group of lanes of the first issue                  |     0 |
+//! | `row_step`       | in  | 16           | `Dot`: step, signed                                          |     0 |
 //! | `host_access`    | in  | 1            | strobe: read `host_row` and `host_chunk` instead             |     0 |
 //! | `copy[g]`        | out | `MATRIX_ROW` | address for group `g`'s memories                             |     1 |
 //! | `row_now`        | out | 24           | the row in full, for range and conflict checks               |     1 |
@@ -44,16 +39,9 @@ pub struct RowAddress {
     pub issue: Signal<In, Bit>,
     pub first: Signal<In, Bit>,
     pub gather: Signal<In, Bit>,
-    pub from_kv: Signal<In, Bit>,
-    pub offset: Signal<In, Bit>,
-    pub row: Signal<In, Bits<24>>,
+    pub first_row: Signal<In, Bits<24>>,
+    pub first_chunk: Signal<In, Bits<GROUP>>,
     pub row_step: Signal<In, Bits<16>>,
-    pub index: Signal<In, Bit>,
-    pub chunks: Signal<In, Bits<4>>,
-    pub token: Signal<In, Bits<16>>,
-    pub position: Signal<In, Bits<16>>,
-    pub offset_first: Signal<In, Bits<24>>,
-    pub offset_second: Signal<In, Bits<24>>,
     pub host_access: Signal<In, Bit>,
     pub host_row: Signal<In, Bits<24>>,
     pub host_chunk: Signal<In, Bits<GROUP>>,
@@ -61,17 +49,13 @@ pub struct RowAddress {
     pub row_now: Signal<Out, Bits<24>>,
     pub chunk: Signal<Out, Bits<GROUP>>,
     last_chunk: Constant<Bits<GROUP>>,
-    number: Signal<Local, Bits<16>>,
-    item: Signal<Local, Bits<32>>,
     step: Extend<16, 24>,
     addend: Signal<Local, Bits<24>>,
-    base: Signal<Local, Bits<24>>,
-    sum: Signal<Local, Bits<24>>,
+    next_row: Signal<Local, Bits<24>>,
     next_chunk: Signal<Local, Bits<GROUP>>,
     held_row: DFF<Bits<24>>,
     held_chunk: DFF<Bits<GROUP>>,
     copies: Vec<LocalCopy<MATRIX_ROW>>,
-    _group_bits: usize,
     kind: Kind<Self>,
 }
 
@@ -87,16 +71,9 @@ impl RowAddress {
             issue: Default::default(),
             first: Default::default(),
             gather: Default::default(),
-            from_kv: Default::default(),
-            offset: Default::default(),
-            row: Default::default(),
+            first_row: Default::default(),
+            first_chunk: Default::default(),
             row_step: Default::default(),
-            index: Default::default(),
-            chunks: Default::default(),
-            token: Default::default(),
-            position: Default::default(),
-            offset_first: Default::default(),
-            offset_second: Default::default(),
             host_access: Default::default(),
             host_row: Default::default(),
             host_chunk: Default::default(),
@@ -104,17 +81,13 @@ impl RowAddress {
             row_now: Default::default(),
             chunk: Default::default(),
             last_chunk: Constant::new((groups - 1).to_bits()),
-            number: Default::default(),
-            item: Default::default(),
             step: Default::default(),
             addend: Default::default(),
-            base: Default::default(),
-            sum: Default::default(),
+            next_row: Default::default(),
             next_chunk: Default::default(),
             held_row: Default::default(),
             held_chunk: Default::default(),
             copies: (0..groups).map(|_| Default::default()).collect(),
-            _group_bits: groups.ilog2() as usize,
             kind: Kind::default(),
         }
     }
@@ -124,55 +97,32 @@ impl Logic for RowAddress {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, held_row, held_chunk);
-        self.number.next = self.token.val();
-        if self.index.val() {
-            self.number.next = self.position.val();
-        }
-        self.item.next = bit_cast::<32, 16>(self.number.val()) << self.chunks.val();
         self.step.x.next = self.row_step.val();
-
-        // What is added: an offset at the first issue, a step at the others.
-        self.addend.next = 0.into();
-        self.next_chunk.next = self.held_chunk.q.val() + 1;
-        if self.host_access.val() {
-            self.next_chunk.next = self.host_chunk.val();
-        } else if self.first.val() {
-            if self.gather.val() {
-                for low in self._group_bits..(self._group_bits + 1) {
-                    self.addend.next = self.item.val().get_bits::<24>(low);
-                }
-                self.next_chunk.next = bit_cast::<GROUP, 32>(self.item.val()) & self.last_chunk.val();
-            } else if self.offset.val() {
-                self.addend.next = self.offset_first.val();
-                if self.from_kv.val() {
-                    self.addend.next = self.offset_second.val();
-                }
-            }
-        } else if self.gather.val() {
+        self.addend.next = self.step.y.val();
+        if self.gather.val() {
+            self.addend.next = 0.into();
             if self.held_chunk.q.val() == self.last_chunk.val() {
                 self.addend.next = 1.into();
-                self.next_chunk.next = 0.into();
             }
-        } else {
-            self.addend.next = self.step.y.val();
         }
-
-        self.base.next = self.held_row.q.val();
+        self.next_row.next = self.held_row.q.val() + self.addend.val();
+        self.next_chunk.next = (self.held_chunk.q.val() + 1) & self.last_chunk.val();
         if self.host_access.val() {
-            self.base.next = self.host_row.val();
+            self.next_row.next = self.host_row.val();
+            self.next_chunk.next = self.host_chunk.val();
         } else if self.first.val() {
-            self.base.next = self.row.val();
+            self.next_row.next = self.first_row.val();
+            self.next_chunk.next = self.first_chunk.val();
         }
-        self.sum.next = self.base.val() + self.addend.val();
         if self.issue.val() || self.host_access.val() {
-            self.held_row.d.next = self.sum.val();
+            self.held_row.d.next = self.next_row.val();
             self.held_chunk.d.next = self.next_chunk.val();
         }
         self.row_now.next = self.held_row.q.val();
         self.chunk.next = self.held_chunk.q.val();
         for g in 0..self.copies.len() {
             self.copies[g].clock.next = self.clock.val();
-            self.copies[g].d.next = self.sum.val().get_bits::<MATRIX_ROW>(0);
+            self.copies[g].d.next = self.next_row.val().get_bits::<MATRIX_ROW>(0);
             self.copy[g].next = self.copies[g].q.val();
         }
     }
@@ -189,75 +139,50 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     struct Fields {
         gather: bool,
-        from_kv: bool,
-        offset: bool,
-        row: u64,
+        first_row: u64,
+        first_chunk: u64,
         row_step: i64,
-        index: bool,
-        chunks: u64,
     }
 
-    fn fields(random: &mut Random) -> Fields {
+    fn fields(random: &mut Random, chip: &Geometry) -> Fields {
         Fields {
             gather: random.below(2) == 1,
-            from_kv: random.below(2) == 1,
-            offset: random.below(2) == 1,
-            row: random.unsigned(24),
+            first_row: random.unsigned(24),
+            first_chunk: random.below(chip.groups() as u64),
             row_step: random.signed(16),
-            index: random.below(2) == 1,
-            chunks: random.below(16),
         }
     }
 
     /// Row, modulo 2^24, and chunk of an issue.
-    fn model(
-        chip: &Geometry,
-        fields: &Fields,
-        k: i64,
-        [token, position, first, second]: [u64; 4],
-    ) -> (u64, Option<u64>) {
+    fn model(chip: &Geometry, fields: &Fields, k: i64) -> (u64, Option<u64>) {
         let groups = chip.groups() as u64;
-        let row = fields.row as i64;
         if fields.gather {
-            let item = if fields.index { position } else { token };
-            let chunk = (item << fields.chunks) + k as u64;
-            return ((row as u64 + chunk / groups) & 0xff_ffff, Some(chunk % groups));
+            let chunk = fields.first_chunk + k as u64;
+            return ((fields.first_row + chunk / groups) & 0xff_ffff, Some(chunk % groups));
         }
-        let offset = if !fields.offset {
-            0
-        } else if fields.from_kv {
-            second
-        } else {
-            first
-        };
-        ((row + offset as i64 + k * fields.row_step) as u64 & 0xff_ffff, None)
+        ((fields.first_row as i64 + k * fields.row_step) as u64 & 0xff_ffff, None)
     }
 
     fn check(chip: &Geometry) {
         let bench = Bench::new(&emit(&mut RowAddress::new(chip), "row_address").unwrap()).unwrap();
         let mut random = Random::from_seed_variable();
         let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
-        let numbers = [random.unsigned(16), random.unsigned(16), random.unsigned(24), random.unsigned(24)];
-        let (mut now, mut showing) = (fields(&mut random), 0);
+        let (mut now, mut showing) = (fields(&mut random, chip), 0);
         for slot in slots(&mut random, 2000) {
             stimulus.cycle();
-            for (name, value) in ["token", "position", "offset_first", "offset_second"].iter().zip(numbers) {
-                stimulus.set(name, value);
-            }
             let Some(slot) = slot else {
                 expected.push(None);
                 continue;
             };
             if slot.instruction != showing {
-                (now, showing) = (fields(&mut random), slot.instruction);
+                (now, showing) = (fields(&mut random, chip), slot.instruction);
             }
             stimulus.set("issue", 1).set("first", u64::from(slot.k == 0)).set("gather", now.gather.into());
-            stimulus.set("from_kv", now.from_kv.into()).set("offset", now.offset.into()).set("row", now.row);
-            stimulus
-                .set_signed("row_step", now.row_step)
-                .set("index", now.index.into())
-                .set("chunks", now.chunks);
-            expected.push(Some(model(chip, &now, slot.k, numbers)));
+            stimulus.set_signed("row_step", now.row_step);
+            if slot.k == 0 {
+                stimulus.set("first_row", now.first_row).set("first_chunk", now.first_chunk);
+            }
+            expected.push(Some(model(chip, &now, slot.k)));
         }
         let response = bench.run(stimulus.idle(RowAddress::LATENCY)).unwrap();
         let issues = expected.iter().enumerate().filter_map(|(t, e)| Some((t + RowAddress::LATENCY, (*e)?)));
@@ -287,11 +212,8 @@ mod tests {
             stimulus
                 .set("gather", random.below(2))
                 .set("first", random.below(2))
-                .set("row", random.unsigned(24));
-            stimulus
-                .set("row_step", random.unsigned(16))
-                .set("offset", 1)
-                .set("offset_first", random.unsigned(24));
+                .set("first_row", random.unsigned(24));
+            stimulus.set("row_step", random.unsigned(16)).set("first_chunk", random.below(2));
         }
         let response = bench.run(stimulus.idle(1)).unwrap();
         for (t, row) in rows.iter().enumerate() {

@@ -12,8 +12,8 @@
 //! |---------------------------------------|-----|--------------|-----------------------------------------------------|------:|
 //! | `issue`, `gather`, `first`, `last`    | in  | 1            | strobe; `Gather` rather than `Dot`; first, last issue of the instruction | 0 |
 //! | `memory` ... `store`                  | in  | ISA widths   | fields of `Dot` and `Gather`, stable from first issue to last | 0 |
-//! | `offset_first`, `offset_second`       | in  | 24           | loop offsets                                        |     0 |
-//! | `token`, `position`                   | in  | 16           | stable during a token                               |     0 |
+//! | `first_row`, `first_chunk`            | in  | 24, `GROUP`  | row and group of lanes of the first issue, as of [`MatrixDispatch`](crate::dispatch::MatrixDispatch) | 0 |
+//! | `position`                            | in  | 16           | stable during a token                               |     0 |
 //! | `act_write`                           | in  | `HALVES`     | bit `h`: half row `h` of the activation entry       |    14 |
 //! | `act_entry`, `act_row[j]`             | in  | `ENTRY`, 16  | entry written; lanes of a vector row                |    14 |
 //! | `kv_write`, `kv_value_mode`           | in  | 1            | write KV codes; transposed                          |    14 |
@@ -62,8 +62,8 @@ pub struct MatrixSide {
     pub first: Signal<In, Bit>,
     pub last: Signal<In, Bit>,
     pub memory: Signal<In, Bit>,
-    pub offset: Signal<In, Bit>,
-    pub row: Signal<In, Bits<24>>,
+    pub first_row: Signal<In, Bits<24>>,
+    pub first_chunk: Signal<In, Bits<GROUP>>,
     pub row_step: Signal<In, Bits<16>>,
     pub entry: Signal<In, Bits<6>>,
     pub entry_continue: Signal<In, Bit>,
@@ -78,11 +78,6 @@ pub struct MatrixSide {
     pub maximum: Signal<In, Bit>,
     pub scalar: Signal<In, Bits<6>>,
     pub store: Signal<In, Bits<24>>,
-    pub index: Signal<In, Bit>,
-    pub chunks: Signal<In, Bits<4>>,
-    pub offset_first: Signal<In, Bits<24>>,
-    pub offset_second: Signal<In, Bits<24>>,
-    pub token: Signal<In, Bits<16>>,
     pub position: Signal<In, Bits<16>>,
     pub act_write: Signal<In, Bits<HALVES>>,
     pub act_entry: Signal<In, Bits<ENTRY>>,
@@ -158,8 +153,8 @@ impl MatrixSide {
             first: Default::default(),
             last: Default::default(),
             memory: Default::default(),
-            offset: Default::default(),
-            row: Default::default(),
+            first_row: Default::default(),
+            first_chunk: Default::default(),
             row_step: Default::default(),
             entry: Default::default(),
             entry_continue: Default::default(),
@@ -174,11 +169,6 @@ impl MatrixSide {
             maximum: Default::default(),
             scalar: Default::default(),
             store: Default::default(),
-            index: Default::default(),
-            chunks: Default::default(),
-            offset_first: Default::default(),
-            offset_second: Default::default(),
-            token: Default::default(),
             position: Default::default(),
             act_write: Default::default(),
             act_entry: Default::default(),
@@ -252,16 +242,9 @@ impl Logic for MatrixSide {
         self.address.issue.next = self.issue.val();
         self.address.first.next = self.first.val();
         self.address.gather.next = self.gather.val();
-        self.address.from_kv.next = self.memory.val();
-        self.address.offset.next = self.offset.val();
-        self.address.row.next = self.row.val();
+        self.address.first_row.next = self.first_row.val();
+        self.address.first_chunk.next = self.first_chunk.val();
         self.address.row_step.next = self.row_step.val();
-        self.address.index.next = self.index.val();
-        self.address.chunks.next = self.chunks.val();
-        self.address.token.next = self.token.val();
-        self.address.position.next = self.position.val();
-        self.address.offset_first.next = self.offset_first.val();
-        self.address.offset_second.next = self.offset_second.val();
         self.address.host_access.next = self.host.access.val();
         self.address.host_row.next = self.host_row.val();
         self.address.host_chunk.next = self.host.chunk.val();

@@ -328,13 +328,13 @@ fn write(model: &mut Model, cycle: &Cycle) {
 }
 
 /// Fields of a payload, with their widths, that hold arbitrary bits while nothing is issued.
-const PAYLOAD: [(&str, u32); 22] = [
+const PAYLOAD: [(&str, u32); 20] = [
     ("gather", 1),
     ("first", 1),
     ("last", 1),
     ("memory", 1),
-    ("offset", 1),
-    ("row", 24),
+    ("first_row", 24),
+    ("first_chunk", 1),
     ("row_step", 16),
     ("entry", 6),
     ("entry_continue", 1),
@@ -349,17 +349,13 @@ const PAYLOAD: [(&str, u32); 22] = [
     ("maximum", 1),
     ("scalar", 6),
     ("store", 24),
-    ("index", 1),
-    ("chunks", 4),
 ];
 
 /// Drives the script's cycles; the payload of an instruction stands from its first issue to its last.
 fn drive(script: &Script, random: &mut Random, stimulus: &mut Stimulus) {
     let mut showing: Option<Operation> = None;
     for cycle in &script.cycles {
-        stimulus.cycle().set("position", script.position as u64).set("token", script.token as u64);
-        stimulus.set("offset_first", script.offsets[0] as u64 & 0xff_ffff);
-        stimulus.set("offset_second", script.offsets[1] as u64 & 0xff_ffff);
+        stimulus.cycle().set("position", script.position as u64);
         for (name, bits) in PAYLOAD {
             stimulus.set(name, random.unsigned(bits));
         }
@@ -368,8 +364,8 @@ fn drive(script: &Script, random: &mut Random, stimulus: &mut Stimulus) {
             stimulus.set("issue", 1).set("first", u64::from(issue.k == 0)).set("last", u64::from(issue.last));
         }
         match showing {
-            Some(Operation::Dot(dot)) => drive_dot(&dot, stimulus),
-            Some(Operation::Gather(gather)) => drive_gather(&gather, stimulus),
+            Some(Operation::Dot(dot)) => drive_dot(&dot, script, stimulus),
+            Some(Operation::Gather(gather)) => drive_gather(&gather, script, stimulus),
             None => {}
         }
         if cycle.issue.is_some_and(|issue| issue.last) {
@@ -379,12 +375,12 @@ fn drive(script: &Script, random: &mut Random, stimulus: &mut Stimulus) {
     }
 }
 
-fn drive_dot(dot: &Dot, stimulus: &mut Stimulus) {
+fn drive_dot(dot: &Dot, script: &Script, stimulus: &mut Stimulus) {
+    let offset = if dot.offset { script.offsets[dot.memory as usize] } else { 0 };
     stimulus
         .set("gather", 0)
         .set("memory", dot.memory as u64)
-        .set("offset", dot.offset.into())
-        .set("row", dot.row.into())
+        .set("first_row", (i64::from(dot.row) + offset) as u64 & 0xff_ffff)
         .set_signed("row_step", dot.row_step.into())
         .set("entry", dot.entry.into())
         .set("entry_continue", dot.entry_continue.into())
@@ -401,12 +397,13 @@ fn drive_dot(dot: &Dot, stimulus: &mut Stimulus) {
         .set("store", dot.store.into());
 }
 
-fn drive_gather(gather: &Gather, stimulus: &mut Stimulus) {
+fn drive_gather(gather: &Gather, script: &Script, stimulus: &mut Stimulus) {
+    let item = if gather.index == Index::Token { script.token } else { script.position };
+    let (chunk, groups) = ((item << gather.chunks) as u64, script.geometry.groups() as u64);
     stimulus
         .set("gather", 1)
-        .set("index", gather.index as u64)
-        .set("row", gather.row.into())
-        .set("chunks", gather.chunks.into())
+        .set("first_row", u64::from(gather.row) + chunk / groups)
+        .set("first_chunk", chunk % groups)
         .set("store", gather.store.into());
 }
 

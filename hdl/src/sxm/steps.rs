@@ -1,8 +1,9 @@
 //! Where each result row goes: entry, row, half rows and mode from issue to issue, delivered when the row arrives.
 //!
 //! ```text
-//!  payload ─►[reg]─► row, entry, part, first half ─►[reg]─► mask of half rows ─►[reg]─► delay ─► cycle 12
-//!  cycle 0    1        stepping registers             2                           3
+//!  payload ─►[reg]─► entry, part, first half ─►[reg]─► mask of half rows ─►[reg]─► delay ─► cycle 12
+//!            [reg]─► RowStart ──────────────────────────────────────────►[reg]─► row ─► delay ─► cycle 12
+//!  cycle 0    1        stepping registers       2                         3       4
 //! ```
 //!
 //! Ports named like a field of `isa::instruction::Vector` carry it, with the ISA's width, in cycle 0.
@@ -18,7 +19,7 @@
 //! | `mask_12`                   | out | `HALVES` | half rows written                                 |    12 |
 //! | `half_12`, `part_12`        | out | 1, 4     | take one half; half or part of the result         |    12 |
 //! | `lane_12`                   | out | `LANE`   | position modulo the lanes                         |    12 |
-//! | `vmem_outside`, `kv_outside`| out | 1        | the row is outside its memory                     |     3 |
+//! | `vmem_outside`, `kv_outside`| out | 1        | the row is outside its memory                     |     5 |
 //!
 //! # Invariants
 //! 1. Entries continue from the last one written by any `Act`, over instructions and tokens.
@@ -26,7 +27,7 @@
 
 use crate::kind::Kind;
 use crate::primitives::Delay;
-use crate::primitives::vector::{Fixed, HalfMask, RowStep, Setting};
+use crate::primitives::vector::{Fixed, HalfMask, RowStart, RowStep, Setting};
 use crate::widths::{ENTRY, HALVES, LANE};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Destination;
@@ -102,9 +103,11 @@ pub struct Steps {
     offset_1: DFF<Bits<24>>,
     index_1: DFF<Bits<16>>,
     moved: Signal<Local, Bits<32>>,
+    moved_1: DFF<Bits<START>>,
     is_kv: Signal<Local, Bit>,
     // Cycle 2: the steps.
-    rows: RowStep,
+    start_from: Signal<Local, Bits<START>>,
+    start_by: Signal<Local, Bits<START>>,
     entry_now: Signal<Local, Bits<6>>,
     following: DFF<Bits<6>>,
     entry_2: DFF<Bits<6>>,
@@ -117,11 +120,18 @@ pub struct Steps {
     // Cycle 3.
     masks: HalfMask,
     mask_3: DFF<Bits<HALVES>>,
-    vmem_outside_3: DFF<Bit>,
-    kv_outside_3: DFF<Bit>,
+    // Cycles 3 to 5: the row, and whether it exists.
+    row_start: RowStart,
+    issue_3: Delay<1, 2>,
+    first_3: Delay<1, 2>,
+    row_step_3: Delay<24, 2>,
+    rows: RowStep,
+    destination_4: Delay<3, 2>,
+    vmem_outside_5: DFF<Bit>,
+    kv_outside_5: DFF<Bit>,
     // To cycle 12.
     destination_12: Delay<3, 10>,
-    row_delay: Delay<24, 10>,
+    row_delay: Delay<24, 8>,
     entry_delay: Delay<ENTRY, 10>,
     mask_delay: Delay<HALVES, 9>,
     half_delay: Delay<1, 10>,
@@ -165,13 +175,14 @@ impl Logic for Steps {
             row_step_1,
             offset_1,
             index_1,
-            rows,
+            moved_1,
             destination_2,
             half_2,
             length_2,
             period_2
         );
-        clock!(self, clock, mask_3, vmem_outside_3, kv_outside_3, destination_12, row_delay, entry_delay);
+        clock!(self, clock, row_start, issue_3, first_3, row_step_3, rows, destination_4, vmem_outside_5, kv_outside_5);
+        clock!(self, clock, mask_3, destination_12, row_delay, entry_delay);
         clock!(self, clock, mask_delay, lane_delay, half_delay, part_delay);
         dff_setup!(self, clock, following, entry_2, start_2, part_2);
 
@@ -191,9 +202,9 @@ impl Logic for Steps {
         self.entry_continue_1.d.next = self.entry_continue.val();
         self.entry_advance_1.d.next = self.entry_advance.val();
         self.start_1.d.next = bit_cast::<START, 10>(self.start.val());
+        self.moved_1.d.next = 0.into();
         if (self.destination.val() == self.is_key.val()) & (self.positions.val() <= self.half_bits.val()) {
-            self.start_1.d.next =
-                bit_cast::<START, 10>(self.start.val()) + self.moved.val().get_bits::<START>(0);
+            self.moved_1.d.next = self.moved.val().get_bits::<START>(0);
         }
         self.length_1.d.next = self.length.val();
         self.period_1.d.next = self.period.val();
@@ -210,12 +221,6 @@ impl Logic for Steps {
         }
 
         // Cycle 1: steps.
-        self.rows.issue.next = self.issue_1.q.val();
-        self.rows.first.next = self.first_1.q.val();
-        self.rows.base.next = self.row_1.q.val();
-        self.rows.offset.next = self.offset_1.q.val();
-        self.rows.index.next = self.index_1.q.val();
-        self.rows.step.next = self.row_step_1.q.val();
         self.entry_now.next = self.following.q.val();
         if self.first_1.q.val() & !self.entry_continue_1.q.val() {
             self.entry_now.next = self.entry_1.q.val();
@@ -227,11 +232,16 @@ impl Logic for Steps {
             self.entry_2.d.next = self.entry_now.val() & self.entry_mask.val();
             self.following.d.next = (self.entry_now.val() + 1) & self.entry_mask.val();
         }
+        self.start_from.next = self.start_2.q.val();
+        self.start_by.next = bit_cast::<START, 10>(self.start_step_1.q.val());
+        if self.first_1.q.val() {
+            self.start_from.next = self.start_1.q.val();
+            self.start_by.next = self.moved_1.q.val();
+        }
         if self.issue_1.q.val() {
-            self.start_2.d.next = self.start_2.q.val() + bit_cast::<START, 10>(self.start_step_1.q.val());
+            self.start_2.d.next = self.start_from.val() + self.start_by.val();
             self.part_2.d.next = self.part_2.q.val() + bit_cast::<4, 1>(self.sub_advance_1.q.val().into());
             if self.first_1.q.val() {
-                self.start_2.d.next = self.start_1.q.val();
                 self.part_2.d.next = self.sub_1.q.val();
             }
         }
@@ -243,18 +253,31 @@ impl Logic for Steps {
         self.length_2.d.next = self.length_1.q.val();
         self.period_2.d.next = self.period_1.q.val();
 
-        // Cycle 2: half rows, and whether the row exists.
+        // Cycle 2: half rows.
         self.masks.start.next = self.start_2.q.val();
         self.masks.length.next = self.length_2.q.val();
         self.masks.period.next = self.period_2.q.val();
         self.mask_3.d.next = self.masks.mask.val().get_bits::<HALVES>(0) & self.all_halves.val();
-        self.vmem_outside_3.d.next = (self.destination_2.q.val() == self.is_vmem.val())
+
+        // Cycles 1 to 4: the row, and whether it exists.
+        self.row_start.base.next = self.row_1.q.val();
+        self.row_start.offset.next = self.offset_1.q.val();
+        self.row_start.index.next = self.index_1.q.val();
+        self.issue_3.x.next = self.issue_1.q.val().into();
+        self.first_3.x.next = self.first_1.q.val().into();
+        self.row_step_3.x.next = self.row_step_1.q.val();
+        self.rows.issue.next = self.issue_3.y.val().into();
+        self.rows.first.next = self.first_3.y.val().into();
+        self.rows.start.next = self.row_start.start.val();
+        self.rows.step.next = self.row_step_3.y.val();
+        self.destination_4.x.next = self.destination_2.q.val();
+        self.vmem_outside_5.d.next = (self.destination_4.y.val() == self.is_vmem.val())
             & (self.rows.outside.val() | (self.rows.row.val() >> self.vmem_bits.val()).any());
-        self.kv_outside_3.d.next = ((self.destination_2.q.val() == self.is_key.val())
-            | (self.destination_2.q.val() == self.is_value.val()))
+        self.kv_outside_5.d.next = ((self.destination_4.y.val() == self.is_key.val())
+            | (self.destination_4.y.val() == self.is_value.val()))
             & (self.rows.outside.val() | (self.rows.row.val() >> self.kv_bits.val()).any());
-        self.vmem_outside.next = self.vmem_outside_3.q.val();
-        self.kv_outside.next = self.kv_outside_3.q.val();
+        self.vmem_outside.next = self.vmem_outside_5.q.val();
+        self.kv_outside.next = self.kv_outside_5.q.val();
 
         // To the cycle of the result.
         self.destination_12.x.next = self.destination_2.q.val();

@@ -10,10 +10,11 @@
 //! ```
 //!
 //! Ports named like a field of `isa::instruction::Vector` carry it, with the ISA's width, in cycle 0. `issue` is the
-//! strobe of an issue, `first` that of an instruction's first; `position`, `token` are stable while a token runs.
+//! strobe of an issue, `first` that of an instruction's first.
 //!
 //! | port                       | dir | width      | meaning                                         | cycle |
 //! |----------------------------|-----|------------|-------------------------------------------------|------:|
+//! | `vmem_start`               | in  | 28         | signed, row of vector memory of the first issue |     0 |
 //! | `host_read`, `host_row`    | in  | 1, `VMEM_ROW` | the host reads a row instead, while no token runs |  0 |
 //! | `vmem_row`                 | out | `VMEM_ROW` | row read                                        |     1 |
 //! | `row_a`, `row_b`           | out | `VREG_ROW` | registers read                                  |     1 |
@@ -34,11 +35,11 @@
 
 use super::lane::Mode;
 use crate::kind::Kind;
-use crate::primitives::vector::{Fixed, RowStep, Setting};
+use crate::primitives::vector::{EXACT_ROW, Fixed, RowStep};
 use crate::primitives::{Delay, Extend};
 use crate::widths::{VMEM_ROW, VREG_ROW};
 use lpu_isa::Geometry;
-use lpu_isa::instruction::{B, C, Function, VmemIndex, X};
+use lpu_isa::instruction::{B, C, Function, X};
 use rust_hdl::prelude::*;
 
 /// The shift that the sigmoid's slopes are made for.
@@ -50,9 +51,7 @@ pub struct VectorControl {
     pub clock: Signal<In, Clock>,
     pub issue: Signal<In, Bit>,
     pub first: Signal<In, Bit>,
-    pub position: Signal<In, Bits<16>>,
-    pub token: Signal<In, Bits<16>>,
-    pub offset_first: Signal<In, Bits<24>>,
+    pub vmem_start: Signal<In, Bits<EXACT_ROW>>,
     pub x: Signal<In, Bits<1>>,
     pub x_shift: Signal<In, Bits<3>>,
     pub swap: Signal<In, Bit>,
@@ -64,10 +63,7 @@ pub struct VectorControl {
     pub relu: Signal<In, Bit>,
     pub scalar: Signal<In, Bits<7>>,
     pub scalar_step: Signal<In, Bits<2>>,
-    pub vmem_index: Signal<In, Bits<2>>,
-    pub vmem_offset: Signal<In, Bit>,
     pub vmem_advance: Signal<In, Bit>,
-    pub vmem: Signal<In, Bits<24>>,
     pub a: Signal<In, Bits<14>>,
     pub a_advance: Signal<In, Bit>,
     pub bc: Signal<In, Bits<14>>,
@@ -113,11 +109,6 @@ pub struct VectorControl {
     is_multiply: Fixed<{ Function::Multiply as u64 }, 2>,
     is_sigmoid: Fixed<{ Function::Sigmoid as u64 }, 2>,
     sigmoid_shift: Fixed<SIGMOID_SHIFT, 9>,
-    by_token_row: Fixed<{ VmemIndex::TokenRow as u64 }, 2>,
-    by_position_row: Fixed<{ VmemIndex::PositionRow as u64 }, 2>,
-    by_position_lane: Fixed<{ VmemIndex::PositionLane as u64 }, 2>,
-    lane_bits: Setting<4>,
-    lane_mask: Setting<16>,
     rows: RowStep,
     used: Signal<Local, Bit>,
     used_1: DFF<Bit>,
@@ -159,10 +150,7 @@ pub struct VectorControl {
 impl VectorControl {
     /// The control of a chip's vector unit.
     pub fn new(geometry: &Geometry) -> Self {
-        let lanes = geometry.vxm_lanes as u64;
         Self {
-            lane_bits: Setting::new(u64::from(lanes.ilog2())),
-            lane_mask: Setting::new(lanes - 1),
             rows: RowStep::new(geometry.vmem_rows),
             ..Self::default()
         }
@@ -197,23 +185,9 @@ impl Logic for VectorControl {
         // Row of vector memory. The host's row goes the same way, as an instruction of one issue.
         self.rows.issue.next = self.issue.val() | self.host_read.val();
         self.rows.first.next = self.first.val() | self.host_read.val();
-        self.rows.base.next = self.vmem.val();
-        self.rows.offset.next = 0.into();
-        self.rows.index.next = 0.into();
-        if self.vmem_offset.val() {
-            self.rows.offset.next = self.offset_first.val();
-        }
-        if self.vmem_index.val() == self.by_token_row.val() {
-            self.rows.index.next = self.token.val() >> self.lane_bits.val();
-        } else if self.vmem_index.val() == self.by_position_row.val() {
-            self.rows.index.next = self.position.val() >> self.lane_bits.val();
-        } else if self.vmem_index.val() == self.by_position_lane.val() {
-            self.rows.index.next = self.position.val() & self.lane_mask.val();
-        }
+        self.rows.start.next = self.vmem_start.val();
         if self.host_read.val() {
-            self.rows.base.next = bit_cast::<24, VMEM_ROW>(self.host_row.val());
-            self.rows.offset.next = 0.into();
-            self.rows.index.next = 0.into();
+            self.rows.start.next = bit_cast::<EXACT_ROW, VMEM_ROW>(self.host_row.val());
         }
         self.rows.step.next = 0.into();
         if self.vmem_advance.val() {
@@ -339,13 +313,12 @@ mod tests {
             let [vmem, a, bc, target, scalar] = [200, 32, 32, 32, 30].map(|limit| random.below(limit));
             let [by_vmem, by_a, by_bc, by_target, by_scalar] =
                 [2, 2, 2, 2, 4].map(|limit| random.below(limit));
-            let (position, is_lane, noise) = (random.unsigned(10), random.below(2), random.below(2));
+            let noise = random.below(2);
             for k in 0..1 + random.below(6) {
                 let issue = random.below(4) != 0 || k == 0;
                 stimulus.cycle().set("issue", issue.into()).set("first", (k == 0).into());
-                stimulus.set("position", position).set("vmem", vmem).set("vmem_advance", by_vmem);
-                let index = if is_lane == 1 { VmemIndex::PositionLane } else { VmemIndex::None };
-                stimulus.set("vmem_index", index as u64).set("a", a).set("a_advance", by_a);
+                stimulus.set("vmem_start", vmem).set("vmem_advance", by_vmem);
+                stimulus.set("a", a).set("a_advance", by_a);
                 stimulus.set("bc", bc).set("bc_advance", by_bc).set("target", target);
                 stimulus.set("target_advance", by_target).set("scalar", scalar).set("scalar_step", by_scalar);
                 stimulus.set("write", 1).set("c", if noise == 1 { C::Noise as u64 } else { 0 });
@@ -354,8 +327,7 @@ mod tests {
                 } else {
                     expected.last().map_or(0, |(_, steps, ..)| *steps) + u64::from(issue)
                 };
-                let lane = if is_lane == 1 { position % CHIP.vxm_lanes as u64 } else { 0 };
-                let rows = [vmem + lane + steps * by_vmem, a + steps * by_a, bc + steps * by_bc];
+                let rows = [vmem + steps * by_vmem, a + steps * by_a, bc + steps * by_bc];
                 let late = [target + steps * by_target, scalar + steps * by_scalar];
                 expected.push((issue, steps, rows, late, noise == 1));
             }

@@ -14,7 +14,8 @@
 //! | port                          | dir | width      | meaning                                              | cycle |
 //! |-------------------------------|-----|------------|------------------------------------------------------|------:|
 //! | `issue`, `first`, `last`      | in  | 1          | an issue; the first, the last of its instruction     |     0 |
-//! | `offset_first`, `offset_second` | in | 24        | signed loop offsets: vector memory read, KV written  |     0 |
+//! | `vmem_start`                  | in  | 28         | row of vector memory of the first issue, as of [`VectorDispatch`](crate::dispatch::VectorDispatch) | 0 |
+//! | `offset_second`               | in  | 24         | signed loop offset of KV rows written                |     0 |
 //! | `position`, `token`           | in  | 16         | sampled with each issue                              |     0 |
 //! | `run_start`, `seed`, `sampling` | in | 1, 32, 1  | a run begins: the random numbers with it             |       |
 //! | `inverse_temperature`         | in  | 24         | exponent above mantissa; stable while a token runs   |       |
@@ -38,7 +39,7 @@
 use super::{LaneGroup, Noise, Scalars, VectorControl, Vmem};
 use crate::kind::Kind;
 use crate::primitives::Delay;
-use crate::primitives::vector::many;
+use crate::primitives::vector::{EXACT_ROW, many};
 use crate::sxm::{Argmax, Distribute, Reductions, Steps};
 use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, QUAD, SCALAR, VMEM_ROW, VREG_ROW};
 use lpu_isa::Geometry;
@@ -53,7 +54,7 @@ pub struct VectorSide {
     pub last: Signal<In, Bit>,
     pub position: Signal<In, Bits<16>>,
     pub token: Signal<In, Bits<16>>,
-    pub offset_first: Signal<In, Bits<24>>,
+    pub vmem_start: Signal<In, Bits<EXACT_ROW>>,
     pub offset_second: Signal<In, Bits<24>>,
     pub x: Signal<In, Bits<1>>,
     pub x_shift: Signal<In, Bits<3>>,
@@ -66,10 +67,7 @@ pub struct VectorSide {
     pub relu: Signal<In, Bit>,
     pub scalar: Signal<In, Bits<7>>,
     pub scalar_step: Signal<In, Bits<2>>,
-    pub vmem_index: Signal<In, Bits<2>>,
-    pub vmem_offset: Signal<In, Bit>,
     pub vmem_advance: Signal<In, Bit>,
-    pub vmem: Signal<In, Bits<24>>,
     pub a: Signal<In, Bits<14>>,
     pub a_advance: Signal<In, Bit>,
     pub bc: Signal<In, Bits<14>>,
@@ -204,9 +202,7 @@ impl Logic for VectorSide {
         // Operands.
         self.control.issue.next = self.issue.val();
         self.control.first.next = self.first.val();
-        self.control.position.next = self.position.val();
-        self.control.token.next = self.token.val();
-        self.control.offset_first.next = self.offset_first.val();
+        self.control.vmem_start.next = self.vmem_start.val();
         self.control.x.next = self.x.val();
         self.control.x_shift.next = self.x_shift.val();
         self.control.swap.next = self.swap.val();
@@ -218,10 +214,7 @@ impl Logic for VectorSide {
         self.control.relu.next = self.relu.val();
         self.control.scalar.next = self.scalar.val();
         self.control.scalar_step.next = self.scalar_step.val();
-        self.control.vmem_index.next = self.vmem_index.val();
-        self.control.vmem_offset.next = self.vmem_offset.val();
         self.control.vmem_advance.next = self.vmem_advance.val();
-        self.control.vmem.next = self.vmem.val();
         self.control.a.next = self.a.val();
         self.control.a_advance.next = self.a_advance.val();
         self.control.bc.next = self.bc.val();

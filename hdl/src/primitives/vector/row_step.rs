@@ -1,9 +1,9 @@
-//! Address of a memory row from issue to issue: base plus offsets at the first, plus a step at each further one.
+//! Address of a memory row from issue to issue: a start at the first, plus a step at each further one.
 //!
 //! ```text
-//!  base, offset, index ──► (+) ──┐ first
-//!  row, step ──────────► (+) ──┴─►[reg]─┬─► row
-//!                                        └─► outside
+//!  start ──────────────┐ first
+//!  row, step ──► (+) ──┴─►[reg]─┬─► row
+//!                               └─► outside
 //! ```
 //!
 //! | port      | dir | width | meaning                                       | cycle   |
@@ -11,9 +11,7 @@
 //! | `clock`   | in  |     1 |                                               |         |
 //! | `issue`   | in  |     1 | an issue: the row moves                       | `t`     |
 //! | `first`   | in  |     1 | with `issue`: the instruction's first         | `t`     |
-//! | `base`    | in  |    24 | row of the first issue                        | `t`     |
-//! | `offset`  | in  |    24 | signed, added to the base                     | `t`     |
-//! | `index`   | in  |    16 | added to the base                             | `t`     |
+//! | `start`   | in  |    28 | signed, row of the first issue, of [`RowStart`](super::RowStart) | `t` |
 //! | `step`    | in  |    24 | signed, added from issue to issue             | `t`     |
 //! | `row`     | out |    24 | of the last issue; low bits of the exact sum  | `t + 1` |
 //! | `outside` | out |     1 | the exact row is not in 0..2^`row bits`       | `t + 1` |
@@ -26,8 +24,8 @@ use crate::kind::Kind;
 use crate::primitives::value::{bits_of, signed_of};
 use rust_hdl::prelude::*;
 
-/// Bits of the exact sum.
-const EXACT_BITS: u32 = 28;
+/// Bits of the exact row, a signed number.
+pub const EXACT_ROW: usize = 28;
 
 /// The address generator of a memory of `2^row_bits` rows.
 #[derive(LogicBlock)]
@@ -35,9 +33,7 @@ pub struct RowStep {
     pub clock: Signal<In, Clock>,
     pub issue: Signal<In, Bit>,
     pub first: Signal<In, Bit>,
-    pub base: Signal<In, Bits<24>>,
-    pub offset: Signal<In, Bits<24>>,
-    pub index: Signal<In, Bits<16>>,
+    pub start: Signal<In, Bits<EXACT_ROW>>,
     pub step: Signal<In, Bits<24>>,
     pub row: Signal<Out, Bits<24>>,
     pub outside: Signal<Out, Bit>,
@@ -57,9 +53,7 @@ impl RowStep {
             clock: Signal::default(),
             issue: Signal::default(),
             first: Signal::default(),
-            base: Signal::default(),
-            offset: Signal::default(),
-            index: Signal::default(),
+            start: Signal::default(),
             step: Signal::default(),
             row: Signal::default(),
             outside: Signal::default(),
@@ -80,9 +74,8 @@ impl Default for RowStep {
 impl Logic for RowStep {
     fn update(&mut self) {
         if self.clock.pos_edge() && self.issue.val() {
-            let start = self.base.val().to_u64() as i64 + signed_of(self.offset.val());
             self._exact = if self.first.val() {
-                start + self.index.val().to_u64() as i64
+                signed_of(self.start.val())
             } else {
                 self._exact + signed_of(self.step.val())
             };
@@ -97,22 +90,19 @@ impl Logic for RowStep {
     }
 
     fn hdl(&self) -> Verilog {
-        let top = EXACT_BITS - 1;
-        let low = self._row_bits;
+        let (top, low) = (EXACT_ROW - 1, self._row_bits);
         Verilog::Custom(format!(
             "\
 logic [{top}:0] exact;
-logic [{top}:0] start;
 logic [{top}:0] moved;
-assign start = {{4'h0, base}} + {{{{4{{offset[23]}}}}, offset}} + {{12'h0, index}};
 assign moved = exact + {{{{4{{step[23]}}}}, step}};
-initial exact = {EXACT_BITS}'h0;
+initial exact = {EXACT_ROW}'h0;
 always_ff @(posedge clock) begin
     if (issue) exact <= first ? start : moved;
 end
 assign row = exact[23:0];
 assign outside = exact[{top}:{low}] != {width}'h0;",
-            width = EXACT_BITS - low
+            width = EXACT_ROW - low as usize
         ))
     }
 }
@@ -124,20 +114,19 @@ mod tests {
     use crate::emit::emit;
 
     #[test]
-    fn rows_follow_base_offsets_and_steps() {
+    fn rows_follow_starts_and_steps() {
         let bench = Bench::new(&emit(&mut RowStep::new(512), "dut").unwrap()).unwrap();
         let mut random = Random::from_seed_variable();
         let mut stimulus = bench.stimulus();
         let (mut row, mut expected) = (0, vec![]);
         for _ in 0..20_000 {
             let (issue, first) = (random.below(4) != 0, random.below(4) == 0);
-            let base = random.unsigned(10) as i64;
-            let (offset, step, index) = (random.signed(9), random.signed(6), random.unsigned(4) as i64);
+            let (start, step) = (random.signed(11), random.signed(6));
             expected.push(row);
-            stimulus.cycle().set("issue", issue.into()).set("first", first.into()).set("base", base as u64);
-            stimulus.set_signed("offset", offset).set_signed("step", step).set("index", index as u64);
+            stimulus.cycle().set("issue", issue.into()).set("first", first.into());
+            stimulus.set_signed("start", start).set_signed("step", step);
             if issue {
-                row = if first { base + offset + index } else { row + step };
+                row = if first { start } else { row + step };
             }
         }
         let response = bench.run(&stimulus).unwrap();
@@ -152,9 +141,9 @@ mod tests {
     fn rows_hold_between_issues() {
         let bench = Bench::new(&emit(&mut RowStep::new(16), "dut").unwrap()).unwrap();
         let mut stimulus = bench.stimulus();
-        stimulus.cycle().set("issue", 1).set("first", 1).set("base", 5);
+        stimulus.cycle().set("issue", 1).set("first", 1).set("start", 5);
         for _ in 0..9 {
-            stimulus.cycle().set("first", 1).set("base", 11).set("step", 3);
+            stimulus.cycle().set("first", 1).set("start", 11).set("step", 3);
         }
         let response = bench.run(&stimulus).unwrap();
         assert!((1..10).all(|t| response.get(t, "row") == 5));

@@ -113,7 +113,7 @@ fn destinations_step_as_the_instruction_says() {
             assert_eq!(at("mask_12"), wanted.mask, "cycle {t}");
         }
         let outside = |rows: usize| !(0..rows as i64).contains(&wanted.row);
-        let faults = (response.get(t + 3, "vmem_outside") == 1, response.get(t + 3, "kv_outside") == 1);
+        let faults = (response.get(t + 5, "vmem_outside") == 1, response.get(t + 5, "kv_outside") == 1);
         let is_kv = destination == Destination::Key as u64 || destination == Destination::Value as u64;
         let is_vmem = destination == Destination::Vmem as u64;
         assert_eq!(faults, (is_vmem && outside(CHIP.vmem_rows), is_kv && outside(CHIP.kv_rows)), "cycle {t}");

@@ -19,8 +19,10 @@ use model::{Expected, Issue, Model};
 const TOKEN_CYCLES: usize = 400;
 const IDLE_CYCLES: usize = 48;
 
-fn fields() -> &'static [Field] {
-    TABLE.iter().find(|row| row.name == "Vector").expect("the table has Vector").fields
+/// The fields that are ports: the dispatch before makes one row of those that say where vector memory is read.
+fn fields() -> impl Iterator<Item = &'static Field> {
+    let row = TABLE.iter().find(|row| row.name == "Vector").expect("the table has Vector");
+    row.fields.iter().filter(|field| !["vmem", "vmem_index", "vmem_offset"].contains(&field.name))
 }
 
 /// Name of a field's port: `function` is a word of Verilog.
@@ -103,7 +105,7 @@ fn vector(random: &mut Random, chip: &Geometry) -> Vector {
     }
 }
 
-fn drive(stimulus: &mut Stimulus, issue: &Issue) {
+fn drive(stimulus: &mut Stimulus, issue: &Issue, vmem_start: i64) {
     let instruction = Instruction { control: Default::default(), op: Op::Vector(issue.vector) };
     let word = instruction.encode().expect("fields fit");
     for field in fields() {
@@ -113,7 +115,7 @@ fn drive(stimulus: &mut Stimulus, issue: &Issue) {
         .set("issue", issue.strobe.into())
         .set("first", (issue.k == 0).into())
         .set("last", issue.last.into());
-    stimulus.set("offset_first", issue.offsets[0] as u64 & 0xff_ffff);
+    stimulus.set_signed("vmem_start", vmem_start);
     stimulus.set("offset_second", issue.offsets[1] as u64 & 0xff_ffff);
 }
 
@@ -235,7 +237,7 @@ fn run(chip: &Geometry, tokens: usize) {
             stimulus.cycle().set("position", position).set("token", token);
             stimulus.set("inverse_temperature", packed(model.temperature));
             if let Some(issue) = &issue {
-                drive(&mut stimulus, issue);
+                drive(&mut stimulus, issue, model.vmem_start(issue));
             }
             model.matrix_side(&mut stimulus, &mut random);
             model.cycle(issue.filter(|issue| issue.strobe));

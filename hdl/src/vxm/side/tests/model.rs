@@ -161,7 +161,8 @@ impl Model {
         self.now += 1;
     }
 
-    fn read_vmem(&mut self, Started { issue, at, .. }: &Started) -> Vec<i32> {
+    /// Row of vector memory that the first issue of an instruction reads.
+    pub fn vmem_start(&self, issue: &Issue) -> i64 {
         let (v, lanes) = (&issue.vector, self.chip.vxm_lanes);
         let index = match v.vmem_index {
             VmemIndex::None => 0,
@@ -170,7 +171,12 @@ impl Model {
             VmemIndex::PositionLane => self.position % lanes,
         };
         let offset = if v.vmem_offset { issue.offsets[0] } else { 0 };
-        let row = i64::from(v.vmem) + offset + index as i64 + if v.vmem_advance { issue.k } else { 0 };
+        i64::from(v.vmem) + offset + index as i64
+    }
+
+    fn read_vmem(&mut self, Started { issue, at, .. }: &Started) -> Vec<i32> {
+        let v = &issue.vector;
+        let row = self.vmem_start(issue) + if v.vmem_advance { issue.k } else { 0 };
         let rows = self.chip.vmem_rows as i64;
         if (v.x == X::Vmem || v.b == B::Vmem || v.c == C::Vmem) && !(0..rows).contains(&row) {
             self.expect(*at as i64 + 2).vmem_address = true;
@@ -308,7 +314,7 @@ impl Model {
         let row = i64::from(v.row) + offset + issue.k * i64::from(v.row_step) + index;
         let rows = self.chip.kv_rows as i64;
         if !(0..rows).contains(&row) {
-            self.expect(at + 3).matrix_address = true;
+            self.expect(at + 5).matrix_address = true;
         }
         row.rem_euclid(rows) as u64
     }
@@ -318,7 +324,7 @@ impl Model {
         let rows = self.chip.vmem_rows as i64;
         if !(0..rows).contains(&row) {
             self.counts[6] += 1;
-            self.expect(at + 3).vmem_address = true;
+            self.expect(at + 5).vmem_address = true;
         }
         let row = row.rem_euclid(rows) as usize;
         let lanes = words.iter().map(|&word| word as i32).collect();

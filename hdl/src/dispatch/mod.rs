@@ -1,0 +1,23 @@
+//! From the queues to the slices: two registers on the way, in which the row of an instruction's first issue is worked out.
+//!
+//! ```text
+//!  Icu ─ issue, payload ─►[reg]─►[reg]─► MatrixSide, VectorSide
+//!  Run ─ token, position ─►[reg]─►[reg]─┘
+//!                cycle -2   -1     0
+//! ```
+//!
+//! Both sides get everything the same two cycles later, so no two operations can tell: `isa::timing` counts from an issue
+//! to its effects, and all effects move together. What it buys is distance on the die between queues and slices, and
+//! addresses that are ready when the issue is.
+//!
+//! # Invariants
+//! 1. Every signal from the queues or the sequencer that a side reads passes here: one that does not is two cycles early.
+
+pub mod matrix;
+pub mod vector;
+
+pub use matrix::MatrixDispatch;
+pub use vector::VectorDispatch;
+
+/// Cycles from the queue's outputs to the side's inputs.
+pub const DISPATCH_CYCLES: usize = 2;
