@@ -93,6 +93,7 @@ pub struct Lpu {
     matrix: MatrixSide,
     vector: VectorSide,
     start_later: ShiftRegister<1>,
+    over_later: ShiftRegister<1>,
     kind: Kind<Self>,
 }
 
@@ -157,6 +158,7 @@ impl Lpu {
             matrix: MatrixSide::new(geometry),
             vector: VectorSide::new(geometry),
             start_later: ShiftRegister::new(DISPATCH_CYCLES),
+            over_later: ShiftRegister::new(DISPATCH_CYCLES),
             kind: Kind::named(format!("lpu_{}", geometry.name.replace('-', "_"))),
         }
     }
@@ -238,7 +240,10 @@ impl Logic for Lpu {
         self.run.push.next = self.port.token_push.val();
         self.run.prompt_token.next = self.port.data.val().get_bits::<16>(0);
         self.run.pop.next = self.port.record_pop.val();
-        self.run.over.next = self.icu.over.val();
+        // The chosen token comes as late as the sides are behind the queues, and so must the end of the token.
+        self.over_later.clock.next = self.clock.val();
+        self.over_later.x.next = self.icu.over.val().into();
+        self.run.over.next = self.over_later.y.val().get_bit(0);
         self.run.chosen.next = self.vector.chosen.val();
 
         // Queues.

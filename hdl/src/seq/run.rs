@@ -25,11 +25,12 @@
 //! | `next_position`           | out | 16    | position executed next, or now                            |       |
 //!
 //! # Invariants
-//! 1. The token after one that is over in cycle `m` starts in cycle `m + TURNAROUND_CYCLES`, if nothing holds it up.
+//! 1. The token after one that is over in cycle `m` starts in cycle `m +` [`Run::LATENCY`], if nothing holds it up.
 //! 2. A record's cycles count from start strobe to the earliest next one, whether or not that comes.
 //! 3. A token starts only when its record has room.
 
 use super::fifo::Fifo;
+use crate::dispatch::DISPATCH_CYCLES;
 use crate::kind::Kind;
 use crate::primitives::JoinLanes;
 use crate::widths::BLOCKS;
@@ -116,11 +117,11 @@ pub struct Run {
 
 impl Run {
     /// Cycles from `over` to the next `token_start`.
-    pub const LATENCY: usize = TURNAROUND_CYCLES as usize;
+    pub const LATENCY: usize = TURNAROUND_CYCLES as usize - DISPATCH_CYCLES;
 
     /// The token loop of a chip.
     pub fn new(geometry: &Geometry) -> Self {
-        const { assert!(TURNAROUND_CYCLES == 4) };
+        const { assert!(Self::LATENCY == 4) };
         Self {
             clock: Default::default(),
             start: Default::default(),
@@ -152,7 +153,7 @@ impl Run {
             block_bits: Constant::new(geometry.block().ilog2().to_bits()),
             last_position: Constant::new((geometry.positions - 1).to_bits()),
             no_token: Constant::new(0xffffu32.to_bits()),
-            turnaround: Constant::new((TURNAROUND_CYCLES as u32).to_bits()),
+            turnaround: Constant::new((Self::LATENCY as u32).to_bits()),
             record_mark: Constant::new(0x8000u32.to_bits()),
             prompt: Default::default(),
             records: Default::default(),

@@ -5,7 +5,6 @@ use crate::bench::{Bench, Random, Response, Stimulus};
 use crate::emit::emit;
 use lpu_isa::Geometry;
 use lpu_isa::host::Step;
-use lpu_isa::timing::TURNAROUND_CYCLES;
 
 const GEOMETRY: Geometry = Geometry::NANO;
 
@@ -57,7 +56,7 @@ fn drive(stimulus: &mut Stimulus, plan: &Plan) -> Vec<usize> {
         starts.push(stimulus.cycles());
         stimulus.idle(cycles as usize);
         stimulus.cycle().set("over", 1).set("chosen", chosen);
-        stimulus.idle(TURNAROUND_CYCLES as usize - 1);
+        stimulus.idle(Run::LATENCY - 1);
     }
     starts
 }
@@ -104,7 +103,7 @@ fn runs_execute_their_tokens_and_record_them() {
         for (step, (chosen, cycles)) in plan.tokens[..starts.len()].iter().enumerate() {
             let found = Step::decode(response.get(records + step + 1, "record"));
             let position = (plan.start_position + step as u64) as u16;
-            let cycles = (cycles + TURNAROUND_CYCLES as u64) as u32;
+            let cycles = (cycles + Run::LATENCY as u64) as u32;
             assert_eq!(found, Some(Step { token: *chosen as u16, position, cycles }), "token {step}");
             last_chosen = *chosen;
         }
@@ -124,7 +123,7 @@ fn start(stimulus: &mut Stimulus, prompt_length: u64, pause: u64) {
 
 fn finish(stimulus: &mut Stimulus) {
     stimulus.cycle().set("over", 1);
-    stimulus.idle(TURNAROUND_CYCLES as usize - 1);
+    stimulus.idle(Run::LATENCY - 1);
 }
 
 #[test]
