@@ -13,7 +13,7 @@ pub const MIN_PERIOD_CYCLES: i64 = 4;
 /// Cycles from the meeting of both queues at a `Sync` or `EndLoop` to the activation of what follows.
 pub const SYNC_CYCLES: i64 = 4;
 /// Cycles from the later of the two `End` activations to the start of the next token.
-pub const TURNAROUND_CYCLES: i64 = 6;
+pub const TURNAROUND_CYCLES: i64 = 7;
 
 /// Cycle in which the matrix unit samples weight or KV memory.
 pub const MATRIX_ROW_SAMPLE: i64 = 1;

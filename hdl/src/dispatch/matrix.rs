@@ -1,19 +1,20 @@
 //! The way of the matrix queue's issues: the row of the first issue comes out with the issue.
 //!
 //! ```text
-//!  token, position ─► << chunks ─────────────►[reg]─┬─ low bits ──────────────────►[reg]─► first_chunk
+//!  token, position ─►[reg]─► << chunks ──────►[reg]─┬─ low bits ──────────────────►[reg]─► first_chunk
 //!                                                   └─ row of the item ─┐
-//!  offset_first, offset_second ─► which ─────►[reg]─────────────────────┴─(+ row)─►[reg]─► first_row
-//!  issue, first, last, gather, part[p], position ─►[reg]──────────────────────────►[reg]─► the same
-//!                                       cycle -2    -1                               0
+//!  offset_first, offset_second ─►[reg]─► which ►[reg]───────────────────┴─(+ row)─►[reg]─► first_row
+//!  part[p] ────────────────────────────────────►[reg]─────────────────────────────►[reg]─► the same
+//!  issue, first, last, gather, position ─►[reg]─►[reg]────────────────────────────►[reg]─► the same
+//!                                cycle -3  -2    -1                                  0
 //! ```
 //!
 //! | port                                | dir | width | meaning                                             | cycle |
 //! |-------------------------------------|-----|-------|-----------------------------------------------------|------:|
-//! | `issue`, `first`, `last`, `gather`  | in  | 1     | as of the queue                                     |    -2 |
+//! | `issue`, `first`, `last`, `gather`  | in  | 1     | as of the queue                                     |    -3 |
 //! | `part[p]`                           | in  | 64    | payload, part `p + 1` of the instruction            |    -2 |
-//! | `offset_first`, `offset_second`     | in  | 24    | loop offsets of weight and KV rows                  |    -2 |
-//! | `token`, `position`                 | in  | 16    | of the sequencer                                    |    -2 |
+//! | `offset_first`, `offset_second`     | in  | 24    | loop offsets of weight and KV rows                  |    -3 |
+//! | `token`, `position`                 | in  | 16    | of the sequencer                                    |    -3 |
 //! | `issue_0`, `first_0`, `last_0`, `gather_0` | out | 1 | the same                                           |     0 |
 //! | `part_0[p]`, `position_0`           | out | 64, 16 | the same                                           |     0 |
 //! | `first_row`                         | out | 24    | `row`, plus the loop offset or the row of the item  |     0 |
@@ -58,6 +59,11 @@ pub struct MatrixDispatch {
     part_later: Vec<ShiftRegister<64>>,
     position_later: ShiftRegister<16>,
     last_chunk: Constant<Bits<GROUP>>,
+    token_1: DFF<Bits<16>>,
+    position_1: DFF<Bits<16>>,
+    offset_first_1: DFF<Bits<24>>,
+    offset_second_1: DFF<Bits<24>>,
+    gather_1: DFF<Bit>,
     number: Signal<Local, Bits<16>>,
     item: DFF<Bits<32>>,
     row: DFF<Bits<24>>,
@@ -102,9 +108,14 @@ impl MatrixDispatch {
             first_later: ShiftRegister::new(DISPATCH_CYCLES),
             last_later: ShiftRegister::new(DISPATCH_CYCLES),
             gather_later: ShiftRegister::new(DISPATCH_CYCLES),
-            part_later: (0..parts).map(|_| ShiftRegister::new(DISPATCH_CYCLES)).collect(),
+            part_later: (0..parts).map(|_| ShiftRegister::new(DISPATCH_CYCLES - 1)).collect(),
             position_later: ShiftRegister::new(DISPATCH_CYCLES),
             last_chunk: Constant::new((geometry.groups() - 1).to_bits()),
+            token_1: Default::default(),
+            position_1: Default::default(),
+            offset_first_1: Default::default(),
+            offset_second_1: Default::default(),
+            gather_1: Default::default(),
             number: Default::default(),
             item: Default::default(),
             row: Default::default(),
@@ -123,6 +134,7 @@ impl Logic for MatrixDispatch {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, item, row, offset, gathers, row_held, chunk_held);
+        dff_setup!(self, clock, token_1, position_1, offset_first_1, offset_second_1, gather_1);
         clock!(self, clock, issue_later, first_later, last_later, gather_later, position_later);
         self.issue_later.x.next = self.issue.val().into();
         self.first_later.x.next = self.first.val().into();
@@ -142,20 +154,25 @@ impl Logic for MatrixDispatch {
         }
 
         // What is added to the row, each way in its own register.
-        self.number.next = self.token.val();
+        self.token_1.d.next = self.token.val();
+        self.position_1.d.next = self.position.val();
+        self.offset_first_1.d.next = self.offset_first.val();
+        self.offset_second_1.d.next = self.offset_second.val();
+        self.gather_1.d.next = self.gather.val();
+        self.number.next = self.token_1.q.val();
         if self.payload.index.val().get_bit(0) {
-            self.number.next = self.position.val();
+            self.number.next = self.position_1.q.val();
         }
         self.item.d.next = bit_cast::<32, 16>(self.number.val()) << self.payload.chunks.val();
         self.offset.d.next = 0.into();
         if self.payload.offset.val().get_bit(0) {
-            self.offset.d.next = self.offset_first.val();
+            self.offset.d.next = self.offset_first_1.q.val();
             if self.payload.memory.val().get_bit(0) {
-                self.offset.d.next = self.offset_second.val();
+                self.offset.d.next = self.offset_second_1.q.val();
             }
         }
         self.row.d.next = self.payload.row.val();
-        self.gathers.d.next = self.gather.val();
+        self.gathers.d.next = self.gather_1.q.val();
 
         self.addend.next = self.offset.q.val();
         if self.gathers.q.val() {
@@ -167,5 +184,124 @@ impl Logic for MatrixDispatch {
         self.chunk_held.d.next = bit_cast::<GROUP, 32>(self.item.q.val()) & self.last_chunk.val();
         self.first_row.next = self.row_held.q.val();
         self.first_chunk.next = self.chunk_held.q.val();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bench, Random};
+    use crate::emit::emit;
+    use lpu_isa::instruction::{Dot, Gather, Index, Instruction, Memory, Op};
+
+    const CHIP: Geometry = Geometry::ULX3S_85F;
+
+    /// What is issued in a cycle: the operation, loop offsets, token and position.
+    #[derive(Clone, Copy)]
+    struct Issued {
+        op: Op,
+        offsets: [i64; 2],
+        token: u64,
+        position: u64,
+    }
+
+    fn issued(random: &mut Random) -> Issued {
+        let op = if random.below(2) == 0 {
+            let memory = if random.below(2) == 0 { Memory::Weights } else { Memory::Kv };
+            let (row, offset) = (random.unsigned(24) as u32, random.below(2) == 1);
+            Op::Dot(Dot { memory, row, offset, ..Dot::default() })
+        } else {
+            let index = if random.below(2) == 0 { Index::Token } else { Index::Position };
+            let (row, chunks) = (random.unsigned(24) as u32, random.below(16) as u32);
+            Op::Gather(Gather { index, row, chunks, ..Gather::default() })
+        };
+        Issued {
+            op,
+            offsets: [random.signed(24), random.signed(24)],
+            token: random.unsigned(16),
+            position: random.unsigned(16),
+        }
+    }
+
+    fn parts(op: Op) -> Vec<u64> {
+        Instruction { control: Default::default(), op }.encode().expect("fields fit")[1..=3].to_vec()
+    }
+
+    /// First row and, of a gather, first chunk.
+    fn model(issued: &Issued) -> (u64, Option<u64>) {
+        let wrap = |row: i64| row as u64 & 0xff_ffff;
+        match issued.op {
+            Op::Dot(dot) => {
+                let offset = if dot.offset { issued.offsets[dot.memory as usize] } else { 0 };
+                (wrap(i64::from(dot.row) + offset), None)
+            }
+            Op::Gather(gather) => {
+                let number = if gather.index == Index::Token { issued.token } else { issued.position };
+                let (item, groups) = (number << gather.chunks, CHIP.groups() as u64);
+                (wrap(i64::from(gather.row) + (item / groups) as i64), Some(item % groups))
+            }
+            _ => unreachable!("the test issues nothing else"),
+        }
+    }
+
+    #[test]
+    fn rows_come_out_with_their_issues() {
+        const CYCLES: usize = 5_000;
+        let bench = Bench::new(&emit(&mut MatrixDispatch::new(&CHIP), "dut").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let all: Vec<Issued> = (0..CYCLES).map(|_| issued(&mut random)).collect();
+        let mut stimulus = bench.stimulus();
+        for t in 0..=CYCLES {
+            stimulus.cycle();
+            if let Some(now) = all.get(t) {
+                stimulus
+                    .set("issue", t as u64 & 1)
+                    .set("first", t as u64 >> 1 & 1)
+                    .set("last", t as u64 >> 2 & 1);
+                stimulus.set("gather", matches!(now.op, Op::Gather(_)).into());
+                stimulus.set("token", now.token).set("position", now.position);
+                stimulus
+                    .set_signed("offset_first", now.offsets[0])
+                    .set_signed("offset_second", now.offsets[1]);
+            }
+            if let Some(before) = t.checked_sub(1) {
+                parts(all[before].op).iter().enumerate().for_each(|(p, &part)| {
+                    stimulus.set(&format!("part${p}"), part);
+                });
+            }
+        }
+        let response = bench.run(stimulus.idle(MatrixDispatch::LATENCY)).unwrap();
+        for (t, issued) in all.iter().enumerate() {
+            let at = |name: &str| response.get(t + MatrixDispatch::LATENCY, name);
+            let (row, chunk) = model(issued);
+            assert_eq!(at("first_row"), row, "cycle {t}");
+            assert!(chunk.is_none_or(|chunk| chunk == at("first_chunk")), "cycle {t}");
+            assert_eq!(
+                [at("issue_0"), at("first_0"), at("last_0")],
+                [0, 1, 2].map(|bit| t as u64 >> bit & 1)
+            );
+            assert_eq!(
+                (at("gather_0") == 1, at("position_0")),
+                (chunk.is_some(), issued.position),
+                "cycle {t}"
+            );
+            let found: Vec<u64> = (0..3).map(|p| at(&format!("part_0${p}"))).collect();
+            assert_eq!(found, parts(issued.op), "cycle {t}");
+        }
+    }
+
+    /// Needs no model: without offset and gather, the row passes as it is, whatever else changes.
+    #[test]
+    fn a_row_without_offset_passes() {
+        let bench = Bench::new(&emit(&mut MatrixDispatch::new(&CHIP), "dut").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let part = parts(Op::Dot(Dot { row: 0x12_3456, ..Dot::default() }))[0];
+        let mut stimulus = bench.stimulus();
+        for _ in 0..200 {
+            stimulus.cycle().set("part$0", part).set("offset_first", random.unsigned(24));
+            stimulus.set("token", random.unsigned(16)).set("position", random.unsigned(16));
+        }
+        let response = bench.run(&stimulus).unwrap();
+        assert!((MatrixDispatch::LATENCY..200).all(|t| response.get(t, "first_row") == 0x12_3456));
     }
 }

@@ -5,7 +5,7 @@
 //!              ▼
 //!  place ─►[QueueStore]─┬─ part 0 ─►[reg]─► interval, kind ─►[reg]─► issues, meets, ...
 //!                       ├─ part 0 ─► Affine x 2 ───────────────────► delay_less_one, count_less_one
-//!                       └─ parts 1.. ──────────────────────────────► part[0], part[1], ...
+//!                       └─ parts 1.. ─►[reg]───────────────────────► part[0], part[1], ...
 //!  cycle 0                            1                     2                3
 //! ```
 //!
@@ -21,7 +21,7 @@
 //! | `illegal`         | out | 1             | this queue has no such operation, or no more instructions | `a + 3` |
 //! | `delay_less_one`, `count_less_one` | out | `COUNTER` | signed                                  | `a + 3` |
 //! | `interval_less_one` | out | 8           |                                                      | `a + 3` |
-//! | `part[p]`         | out | 64            | part `p + 1`                                         | `a + 1` |
+//! | `part[p]`         | out | 64            | part `p + 1`                                         | `a + 2` |
 //!
 //! # Invariants
 //! 1. The outputs hold from [`Fetch::LATENCY`] cycles after an activation, a rewind or a change of `blocks` to the next activation.
@@ -30,7 +30,7 @@
 use super::affine::{Affine, COUNTER};
 use super::layout::{self, executes, opcode, parts};
 use crate::kind::Kind;
-use crate::primitives::QueueStore;
+use crate::primitives::{LocalCopy, QueueStore};
 use crate::widths::{BLOCKS, QUEUE_INDEX};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::{Queue, TABLE};
@@ -72,7 +72,11 @@ pub struct Fetch {
     delay: Affine<12>,
     count: Affine<8>,
     control: Signal<Local, Bits<64>>,
+    next_place: Signal<Local, Bits<PLACE>>,
     place: DFF<Bits<PLACE>>,
+    /// The place once more for each part.
+    places: Vec<LocalCopy<QUEUE_INDEX>>,
+    part_held: Vec<DFF<Bits<64>>>,
     body: DFF<Bits<PLACE>>,
     code: DFF<Bits<4>>,
     interval: DFF<Bits<8>>,
@@ -131,7 +135,10 @@ impl Fetch {
             delay: Default::default(),
             count: Default::default(),
             control: Default::default(),
+            next_place: Default::default(),
             place: Default::default(),
+            places: (0..parts(queue)).map(|_| Default::default()).collect(),
+            part_held: (1..parts(queue)).map(|_| Default::default()).collect(),
             body: Default::default(),
             code: Default::default(),
             interval: Default::default(),
@@ -167,10 +174,15 @@ impl Logic for Fetch {
         self.store.write_part.next = self.write_part.val();
         self.store.write_index.next = self.write_index.val();
         self.store.write_data.next = self.write_data.val();
-        self.store.read_index.next = self.place.q.val().get_bits::<QUEUE_INDEX>(0);
+        for p in 0..self.places.len() {
+            self.places[p].clock.next = self.clock.val();
+            self.store.read_index[p].next = self.places[p].q.val();
+        }
         self.control.next = self.store.part[0].val();
         for p in 0..self.part.len() {
-            self.part[p].next = self.store.part[p + 1].val();
+            self.part_held[p].clock.next = self.clock.val();
+            self.part_held[p].d.next = self.store.part[p + 1].val();
+            self.part[p].next = self.part_held[p].q.val();
         }
 
         self.delay.clock.next = self.clock.val();
@@ -221,17 +233,22 @@ impl Logic for Fetch {
         self.ends.next = self.ends_held.q.val() & self.legal_held.q.val();
         self.illegal.next = !self.legal_held.q.val();
 
+        self.next_place.next = self.place.q.val();
         if self.activate.val() {
-            self.place.d.next = self.place.q.val() + 1;
+            self.next_place.next = self.place.q.val() + 1;
             if self.loops_held.q.val() {
                 self.body.d.next = self.place.q.val() + 1;
             }
             if self.returns_held.q.val() & self.again.val() {
-                self.place.d.next = self.body.q.val();
+                self.next_place.next = self.body.q.val();
             }
         }
         if self.rewind.val() {
-            self.place.d.next = 0.into();
+            self.next_place.next = 0.into();
+        }
+        self.place.d.next = self.next_place.val();
+        for p in 0..self.places.len() {
+            self.places[p].d.next = self.next_place.val().get_bits::<QUEUE_INDEX>(0);
         }
     }
 }

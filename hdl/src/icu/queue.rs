@@ -15,7 +15,8 @@
 //! | `meet`                      | in  | 1          | strobe: both queues wait                             | `m`            |
 //! | `over`                      | in  | 1          | strobe: the token is over                            | `m`            |
 //! | `issue`, `first`, `last`    | out | 1          | strobe; first and last of the instruction            | `a + delay + k * interval` |
-//! | `opcode`, `part[p]`         | out | 4, 64      | operation and parts 1.. of it, first issue to last   |                |
+//! | `opcode`                    | out | 4          | operation, first issue to last                       |                |
+//! | `part[p]`                   | out | 64         | parts 1.. of it, from a cycle after the first issue to a cycle after the last | |
 //! | `offset_first`, `offset_second` | out | 24     | loop offsets, from activation to activation          |                |
 //! | `waiting`, `ended`          | out | 1          | at a `Sync` or `EndLoop`; at `End` or an illegal instruction | from `a` |
 //! | `underrun`, `illegal`       | out | 1          | strobes: due before it was ready; met such an opcode |                |
@@ -31,6 +32,7 @@ use super::layout::{field, parts};
 use super::timer::Timer;
 use super::trips::Trips;
 use crate::kind::Kind;
+use crate::primitives::LocalCopy;
 use crate::widths::{BLOCKS, QUEUE_INDEX};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Queue;
@@ -76,6 +78,8 @@ pub struct IssueQueue {
     age: DFF<Bits<2>>,
     waiting_held: DFF<Bit>,
     ended_held: DFF<Bit>,
+    meet_1: DFF<Bit>,
+    activate_1: Vec<LocalCopy<1>>,
     underrun_held: DFF<Bit>,
     illegal_held: DFF<Bit>,
     code: DFF<Bits<4>>,
@@ -124,6 +128,8 @@ impl IssueQueue {
             age: Default::default(),
             waiting_held: Default::default(),
             ended_held: Default::default(),
+            meet_1: Default::default(),
+            activate_1: (0..count).map(|_| Default::default()).collect(),
             underrun_held: Default::default(),
             illegal_held: Default::default(),
             code: Default::default(),
@@ -136,7 +142,18 @@ impl IssueQueue {
 impl Logic for IssueQueue {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, wanted, age, waiting_held, ended_held, underrun_held, illegal_held, code);
+        dff_setup!(
+            self,
+            clock,
+            wanted,
+            age,
+            waiting_held,
+            ended_held,
+            meet_1,
+            underrun_held,
+            illegal_held,
+            code
+        );
         self.activate.next = (self.wanted.q.val() | self.timer.due.val()) & (self.age.q.val() == 0);
         self.fetch.clock.next = self.clock.val();
         self.fetch.write.next = self.write.val();
@@ -163,7 +180,9 @@ impl Logic for IssueQueue {
         self.trips.clear.next = self.start.val();
         self.trips.opens.next = self.activate.val() & self.fetch.loops.val();
         self.trips.count_less_one.next = self.fetch.count_less_one.val();
-        self.trips.turn.next = self.meet.val() & (self.code.q.val() == self.code_end_loop.val());
+        // An `EndLoop` may meet in the cycle in which it is activated; its steps are there a cycle later.
+        self.meet_1.d.next = self.meet.val();
+        self.trips.turn.next = self.meet_1.q.val() & (self.code.q.val() == self.code_end_loop.val());
         self.trips.first_step.next = self.parts[0].q.val().get_bits::<24>(0);
         self.trips.second_step.next = self.parts[0].q.val().get_bits::<24>(24);
         self.offset_first.next = self.trips.offset_first.val();
@@ -202,7 +221,9 @@ impl Logic for IssueQueue {
         for p in 0..self.parts.len() {
             self.parts[p].clock.next = self.clock.val();
             self.parts[p].d.next = self.parts[p].q.val();
-            if self.activate.val() {
+            self.activate_1[p].clock.next = self.clock.val();
+            self.activate_1[p].d.next = self.activate.val().into();
+            if self.activate_1[p].q.val().get_bit(0) {
                 self.parts[p].d.next = self.fetch.part[p].val();
             }
             self.part[p].next = self.parts[p].q.val();

@@ -101,7 +101,7 @@ fn run(stimulus: &mut Stimulus, blocks: usize, cycles: i64) -> usize {
 
 fn found(response: &Response, start: usize, cycles: i64, programs: &[Vec<Instruction>; 2]) -> Token {
     let mut token = Token::default();
-    for t in 0..=cycles {
+    for t in 0..cycles {
         let get = |name: &str| response.get(start + t as usize, name);
         let flag = |name: &str| get(name) == 1;
         for (queue, name) in QUEUES.iter().enumerate() {
@@ -110,8 +110,9 @@ fn found(response: &Response, start: usize, cycles: i64, programs: &[Vec<Instruc
             if !flag(&named("issue")) {
                 continue;
             }
-            let parts: Vec<u64> =
-                (0..[3, 5][queue]).map(|part| get(&named(&format!("part${part}")))).collect();
+            // The payload stands a cycle later than the issue.
+            let part = |part| response.get(start + t as usize + 1, &named(&format!("part${part}")));
+            let parts: Vec<u64> = (0..[3, 5][queue]).map(part).collect();
             let same = |instruction: &Instruction| instruction.encode().unwrap()[1..=parts.len()] == parts;
             assert!(programs[queue].iter().any(same), "cycle {t}: an instruction of the {name} queue");
             let offset = |port| (get(&named(port)) as i64) << 40 >> 40;

@@ -46,7 +46,10 @@ pub struct Timer {
     /// Issues yet to come, less one.
     left: DFF<Bits<COUNTER>>,
     cycles: DFF<Bits<COUNTER>>,
+    /// No cycle is left: known a cycle ahead, since the activation of the next instruction hangs on it.
+    zero: DFF<Bit>,
     interval: DFF<Bits<8>>,
+    interval_zero: DFF<Bit>,
     begun: DFF<Bit>,
     issue_held: DFF<Bit>,
     first_held: DFF<Bit>,
@@ -77,7 +80,9 @@ impl Default for Timer {
             active: Default::default(),
             left: Default::default(),
             cycles: Default::default(),
+            zero: Default::default(),
             interval: Default::default(),
+            interval_zero: Default::default(),
             begun: Default::default(),
             issue_held: Default::default(),
             first_held: Default::default(),
@@ -99,7 +104,8 @@ impl Timer {
 impl Logic for Timer {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, active, left, cycles, interval, begun, issue_held, first_held, last_held);
+        dff_setup!(self, clock, active, left, cycles, zero, interval, interval_zero);
+        dff_setup!(self, clock, begun, issue_held, first_held, last_held);
         self.issue.next = self.issue_held.q.val();
         self.first.next = self.first_held.q.val();
         self.last.next = self.last_held.q.val();
@@ -109,13 +115,15 @@ impl Logic for Timer {
             self.count.next = self.count_less_one.val();
         }
         self.exhausted.next = self.left.q.val().get_bit(20);
-        self.elapsed.next = self.active.q.val() & (self.cycles.q.val() == 0);
+        self.elapsed.next = self.active.q.val() & self.zero.q.val();
         self.due.next = self.elapsed.val() & self.exhausted.val();
 
         self.issue_held.d.next = false;
         self.cycles.d.next = self.cycles.q.val() - 1;
+        self.zero.d.next = self.cycles.q.val() == 1;
         if self.elapsed.val() {
             self.cycles.d.next = bit_cast::<COUNTER, 8>(self.interval.q.val());
+            self.zero.d.next = self.interval_zero.q.val();
             self.left.d.next = self.left.q.val() - 1;
             self.issue_held.d.next = !self.exhausted.val();
             self.first_held.d.next = !self.begun.q.val();
@@ -128,16 +136,20 @@ impl Logic for Timer {
         if self.activate.val() {
             self.active.d.next = self.timed.val();
             self.interval.d.next = self.interval_less_one.val();
+            self.interval_zero.d.next = self.interval_less_one.val() == 0;
             self.begun.d.next = false;
             self.cycles.d.next = self.delay_less_one.val();
+            self.zero.d.next = self.delay_less_one.val() == 0;
             self.left.d.next = self.count.val();
             if !self.issues.val() {
                 self.left.d.next = self.none.val();
             }
             if self.at_once.val() {
                 self.cycles.d.next = 0.into();
+                self.zero.d.next = true;
                 if self.issues.val() {
                     self.cycles.d.next = bit_cast::<COUNTER, 8>(self.interval_less_one.val());
+                    self.zero.d.next = self.interval_less_one.val() == 0;
                     self.left.d.next = self.count.val() - 1;
                     self.issue_held.d.next = true;
                     self.first_held.d.next = true;

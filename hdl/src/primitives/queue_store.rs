@@ -3,8 +3,8 @@
 //! ```text
 //!  write_part ─► which part ─┐
 //!  write_index, write_data ──┴─►[part 0][part 1]...──► part[0], part[1], ...
-//!                                      ▲
-//!                                  read_index
+//!                                   ▲       ▲
+//!                     read_index[0] ┘       └ read_index[1]
 //! ```
 //!
 //! | port          | dir | width         | meaning                              | cycle |
@@ -13,7 +13,7 @@
 //! | `write_part`  | in  | 3             | parts that do not exist are ignored  | `t`   |
 //! | `write_index` | in  | `QUEUE_INDEX` |                                      | `t`   |
 //! | `write_data`  | in  | 64            | seen by reads from `t + 1`           | `t`   |
-//! | `read_index`  | in  | `QUEUE_INDEX` |                                      | `t`   |
+//! | `read_index[p]` | in | `QUEUE_INDEX` | of part `p`: each has a hundred memories to drive | `t` |
 //! | `part[p]`     | out | 64            | bits that are not stored are zero    | `t`   |
 //!
 //! # Invariants
@@ -33,7 +33,7 @@ pub struct QueueStore {
     pub write_part: Signal<In, Bits<3>>,
     pub write_index: Signal<In, Bits<QUEUE_INDEX>>,
     pub write_data: Signal<In, Bits<64>>,
-    pub read_index: Signal<In, Bits<QUEUE_INDEX>>,
+    pub read_index: Vec<Signal<In, Bits<QUEUE_INDEX>>>,
     pub part: Vec<Signal<Out, Bits<64>>>,
     _masks: Vec<u64>,
     _words: Vec<Vec<u64>>,
@@ -56,7 +56,7 @@ impl QueueStore {
             write_part: Signal::default(),
             write_index: Signal::default(),
             write_data: Signal::default(),
-            read_index: Signal::default(),
+            read_index: masks.iter().map(|_| Signal::default()).collect(),
             part: masks.iter().map(|_| Signal::default()).collect(),
             _words: vec![vec![0; masks.len()]; 1 << QUEUE_INDEX],
             _masks: masks,
@@ -109,7 +109,7 @@ end
 always_ff @(posedge clock) begin
     if (write && write_part == 3'h{part}) words_{part}[write_index] <= {{{data}}};
 end
-assign found_{part} = words_{part}[read_index];
+assign found_{part} = words_{part}[read_index${part}];
 assign part${part} = {spread};
 ",
         words = last + 1,
@@ -126,9 +126,8 @@ impl Logic for QueueStore {
             let index = self.write_index.val().index();
             self._words[index][part] = self.write_data.val().to_u64() & self._masks[part];
         }
-        let words = &self._words[self.read_index.val().index()];
-        for (part, &word) in self.part.iter_mut().zip(words) {
-            part.next = bits_of(word as i64);
+        for (p, part) in self.part.iter_mut().enumerate() {
+            part.next = bits_of(self._words[self.read_index[p].val().index()][p] as i64);
         }
     }
 
@@ -161,13 +160,16 @@ mod tests {
         let mut stimulus = bench.stimulus();
         for _ in 0..20_000 {
             let (write, part, data) = (random.below(2), random.below(8), random.next_u64());
-            let (index, read) = (random.below(8), random.below(8));
-            expected.push(words[read as usize]);
+            let (index, read) = (random.below(8), [0; 3].map(|_| random.below(8)));
+            expected.push([0, 1, 2].map(|part| words[read[part] as usize][part]));
             if write == 1 && part < 3 {
                 words[index as usize][part as usize] = data & MASKS[part as usize];
             }
             stimulus.cycle().set("write", write).set("write_part", part).set("write_index", index);
-            stimulus.set("write_data", data).set("read_index", read);
+            stimulus.set("write_data", data);
+            read.iter().enumerate().for_each(|(part, &read)| {
+                stimulus.set(&format!("read_index${part}"), read);
+            });
         }
         let response = bench.run(&stimulus).unwrap();
         for (t, expected) in expected.iter().enumerate() {

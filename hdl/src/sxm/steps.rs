@@ -181,7 +181,18 @@ impl Logic for Steps {
             length_2,
             period_2
         );
-        clock!(self, clock, row_start, issue_3, first_3, row_step_3, rows, destination_4, vmem_outside_5, kv_outside_5);
+        clock!(
+            self,
+            clock,
+            row_start,
+            issue_3,
+            first_3,
+            row_step_3,
+            rows,
+            destination_4,
+            vmem_outside_5,
+            kv_outside_5
+        );
         clock!(self, clock, mask_3, destination_12, row_delay, entry_delay);
         clock!(self, clock, mask_delay, lane_delay, half_delay, part_delay);
         dff_setup!(self, clock, following, entry_2, start_2, part_2);

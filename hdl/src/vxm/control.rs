@@ -150,10 +150,7 @@ pub struct VectorControl {
 impl VectorControl {
     /// The control of a chip's vector unit.
     pub fn new(geometry: &Geometry) -> Self {
-        Self {
-            rows: RowStep::new(geometry.vmem_rows),
-            ..Self::default()
-        }
+        Self { rows: RowStep::new(geometry.vmem_rows), ..Self::default() }
     }
 }
 
