@@ -309,10 +309,20 @@ impl Logic for Lpu {
         self.matrix.act_write.next = self.vector.act_write.val();
         self.matrix.act_entry.next = self.vector.act_entry.val();
         self.matrix.kv_write.next = self.vector.kv_write.val();
-        self.matrix.kv_value_mode.next = self.vector.kv_value_mode.val();
         self.matrix.kv_row.next = self.vector.kv_row.val();
-        self.matrix.kv_halves.next = self.vector.kv_halves.val();
-        self.matrix.kv_lane.next = self.vector.kv_lane.val();
+        for g in 0..self.matrix.group_kv_row.len() {
+            self.matrix.group_act_write[g].next = self.vector.group_act_write[g].val();
+            self.matrix.group_act_entry[g].next = self.vector.group_act_entry[g].val();
+            self.matrix.group_kv_write[g].next = self.vector.group_kv_write[g].val();
+            self.matrix.group_kv_row[g].next = self.vector.group_kv_row[g].val();
+            self.matrix.group_kv_transposed[g].next = self.vector.group_kv_transposed[g].val();
+        }
+        self.vector.host_kv_write.next = self.matrix.host_kv_write.val();
+        self.vector.host_kv_row.next = self.matrix.host_kv_row.val();
+        self.vector.host_kv_halves.next = self.matrix.host_kv_halves.val();
+        for i in 0..self.matrix.host_lane.len() {
+            self.vector.host_lane[i].next = self.matrix.host_lane[i].val();
+        }
         self.matrix.host_write.next = self.port.matrix_write.val();
         self.matrix.host_read.next = self.port.matrix_read.val();
         self.matrix.host_kv.next = self.port.kv.val();

@@ -1,9 +1,9 @@
 //! The host port: commands as bytes in, host words to and from the spaces, answers as bytes out.
 //!
 //! ```text
-//!  in_data ─►[shift register]─┬─► header ─► space, address, count ─► is it allowed? ─► one strobe per target
-//!                             └─► host word ───────────────────────────────────────► data
-//!  out_data ◄─[shift register]◄─ one of the answers ◄──────────────────── READ_CYCLES after a read strobe
+//!  in_data ─►[shift register]─┬─► header ─► space, address, count ─► is it allowed? ─►[reg]─► one strobe per target
+//!                             └─► host word ───────────────────────────────────────►[reg]─► data
+//!  out_data ◄─[shift register]◄─[reg]◄─ one of the answers ◄───────────────── READ_CYCLES after a read strobe
 //! ```
 //!
 //! | port                        | dir | width | meaning                                                       | cycle |
@@ -107,6 +107,19 @@ pub struct HostPort {
     octet_mask: Constant<Bits<OCTET>>,
     quad_bits: Constant<Bits<5>>,
     quad_mask: Constant<Bits<QUAD>>,
+    register_write_held: DFF<Bit>,
+    token_push_held: DFF<Bit>,
+    record_pop_held: DFF<Bit>,
+    matrix_write_held: DFF<Bit>,
+    matrix_read_held: DFF<Bit>,
+    vmem_write_held: DFF<Bit>,
+    vmem_read_held: DFF<Bit>,
+    matrix_queue_write_held: DFF<Bit>,
+    vector_queue_write_held: DFF<Bit>,
+    kv_held: DFF<Bit>,
+    place_held: DFF<Bits<24>>,
+    data_held: DFF<Bits<72>>,
+    answer: DFF<Bits<72>>,
     phase: DFF<Phase>,
     shift: DFF<Bits<72>>,
     shifted_in: Signal<Local, Bits<72>>,
@@ -133,7 +146,7 @@ pub struct HostPort {
 
 impl HostPort {
     /// Cycles from the last byte of a written word to its strobe.
-    pub const LATENCY: usize = 2;
+    pub const LATENCY: usize = 3;
 
     /// The port of a chip whose spaces answer within `read_cycles`.
     pub fn new(geometry: &Geometry, read_cycles: usize) -> Self {
@@ -177,7 +190,7 @@ impl HostPort {
             command_read: Constant::new(u32::from(COMMAND_READ).to_bits()),
             header_last: Constant::new((HEADER_BYTES - 1).to_bits()),
             word_last: Constant::new((HOST_WORD_BYTES - 1).to_bits()),
-            read_wait: Constant::new((read_cycles - 1).to_bits()),
+            read_wait: Constant::new((read_cycles + 1).to_bits()),
             space_registers: space(Space::Registers),
             space_weights: space(Space::Weights),
             space_kv: space(Space::Kv),
@@ -194,6 +207,19 @@ impl HostPort {
             octet_mask: Constant::new((octets - 1).to_bits()),
             quad_bits: Constant::new(quads.ilog2().to_bits()),
             quad_mask: Constant::new((quads - 1).to_bits()),
+            register_write_held: Default::default(),
+            token_push_held: Default::default(),
+            record_pop_held: Default::default(),
+            matrix_write_held: Default::default(),
+            matrix_read_held: Default::default(),
+            vmem_write_held: Default::default(),
+            vmem_read_held: Default::default(),
+            matrix_queue_write_held: Default::default(),
+            vector_queue_write_held: Default::default(),
+            kv_held: Default::default(),
+            place_held: Default::default(),
+            data_held: Default::default(),
+            answer: Default::default(),
             phase: Default::default(),
             shift: Default::default(),
             shifted_in: Default::default(),
@@ -238,6 +264,27 @@ impl Logic for HostPort {
             allowed,
             refused_held
         );
+        dff_setup!(
+            self,
+            clock,
+            place_held,
+            data_held,
+            answer,
+            register_write_held,
+            token_push_held,
+            record_pop_held,
+            matrix_write_held,
+            matrix_read_held
+        );
+        dff_setup!(
+            self,
+            clock,
+            vmem_write_held,
+            vmem_read_held,
+            matrix_queue_write_held,
+            vector_queue_write_held,
+            kv_held
+        );
 
         // The address as each space sees it.
         self.is_weights.next = self.space.q.val() == self.space_weights.val();
@@ -258,33 +305,59 @@ impl Logic for HostPort {
             self.limit.next = self.vmem_words.val();
         }
         self.in_range.next = bit_cast::<25, 24>(self.place.q.val()) < self.limit.val();
-        self.address.next = self.place.q.val();
-        self.matrix_row.next = self.place.q.val() >> self.octet_bits.val();
-        self.octet.next = self.place.q.val().get_bits::<OCTET>(0) & self.octet_mask.val();
-        self.vmem_row.next = bit_cast::<VMEM_ROW, 24>(self.place.q.val() >> self.quad_bits.val());
-        self.quad.next = self.place.q.val().get_bits::<QUAD>(0) & self.quad_mask.val();
-        self.queue_index.next = self.place.q.val().get_bits::<QUEUE_INDEX>(3);
-        self.queue_part.next = self.place.q.val().get_bits::<3>(0);
-        self.data.next = self.shift.q.val();
+        self.place_held.d.next = self.place.q.val();
+        self.data_held.d.next = self.shift.q.val();
+        self.address.next = self.place_held.q.val();
+        self.matrix_row.next = self.place_held.q.val() >> self.octet_bits.val();
+        self.octet.next = self.place_held.q.val().get_bits::<OCTET>(0) & self.octet_mask.val();
+        self.vmem_row.next = bit_cast::<VMEM_ROW, 24>(self.place_held.q.val() >> self.quad_bits.val());
+        self.quad.next = self.place_held.q.val().get_bits::<QUAD>(0) & self.quad_mask.val();
+        self.queue_index.next = self.place_held.q.val().get_bits::<QUEUE_INDEX>(3);
+        self.queue_part.next = self.place_held.q.val().get_bits::<3>(0);
+        self.data.next = self.data_held.q.val();
 
         // Strobes.
         self.executes.next = (self.phase.q.val() == Phase::Execute) & self.allowed.q.val();
-        self.register_write.next =
+        self.register_write_held.d.next =
             self.executes.val() & self.writes.q.val() & (self.space.q.val() == self.space_registers.val());
-        self.token_push.next =
+        self.token_push_held.d.next =
             self.executes.val() & self.writes.q.val() & (self.space.q.val() == self.space_tokens_in.val());
-        self.record_pop.next =
+        self.record_pop_held.d.next =
             self.executes.val() & !self.writes.q.val() & (self.space.q.val() == self.space_tokens_out.val());
-        self.matrix_write.next =
+        self.matrix_write_held.d.next =
             self.executes.val() & self.writes.q.val() & (self.is_weights.val() | self.is_kv.val());
-        self.matrix_read.next =
+        self.matrix_read_held.d.next =
             self.executes.val() & !self.writes.q.val() & (self.is_weights.val() | self.is_kv.val());
-        self.kv.next = self.is_kv.val();
-        self.vmem_write.next = self.executes.val() & self.writes.q.val() & self.is_vmem.val();
-        self.vmem_read.next = self.executes.val() & !self.writes.q.val() & self.is_vmem.val();
-        self.matrix_queue_write.next = self.executes.val() & self.writes.q.val() & self.is_matrix_queue.val();
-        self.vector_queue_write.next = self.executes.val() & self.writes.q.val() & self.is_vector_queue.val();
+        self.kv_held.d.next = self.is_kv.val();
+        self.vmem_write_held.d.next = self.executes.val() & self.writes.q.val() & self.is_vmem.val();
+        self.vmem_read_held.d.next = self.executes.val() & !self.writes.q.val() & self.is_vmem.val();
+        self.matrix_queue_write_held.d.next =
+            self.executes.val() & self.writes.q.val() & self.is_matrix_queue.val();
+        self.vector_queue_write_held.d.next =
+            self.executes.val() & self.writes.q.val() & self.is_vector_queue.val();
+        self.register_write.next = self.register_write_held.q.val();
+        self.token_push.next = self.token_push_held.q.val();
+        self.record_pop.next = self.record_pop_held.q.val();
+        self.matrix_write.next = self.matrix_write_held.q.val();
+        self.matrix_read.next = self.matrix_read_held.q.val();
+        self.vmem_write.next = self.vmem_write_held.q.val();
+        self.vmem_read.next = self.vmem_read_held.q.val();
+        self.matrix_queue_write.next = self.matrix_queue_write_held.q.val();
+        self.vector_queue_write.next = self.vector_queue_write_held.q.val();
+        self.kv.next = self.kv_held.q.val();
         self.refused.next = self.refused_held.q.val();
+
+        // The answer of the space, a cycle before it is wanted.
+        self.answer.d.next = bit_cast::<72, 64>(self.register_word.val());
+        if self.is_weights.val() | self.is_kv.val() {
+            self.answer.d.next = self.matrix_word.val();
+        }
+        if self.is_vmem.val() {
+            self.answer.d.next = self.vmem_word.val();
+        }
+        if self.space.q.val() == self.space_tokens_out.val() {
+            self.answer.d.next = bit_cast::<72, 64>(self.record_word.val());
+        }
 
         // Bytes.
         self.in_ready.next = (self.phase.q.val() == Phase::Header) | (self.phase.q.val() == Phase::Word);
@@ -363,16 +436,7 @@ impl Logic for HostPort {
                     self.phase.d.next = Phase::Answer;
                     self.shift.d.next = 0.into();
                     if self.allowed.q.val() {
-                        self.shift.d.next = bit_cast::<72, 64>(self.register_word.val());
-                        if self.is_weights.val() | self.is_kv.val() {
-                            self.shift.d.next = self.matrix_word.val();
-                        }
-                        if self.is_vmem.val() {
-                            self.shift.d.next = self.vmem_word.val();
-                        }
-                        if self.space.q.val() == self.space_tokens_out.val() {
-                            self.shift.d.next = bit_cast::<72, 64>(self.record_word.val());
-                        }
+                        self.shift.d.next = self.answer.q.val();
                     }
                 }
             }

@@ -11,7 +11,7 @@
 //!
 //! | port              | dir | width         | meaning                                              | cycle   |
 //! |-------------------|-----|---------------|------------------------------------------------------|---------|
-//! | `write` ...       | in  |               | instruction memory, as [`QueueStore`]; between tokens |        |
+//! | `write`, `write_part`, `write_index`, `write_data` | in | 1, 3, `QUEUE_INDEX`, 64 | a part of an instruction; between tokens | `t` |
 //! | `blocks`          | in  | `BLOCKS`      | stable during a token and in the cycle it starts     |         |
 //! | `activate`        | in  | 1             | strobe: take the instruction shown                   | `a - 1` |
 //! | `again`           | in  | 1             | the loop has trips left                              | `a - 1` |
@@ -69,6 +69,9 @@ pub struct Fetch {
     legal_codes: Vec<Constant<Bits<4>>>,
     issuing_codes: Vec<Constant<Bits<4>>>,
     store: QueueStore,
+    write_here: Vec<LocalCopy<1>>,
+    index_here: Vec<LocalCopy<QUEUE_INDEX>>,
+    data_here: DFF<Bits<64>>,
     delay: Affine<12>,
     count: Affine<8>,
     control: Signal<Local, Bits<64>>,
@@ -131,6 +134,9 @@ impl Fetch {
             code_end: code("End"),
             legal_codes: codes(false),
             issuing_codes: codes(true),
+            write_here: (0..parts(queue)).map(|_| Default::default()).collect(),
+            index_here: (0..parts(queue)).map(|_| Default::default()).collect(),
+            data_here: Default::default(),
             store: QueueStore::new(&format!("{name}_store"), layout::stored_masks(geometry, queue)),
             delay: Default::default(),
             count: Default::default(),
@@ -170,11 +176,17 @@ impl Logic for Fetch {
         dff_setup!(self, clock, returns_held, legal_held);
 
         self.store.clock.next = self.clock.val();
-        self.store.write.next = self.write.val();
-        self.store.write_part.next = self.write_part.val();
-        self.store.write_index.next = self.write_index.val();
-        self.store.write_data.next = self.write_data.val();
+        self.data_here.clock.next = self.clock.val();
+        self.data_here.d.next = self.write_data.val();
+        self.store.write_data.next = self.data_here.q.val();
         for p in 0..self.places.len() {
+            self.write_here[p].clock.next = self.clock.val();
+            self.write_here[p].d.next =
+                (self.write.val() & (self.write_part.val() == p.to_bits::<3>())).into();
+            self.store.write[p].next = self.write_here[p].q.val();
+            self.index_here[p].clock.next = self.clock.val();
+            self.index_here[p].d.next = self.write_index.val();
+            self.store.write_index[p].next = self.index_here[p].q.val();
             self.places[p].clock.next = self.clock.val();
             self.store.read_index[p].next = self.places[p].q.val();
         }

@@ -1,9 +1,9 @@
 //! The host's way into the matrix memories: eight lanes of a row at a time, while no token runs.
 //!
 //! ```text
-//!  write, octet, data ─►[reg]─► half rows, row, lanes ─► write ports of the memories
-//!  read, octet ──────────────► access, chunk ─► RowAddress ... Gather ─► word ─► its octet, as codes ─►[reg]─► read_data
-//!  cycle t                                                        t + 6                                   t + 7
+//!  write, octet, data ─►[reg]─► half rows, row, lanes ─► write ports of the memories, by way of one register more
+//!  read, octet ──────────────► access, chunk ─► RowAddress ... Gather ─► word ─► octet ─►[reg]─► codes ─►[reg]─► read_data
+//!  cycle t                                                        t + 6            t + 7           t + 8
 //! ```
 //!
 //! | port           | dir | width      | meaning                                            | cycle   |
@@ -20,7 +20,8 @@
 //! | `written_row`  | out | `MATRIX_ROW` | row                                              | `t + 1` |
 //! | `lane[i]`      | out | 9          | lane `i` of the octet                              | `t + 1` |
 //! | `word[j]`      | in  | 10         | matrix operands of the chunk read                  | `t + 6` |
-//! | `read_data`    | out | 72         | lanes read                                         | `t + 7` |
+//! | `weight[i]`    | out | 9          | the same a cycle later, for the weights' own register | `t + 2` |
+//! | `read_data`    | out | 72         | lanes read                                         | `t + 8` |
 //!
 //! # Invariants
 //! 1. A vector row has 8 or 16 lanes, so an octet is one or two whole half rows.
@@ -55,6 +56,7 @@ pub struct HostAccess {
     pub halves: Signal<Out, Bits<HALVES>>,
     pub written_row: Signal<Out, Bits<MATRIX_ROW>>,
     pub lane: [Signal<Out, Bits<9>>; OCTET_LANES],
+    pub weight: [Signal<Out, Bits<9>>; OCTET_LANES],
     pub word: Vec<Signal<In, Bits<10>>>,
     pub read_data: Signal<Out, Bits<72>>,
     upper: Signal<Local, Bits<OCTET>>,
@@ -64,8 +66,10 @@ pub struct HostAccess {
     from_kv: DFF<Bit>,
     row_held: DFF<Bits<MATRIX_ROW>>,
     data_held: DFF<Bits<72>>,
+    weights_data: DFF<Bits<72>>,
     half: JoinLanes<HALVES, 1, HALVES>,
     number: [Signal<Local, Bits<10>>; OCTET_LANES],
+    number_held: [DFF<Bits<10>>; OCTET_LANES],
     encode: [KvEncode; OCTET_LANES],
     read_lane: JoinLanes<OCTET_LANES, 9, 72>,
     read_held: DFF<Bits<72>>,
@@ -78,7 +82,7 @@ pub struct HostAccess {
 
 impl HostAccess {
     /// Cycles from `read` to `read_data`.
-    pub const LATENCY: usize = 7;
+    pub const LATENCY: usize = 8;
 
     /// The host's access to a chip.
     pub fn new(geometry: &Geometry) -> Self {
@@ -100,7 +104,18 @@ impl HostAccess {
 impl Logic for HostAccess {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, weights_held, kv_held, octet_held, from_kv, row_held, data_held, read_held);
+        dff_setup!(
+            self,
+            clock,
+            weights_held,
+            kv_held,
+            octet_held,
+            from_kv,
+            row_held,
+            data_held,
+            weights_data,
+            read_held
+        );
         self.access.next = self.read.val();
         for low in self._chunk_bits..(self._chunk_bits + 1) {
             self.upper.next = self.octet.val() >> low.to_bits::<1>();
@@ -114,11 +129,13 @@ impl Logic for HostAccess {
         }
         self.row_held.d.next = self.row.val().get_bits::<MATRIX_ROW>(0);
         self.data_held.d.next = self.data.val();
+        self.weights_data.d.next = self.data_held.q.val();
         self.writes_weights.next = self.weights_held.q.val();
         self.writes_kv.next = self.kv_held.q.val();
         self.written_row.next = self.row_held.q.val();
         for i in 0..OCTET_LANES {
             self.lane[i].next = self.data_held.q.val().get_bits::<9>(9 * i);
+            self.weight[i].next = self.weights_data.q.val().get_bits::<9>(9 * i);
         }
 
         for h in 0..HALVES {
@@ -145,8 +162,10 @@ impl Logic for HostAccess {
             }
         }
         for i in 0..OCTET_LANES {
-            self.encode[i].x.next = self.number[i].val();
-            self.read_lane.lane[i].next = self.number[i].val().get_bits::<9>(0);
+            self.number_held[i].clock.next = self.clock.val();
+            self.number_held[i].d.next = self.number[i].val();
+            self.encode[i].x.next = self.number_held[i].q.val();
+            self.read_lane.lane[i].next = self.number_held[i].q.val().get_bits::<9>(0);
             if self.from_kv.q.val() {
                 self.read_lane.lane[i].next = self.encode[i].code.val();
             }
@@ -202,7 +221,7 @@ mod tests {
         let chip = Geometry::ULX3S_85F;
         let bench = bench(&chip);
         let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
-        let word_after = HostAccess::LATENCY - 1;
+        let word_after = HostAccess::LATENCY - 2;
         for (kv, octet) in [(0, 0), (0, 1), (1, 2), (1, 3)] {
             for first in (-256..256).step_by(8) {
                 stimulus.cycle().set("read", 1).set("kv", kv).set("octet", octet);

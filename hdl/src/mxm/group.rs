@@ -16,16 +16,14 @@
 //! | `act_write`        | in  | 2            | bit `h`: write the activations of half `h` of the lanes   |    14 |
 //! | `act_write_entry`  | in  | `ENTRY`      |                                                           |    14 |
 //! | `act_row[j]`       | in  | 16           | lane `j`'s activation                                     |    14 |
-//! | `kv_write`         | in  | 1            | write KV codes                                            |    14 |
-//! | `kv_transposed`    | in  | 1            | 0: `kv_codes[j]` to lane `j` of the halves in `kv_halves`; 1: `kv_value` to the lane in `kv_lane` | 14 |
+//! | `kv_write`         | in  | `LANES`      | bit `j`: write lane `j`'s KV code                         |    14 |
+//! | `kv_transposed`    | in  | 1            | lane `j` takes 0: `kv_codes[j]`; 1: `kv_value`            |    14 |
 //! | `kv_write_row`     | in  | `KV_ROW`     |                                                           |    14 |
-//! | `kv_halves`        | in  | 2            |                                                           |    14 |
-//! | `kv_lane`          | in  | `LANES`      | one bit a lane                                            |    14 |
 //! | `kv_codes[j]`      | in  | 9            |                                                           |    14 |
 //! | `kv_value`         | in  | 9            |                                                           |    14 |
 //! | `weight_write`     | in  | 2            | bit `h`: write the weights of half `h` of the lanes       |   `t` |
 //! | `weight_write_row` | in  | `WEIGHT_ROW` |                                                           |   `t` |
-//! | `weight_data[j]`   | in  | 9            | lane `j`'s weight                                         |   `t` |
+//! | `weight_data[j]`   | in  | 9            | lane `j`'s weight                                     | `t + 1` |
 //!
 //! Columns "cycle" count from the issue of the beat (1 to 6) and of the vector operation that writes (14). What is
 //! written in cycle 14 is seen by beats that sample in cycle 15.
@@ -52,11 +50,9 @@ pub struct LaneGroup {
     pub act_write: Signal<In, Bits<2>>,
     pub act_write_entry: Signal<In, Bits<ENTRY>>,
     pub act_row: Vec<Signal<In, Bits<16>>>,
-    pub kv_write: Signal<In, Bit>,
+    pub kv_write: Signal<In, Bits<LANES>>,
     pub kv_transposed: Signal<In, Bit>,
     pub kv_write_row: Signal<In, Bits<KV_ROW>>,
-    pub kv_halves: Signal<In, Bits<2>>,
-    pub kv_lane: Signal<In, Bits<LANES>>,
     pub kv_codes: Vec<Signal<In, Bits<9>>>,
     pub kv_value: Signal<In, Bits<9>>,
     pub weight_write: Signal<In, Bits<2>>,
@@ -64,7 +60,8 @@ pub struct LaneGroup {
     pub weight_data: Vec<Signal<In, Bits<9>>>,
     from_kv_here: LocalCopy<1>,
     entry_here: LocalCopy<ENTRY>,
-    kv_wanted: Vec<Signal<Local, Bit>>,
+    weight_write_here: LocalCopy<2>,
+    weight_row_here: LocalCopy<WEIGHT_ROW>,
     kv_enable: Vec<JoinLanes<2, 1, 2>>,
     bank: Vec<PairBank>,
     lane: Vec<MatrixLane>,
@@ -96,8 +93,6 @@ impl LaneGroup {
             kv_write: Default::default(),
             kv_transposed: Default::default(),
             kv_write_row: Default::default(),
-            kv_halves: Default::default(),
-            kv_lane: Default::default(),
             kv_codes: defaults(lanes),
             kv_value: Default::default(),
             weight_write: Default::default(),
@@ -105,7 +100,8 @@ impl LaneGroup {
             weight_data: defaults(lanes),
             from_kv_here: Default::default(),
             entry_here: Default::default(),
-            kv_wanted: defaults(lanes),
+            weight_write_here: Default::default(),
+            weight_row_here: Default::default(),
             kv_enable: defaults(lanes / 2),
             bank: defaults(lanes / 2),
             lane: defaults(lanes),
@@ -122,6 +118,10 @@ impl Logic for LaneGroup {
         self.from_kv_here.d.next = self.from_kv.val().into();
         self.entry_here.clock.next = self.clock.val();
         self.entry_here.d.next = self.entry.val();
+        self.weight_write_here.clock.next = self.clock.val();
+        self.weight_write_here.d.next = self.weight_write.val();
+        self.weight_row_here.clock.next = self.clock.val();
+        self.weight_row_here.d.next = self.weight_write_row.val();
         for half in self._half..(self._half + 1) {
             for j in 0..self.lane.len() {
                 self.lane[j].clock.next = self.clock.val();
@@ -137,19 +137,15 @@ impl Logic for LaneGroup {
             for h in 0..2 {
                 for j in 0..self._half {
                     self.lane[h * half + j].act_write.next = self.act_write.val().get_bit(h);
-                    self.kv_wanted[h * half + j].next = self.kv_halves.val().get_bit(h);
                     self.bank[(h * half + j) / 2].weight_write.next =
-                        self.weight_write.val().get_bits::<1>(h);
+                        self.weight_write_here.q.val().get_bits::<1>(h);
                 }
             }
             for j in 0..self.lane.len() {
                 self.bank[j / 2].kv_data[j % 2].next = self.kv_codes[j].val();
-                self.kv_enable[j / 2].lane[j % 2].next =
-                    (self.kv_write.val() & self.kv_wanted[j].val()).into();
+                self.kv_enable[j / 2].lane[j % 2].next = self.kv_write.val().get_bits::<1>(j);
                 if self.kv_transposed.val() {
                     self.bank[j / 2].kv_data[j % 2].next = self.kv_value.val();
-                    self.kv_enable[j / 2].lane[j % 2].next =
-                        (self.kv_write.val() & self.kv_lane.val().get_bit(j)).into();
                 }
                 self.bank[j / 2].weight_data[j % 2].next = self.weight_data[j].val();
             }
@@ -158,7 +154,7 @@ impl Logic for LaneGroup {
                 self.bank[p].row.next = self.row.val();
                 self.bank[p].kv_write.next = self.kv_enable[p].bus.val();
                 self.bank[p].kv_write_row.next = self.kv_write_row.val();
-                self.bank[p].weight_write_row.next = self.weight_write_row.val();
+                self.bank[p].weight_write_row.next = self.weight_row_here.q.val();
             }
         }
     }
@@ -176,8 +172,7 @@ mod tests {
     struct Write {
         transposed: bool,
         row: u64,
-        halves: u64,
-        lane: u64,
+        lanes: u64,
         codes: Vec<i64>,
         value: i64,
     }
@@ -197,27 +192,21 @@ mod tests {
             let write = Write {
                 transposed: random.below(2) == 1,
                 row: random.below(4),
-                halves: random.below(4),
-                lane: random.below(LANES as u64),
+                lanes: random.unsigned(LANES as u32),
                 // Codes below 128 stand for themselves.
                 codes: (0..LANES).map(|_| random.signed(8)).collect(),
                 value: random.signed(8),
             };
             let row = random.below(4);
-            stimulus.cycle().set("row", row).set("from_kv", 1).set("kv_write", 1);
+            stimulus.cycle().set("row", row).set("from_kv", 1).set("kv_write", write.lanes);
             expected.push((stimulus.cycles() - 1, memory[row as usize]));
             stimulus.set("kv_transposed", write.transposed.into()).set("kv_write_row", write.row);
-            stimulus.set("kv_halves", write.halves).set("kv_lane", 1 << write.lane);
             stimulus.set_signed("kv_value", write.value);
             for (j, code) in write.codes.iter().enumerate() {
                 stimulus.set_signed(&format!("kv_codes${j}"), *code);
-                let in_halves = write.halves >> (j / (LANES / 2)) & 1 == 1;
-                let cell = &mut memory[write.row as usize][j];
-                *cell = match write.transposed {
-                    true if j as u64 == write.lane => write.value,
-                    false if in_halves => *code,
-                    _ => *cell,
-                };
+                if write.lanes >> j & 1 == 1 {
+                    memory[write.row as usize][j] = if write.transposed { write.value } else { *code };
+                }
             }
         }
         // The last rows read still need the choice of memory, a cycle after their address.

@@ -14,13 +14,13 @@
 //! | `memory` ... `store`                  | in  | ISA widths   | fields of `Dot` and `Gather`, stable from first issue to last | 0 |
 //! | `first_row`, `first_chunk`            | in  | 24, `GROUP`  | row and group of lanes of the first issue, as of [`MatrixDispatch`](crate::dispatch::MatrixDispatch) | 0 |
 //! | `position`                            | in  | 16           | stable during a token                               |     0 |
-//! | `act_write`                           | in  | `HALVES`     | bit `h`: half row `h` of the activation entry       |    14 |
-//! | `act_entry`, `act_row[j]`             | in  | `ENTRY`, 16  | entry written; lanes of a vector row                |    14 |
-//! | `kv_write`, `kv_value_mode`           | in  | 1            | write KV codes; transposed                          |    14 |
-//! | `kv_row`                              | in  | 24           | KV row written                                      |    14 |
-//! | `kv_halves`                           | in  | `HALVES`     | key: bit `h`: half row `h`                          |    14 |
-//! | `kv_lane`                             | in  | `LANE`       | value: lane of each group                           |    14 |
+//! | `group_act_write[g]`, `group_act_entry[g]` | in | 2, `ENTRY` | group `g`: half rows written; activation entry    |    14 |
+//! | `act_row[j]`                          | in  | 16           | lanes of a vector row                               |    14 |
+//! | `group_kv_write[g]`, `group_kv_row[g]` | in | `LANES`, `KV_ROW` | group `g`: KV lanes written; KV row             |    14 |
+//! | `group_kv_transposed[g]`              | in  | 1            | lane `j` takes 0: `kv_codes[j]`; 1: `kv_codes[g]`   |    14 |
 //! | `kv_codes[j]`                         | in  | 9            | key: lanes of a vector row; value: code of group `j` |   14 |
+//! | `act_write`, `act_entry`, `kv_write`, `kv_row` | in | `HALVES`, `ENTRY`, 1, `KV_ROW` | the same writes, for the conflict checks | 14 |
+//! | `host_kv_write`, `host_kv_row`, `host_kv_halves`, `host_lane[i]` | out | 1, `KV_ROW`, `HALVES`, 9 | the host's KV write, which takes the vector side's way | `t + 1` |
 //! | `host_write`, `host_read`             | in  | 1            | strobes; never while a token runs                   |   `t` |
 //! | `host_kv`, `host_row`, `host_octet`, `host_data` | in | 1, 24, `OCTET`, 72 | KV rather than weights; row; eight lanes of it | `t` |
 //! | `host_read_data`                      | out | 72           | what was read              | `t + HOST_READ_LATENCY` |
@@ -48,7 +48,7 @@ use super::tree::AdderTree;
 use super::window::LaneWindow;
 use crate::kind::Kind;
 use crate::mem::{Gather, HostAccess, RowAddress};
-use crate::primitives::{JoinLanes, ShiftRegister};
+use crate::primitives::ShiftRegister;
 use crate::widths::{ENTRY, GROUP, HALVES, KV_ROW, LANE, LANES, OCTET, SCALAR, VMEM_ROW, WEIGHT_ROW};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
@@ -83,10 +83,12 @@ pub struct MatrixSide {
     pub act_entry: Signal<In, Bits<ENTRY>>,
     pub act_row: Vec<Signal<In, Bits<16>>>,
     pub kv_write: Signal<In, Bit>,
-    pub kv_value_mode: Signal<In, Bit>,
     pub kv_row: Signal<In, Bits<KV_ROW>>,
-    pub kv_halves: Signal<In, Bits<HALVES>>,
-    pub kv_lane: Signal<In, Bits<LANE>>,
+    pub group_act_write: Vec<Signal<In, Bits<2>>>,
+    pub group_act_entry: Vec<Signal<In, Bits<ENTRY>>>,
+    pub group_kv_write: Vec<Signal<In, Bits<LANES>>>,
+    pub group_kv_row: Vec<Signal<In, Bits<KV_ROW>>>,
+    pub group_kv_transposed: Vec<Signal<In, Bits<1>>>,
     pub kv_codes: Vec<Signal<In, Bits<9>>>,
     pub host_write: Signal<In, Bit>,
     pub host_read: Signal<In, Bit>,
@@ -95,6 +97,10 @@ pub struct MatrixSide {
     pub host_octet: Signal<In, Bits<OCTET>>,
     pub host_data: Signal<In, Bits<72>>,
     pub host_read_data: Signal<Out, Bits<72>>,
+    pub host_kv_write: Signal<Out, Bit>,
+    pub host_kv_row: Signal<Out, Bits<KV_ROW>>,
+    pub host_kv_halves: Signal<Out, Bits<HALVES>>,
+    pub host_lane: Vec<Signal<Out, Bits<9>>>,
     pub store_valid: Signal<Out, Bit>,
     pub store_address: Signal<Out, Bits<VMEM_ROW>>,
     pub store_row: Vec<Signal<Out, Bits<18>>>,
@@ -116,10 +122,6 @@ pub struct MatrixSide {
     window: LaneWindow,
     emission: Emission,
     faults: Faults,
-    kv_write_row: Signal<Local, Bits<KV_ROW>>,
-    kv_write_halves: Signal<Local, Bits<HALVES>>,
-    kv_written: Vec<Signal<Local, Bits<9>>>,
-    kv_lanes: JoinLanes<LANES, 1, LANES>,
     group: Vec<LaneGroup>,
     chunk_later: ShiftRegister<GROUP>,
     chunk_word: Vec<Gather>,
@@ -174,10 +176,12 @@ impl MatrixSide {
             act_entry: Default::default(),
             act_row: defaults(lanes),
             kv_write: Default::default(),
-            kv_value_mode: Default::default(),
             kv_row: Default::default(),
-            kv_halves: Default::default(),
-            kv_lane: Default::default(),
+            group_act_write: defaults(groups),
+            group_act_entry: defaults(groups),
+            group_kv_write: defaults(groups),
+            group_kv_row: defaults(groups),
+            group_kv_transposed: defaults(groups),
             kv_codes: defaults(lanes),
             host_write: Default::default(),
             host_read: Default::default(),
@@ -186,6 +190,10 @@ impl MatrixSide {
             host_octet: Default::default(),
             host_data: Default::default(),
             host_read_data: Default::default(),
+            host_kv_write: Default::default(),
+            host_kv_row: Default::default(),
+            host_kv_halves: Default::default(),
+            host_lane: defaults(8),
             store_valid: Default::default(),
             store_address: Default::default(),
             store_row: defaults(lanes),
@@ -207,10 +215,6 @@ impl MatrixSide {
             window: LaneWindow::new(geometry),
             emission: Emission::new(geometry),
             faults: Faults::new(geometry),
-            kv_write_row: Default::default(),
-            kv_write_halves: Default::default(),
-            kv_written: defaults(lanes),
-            kv_lanes: Default::default(),
             group: (0..groups).map(|_| LaneGroup::new(lanes)).collect(),
             chunk_later: ShiftRegister::new(CHUNK_CYCLE - RowAddress::LATENCY),
             chunk_word: (0..lanes).map(|_| Gather::new(groups)).collect(),
@@ -277,7 +281,7 @@ impl Logic for MatrixSide {
         self.emission.position.next = self.position.val();
         self.emission.wraps.next = self.window.wraps.val();
 
-        // Writes: the host's take the machine's way into KV memory.
+        // The host.
         self.host.clock.next = self.clock.val();
         self.host.write.next = self.host_write.val();
         self.host.read.next = self.host_read.val();
@@ -286,20 +290,11 @@ impl Logic for MatrixSide {
         self.host.octet.next = self.host_octet.val();
         self.host.data.next = self.host_data.val();
         self.host_read_data.next = self.host.read_data.val();
-        self.kv_write_row.next = self.kv_row.val();
-        self.kv_write_halves.next = self.kv_halves.val();
-        if self.host.writes_kv.val() {
-            self.kv_write_row.next = self.host.written_row.val().get_bits::<KV_ROW>(0);
-            self.kv_write_halves.next = self.host.halves.val();
-        }
-        for j in 0..self.kv_written.len() {
-            self.kv_written[j].next = self.kv_codes[j].val();
-            if self.host.writes_kv.val() {
-                self.kv_written[j].next = self.host.lane[j % 8].val();
-            }
-        }
-        for l in 0..LANES {
-            self.kv_lanes.lane[l].next = (self.kv_lane.val() == l.to_bits::<LANE>()).into();
+        self.host_kv_write.next = self.host.writes_kv.val();
+        self.host_kv_row.next = self.host.written_row.val().get_bits::<KV_ROW>(0);
+        self.host_kv_halves.next = self.host.halves.val();
+        for i in 0..8 {
+            self.host_lane[i].next = self.host.lane[i].val();
         }
 
         // Lanes.
@@ -308,14 +303,12 @@ impl Logic for MatrixSide {
             self.group[g].row.next = self.address.copy[g].val();
             self.group[g].from_kv.next = self.from_kv_later.y.val().get_bit(0);
             self.group[g].entry.next = self.entry_pointer.entry.val();
-            self.group[g].act_write.next = self.act_write.val().get_bits::<2>(2 * g);
-            self.group[g].act_write_entry.next = self.act_entry.val();
-            self.group[g].kv_write.next = self.kv_write.val() | self.host.writes_kv.val();
-            self.group[g].kv_transposed.next = self.kv_value_mode.val() & !self.host.writes_kv.val();
-            self.group[g].kv_write_row.next = self.kv_write_row.val();
-            self.group[g].kv_halves.next = self.kv_write_halves.val().get_bits::<2>(2 * g);
-            self.group[g].kv_lane.next = self.kv_lanes.bus.val();
-            self.group[g].kv_value.next = self.kv_written[g].val();
+            self.group[g].act_write.next = self.group_act_write[g].val();
+            self.group[g].act_write_entry.next = self.group_act_entry[g].val();
+            self.group[g].kv_write.next = self.group_kv_write[g].val();
+            self.group[g].kv_transposed.next = self.group_kv_transposed[g].val().get_bit(0);
+            self.group[g].kv_write_row.next = self.group_kv_row[g].val();
+            self.group[g].kv_value.next = self.kv_codes[g].val();
             self.group[g].weight_write.next = 0.into();
             if self.host.writes_weights.val() {
                 self.group[g].weight_write.next = self.host.halves.val().get_bits::<2>(2 * g);
@@ -324,8 +317,8 @@ impl Logic for MatrixSide {
             for lanes in self._lanes..(self._lanes + 1) {
                 for j in 0..self._lanes {
                     self.group[g].act_row[j].next = self.act_row[j].val();
-                    self.group[g].kv_codes[j].next = self.kv_written[j].val();
-                    self.group[g].weight_data[j].next = self.host.lane[j % 8].val();
+                    self.group[g].kv_codes[j].next = self.kv_codes[j].val();
+                    self.group[g].weight_data[j].next = self.host.weight[j % 8].val();
                     self.chunk_word[j].lane[g].next = self.group[g].operand[j].val();
                     self.tree.product[g * lanes + j].next = self.group[g].product[j].val();
                 }

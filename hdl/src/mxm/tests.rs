@@ -371,7 +371,7 @@ fn drive(script: &Script, random: &mut Random, stimulus: &mut Stimulus) {
         if cycle.issue.is_some_and(|issue| issue.last) {
             showing = None;
         }
-        drive_writes(cycle, random, stimulus);
+        drive_writes(cycle, script.geometry.groups(), random, stimulus);
     }
 }
 
@@ -407,42 +407,94 @@ fn drive_gather(gather: &Gather, script: &Script, stimulus: &mut Stimulus) {
         .set("store", gather.store.into());
 }
 
-fn drive_writes(cycle: &Cycle, random: &mut Random, stimulus: &mut Stimulus) {
+/// A KV write, as the vector side tells it to every group.
+fn drive_kv(kv: &KvWrite, groups: usize, stimulus: &mut Stimulus) {
+    let lanes = kv.codes.len();
+    for (j, code) in kv.codes.iter().enumerate() {
+        stimulus.set_signed(&format!("kv_codes${j}"), *code);
+    }
+    let half = (1 << (lanes / 2)) - 1;
+    for g in 0..groups {
+        let written = |h: usize| if kv.halves >> (2 * g + h) & 1 == 1 { half << (h * lanes / 2) } else { 0 };
+        let write = if kv.is_value { 1 << kv.lane } else { written(0) | written(1) };
+        stimulus.set(&format!("group_kv_write${g}"), write);
+        stimulus.set(&format!("group_kv_row${g}"), kv.row as u64);
+        stimulus.set(&format!("group_kv_transposed${g}"), kv.is_value.into());
+    }
+}
+
+fn drive_writes(cycle: &Cycle, groups: usize, random: &mut Random, stimulus: &mut Stimulus) {
     if let Some(act) = &cycle.act {
         stimulus.set("act_write", act.halves).set("act_entry", act.entry as u64);
+        for g in 0..groups {
+            stimulus.set(&format!("group_act_write${g}"), act.halves >> (2 * g) & 3);
+            stimulus.set(&format!("group_act_entry${g}"), act.entry as u64);
+        }
         for (j, lane) in act.row.iter().enumerate() {
             stimulus.set_signed(&format!("act_row${j}"), *lane);
         }
     }
     match &cycle.kv {
         Some(kv) => {
-            stimulus.set("kv_write", 1).set("kv_value_mode", kv.is_value.into()).set("kv_row", kv.row as u64);
-            stimulus.set("kv_halves", kv.halves).set("kv_lane", kv.lane as u64);
-            for (j, code) in kv.codes.iter().enumerate() {
-                stimulus.set_signed(&format!("kv_codes${j}"), *code);
-            }
+            stimulus.set("kv_write", 1).set("kv_row", kv.row as u64);
+            drive_kv(kv, groups, stimulus);
         }
         None => {
-            stimulus.set("kv_value_mode", random.below(2)).set("kv_halves", random.unsigned(4));
+            let group = random.below(groups as u64);
+            stimulus.set(&format!("group_kv_transposed${group}"), random.below(2));
+            stimulus.set(&format!("group_kv_row${group}"), random.below(ROWS));
         }
     }
 }
 
-/// Fills the first rows of both memories through the host port.
-fn load(random: &mut Random, model: &mut Model, stimulus: &mut Stimulus) {
-    let octets = model.weights[0].len() / 8;
-    for kv in [false, true] {
-        let memory = if kv { &mut model.kv } else { &mut model.weights };
-        for (row, lanes) in memory.iter_mut().enumerate().take(ROWS as usize) {
-            lanes.fill_with(|| number(random, 9) as i16);
-            for octet in 0..octets {
-                let codes: Vec<i64> = lanes[octet * 8..][..8].iter().map(|lane| i64::from(*lane)).collect();
-                stimulus.cycle().set("host_write", 1).set("host_kv", kv.into()).set("host_row", row as u64);
-                stimulus.set("host_octet", octet as u64).set_lanes("host_data", 9, &codes);
-            }
+/// Fills the first rows of both memories: weights through the host port, KV codes the vector side's way.
+fn load(chip: &Geometry, random: &mut Random, model: &mut Model, stimulus: &mut Stimulus) {
+    for (row, lanes) in model.weights.iter_mut().enumerate().take(ROWS as usize) {
+        lanes.fill_with(|| number(random, 9) as i16);
+        for (octet, codes) in lanes.chunks(8).enumerate() {
+            let codes: Vec<i64> = codes.iter().map(|lane| i64::from(*lane)).collect();
+            stimulus.cycle().set("host_write", 1).set("host_row", row as u64);
+            stimulus.set("host_octet", octet as u64).set_lanes("host_data", 9, &codes);
+        }
+    }
+    for row in 0..ROWS as usize {
+        for group in 0..chip.groups() {
+            let codes: Vec<i64> = (0..chip.vxm_lanes).map(|_| number(random, 9)).collect();
+            let kv = KvWrite { is_value: false, row, halves: 3 << (2 * group), lane: 0, codes };
+            stimulus.cycle();
+            drive_kv(&kv, chip.groups(), stimulus);
+            write(model, &Cycle { kv: Some(kv), ..Cycle::default() });
         }
     }
     stimulus.idle(4);
+}
+
+/// The host's KV write comes out as the vector side is to take it.
+#[test]
+fn kv_writes_of_the_host_go_to_the_vector_side() {
+    let chip = Geometry::ULX3S_85F;
+    let bench = Bench::new(&emit(&mut MatrixSide::new(&chip), "matrix_side").unwrap()).unwrap();
+    let mut random = Random::from_seed_variable();
+    let mut stimulus = bench.stimulus();
+    let mut writes = vec![];
+    for _ in 0..200 {
+        let (row, octet) = (random.below(chip.kv_rows as u64), random.below(chip.mxm_lanes as u64 / 8));
+        let lanes: Vec<i64> = (0..8).map(|_| random.signed(9)).collect();
+        stimulus.cycle().set("host_write", 1).set("host_kv", 1).set("host_row", row);
+        stimulus.set("host_octet", octet).set_lanes("host_data", 9, &lanes);
+        writes.push((row, 1 << octet, lanes));
+    }
+    let response = bench.run(stimulus.idle(1)).unwrap();
+    for (t, (row, halves, lanes)) in writes.into_iter().enumerate() {
+        let get = |name: &str| response.get(t + 1, name);
+        assert_eq!(
+            (get("host_kv_write"), get("host_kv_row"), get("host_kv_halves")),
+            (1, row, halves),
+            "{t}"
+        );
+        let found: Vec<i64> = (0..8).map(|i| response.signed(t + 1, &format!("host_lane${i}"))).collect();
+        assert_eq!(found, lanes, "{t}");
+    }
 }
 
 /// Reads the first rows of both memories through the host port, from cycle `stimulus.cycles()` on.
@@ -469,7 +521,7 @@ fn run(chip: &Geometry, runs: usize, instructions: usize) {
     for _ in 0..runs {
         let mut model = Model::new(chip);
         let mut stimulus = bench.stimulus();
-        load(&mut random, &mut model, &mut stimulus);
+        load(chip, &mut random, &mut model, &mut stimulus);
         let from = stimulus.cycles();
         let script = Script::random(&mut random, chip, instructions);
         drive(&script, &mut random, &mut stimulus);

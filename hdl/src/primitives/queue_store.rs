@@ -1,17 +1,15 @@
 //! Instruction memory in distributed RAM: written part by part, read whole, without the bits that nobody reads.
 //!
 //! ```text
-//!  write_part ─► which part ─┐
-//!  write_index, write_data ──┴─►[part 0][part 1]...──► part[0], part[1], ...
-//!                                   ▲       ▲
-//!                     read_index[0] ┘       └ read_index[1]
+//!  write[p], write_index[p], write_data ─►[part 0][part 1]...──► part[0], part[1], ...
+//!                                             ▲       ▲
+//!                               read_index[0] ┘       └ read_index[1]
 //! ```
 //!
 //! | port          | dir | width         | meaning                              | cycle |
 //! |---------------|-----|---------------|--------------------------------------|-------|
-//! | `write`       | in  | 1             |                                      | `t`   |
-//! | `write_part`  | in  | 3             | parts that do not exist are ignored  | `t`   |
-//! | `write_index` | in  | `QUEUE_INDEX` |                                      | `t`   |
+//! | `write[p]`    | in  | 1             | write part `p`                       | `t`   |
+//! | `write_index[p]` | in | `QUEUE_INDEX` | of part `p`                         | `t`   |
 //! | `write_data`  | in  | 64            | seen by reads from `t + 1`           | `t`   |
 //! | `read_index[p]` | in | `QUEUE_INDEX` | of part `p`: each has a hundred memories to drive | `t` |
 //! | `part[p]`     | out | 64            | bits that are not stored are zero    | `t`   |
@@ -29,9 +27,8 @@ use std::fmt::Write;
 #[derive(LogicBlock)]
 pub struct QueueStore {
     pub clock: Signal<In, Clock>,
-    pub write: Signal<In, Bit>,
-    pub write_part: Signal<In, Bits<3>>,
-    pub write_index: Signal<In, Bits<QUEUE_INDEX>>,
+    pub write: Vec<Signal<In, Bits<1>>>,
+    pub write_index: Vec<Signal<In, Bits<QUEUE_INDEX>>>,
     pub write_data: Signal<In, Bits<64>>,
     pub read_index: Vec<Signal<In, Bits<QUEUE_INDEX>>>,
     pub part: Vec<Signal<Out, Bits<64>>>,
@@ -52,9 +49,8 @@ impl QueueStore {
         );
         Self {
             clock: Signal::default(),
-            write: Signal::default(),
-            write_part: Signal::default(),
-            write_index: Signal::default(),
+            write: masks.iter().map(|_| Signal::default()).collect(),
+            write_index: masks.iter().map(|_| Signal::default()).collect(),
             write_data: Signal::default(),
             read_index: masks.iter().map(|_| Signal::default()).collect(),
             part: masks.iter().map(|_| Signal::default()).collect(),
@@ -107,7 +103,7 @@ initial begin
     for (int i = 0; i < {words}; i = i + 1) words_{part}[i] = {bits}'h0;
 end
 always_ff @(posedge clock) begin
-    if (write && write_part == 3'h{part}) words_{part}[write_index] <= {{{data}}};
+    if (write${part}) words_{part}[write_index${part}] <= {{{data}}};
 end
 assign found_{part} = words_{part}[read_index${part}];
 assign part${part} = {spread};
@@ -121,10 +117,11 @@ assign part${part} = {spread};
 
 impl Logic for QueueStore {
     fn update(&mut self) {
-        let part = self.write_part.val().index();
-        if self.clock.pos_edge() && self.write.val() && part < self._masks.len() {
-            let index = self.write_index.val().index();
-            self._words[index][part] = self.write_data.val().to_u64() & self._masks[part];
+        for (p, write) in self.write.iter().enumerate() {
+            if self.clock.pos_edge() && write.val().any() {
+                let index = self.write_index[p].val().index();
+                self._words[index][p] = self.write_data.val().to_u64() & self._masks[p];
+            }
         }
         for (p, part) in self.part.iter_mut().enumerate() {
             part.next = bits_of(self._words[self.read_index[p].val().index()][p] as i64);
@@ -159,14 +156,14 @@ mod tests {
         let (mut words, mut expected) = ([[0u64; 3]; 8], vec![]);
         let mut stimulus = bench.stimulus();
         for _ in 0..20_000 {
-            let (write, part, data) = (random.below(2), random.below(8), random.next_u64());
+            let (write, part, data) = (random.below(2), random.below(3), random.next_u64());
             let (index, read) = (random.below(8), [0; 3].map(|_| random.below(8)));
             expected.push([0, 1, 2].map(|part| words[read[part] as usize][part]));
-            if write == 1 && part < 3 {
+            stimulus.cycle().set("write_data", data);
+            if write == 1 {
                 words[index as usize][part as usize] = data & MASKS[part as usize];
+                stimulus.set(&format!("write${part}"), 1).set(&format!("write_index${part}"), index);
             }
-            stimulus.cycle().set("write", write).set("write_part", part).set("write_index", index);
-            stimulus.set("write_data", data);
             read.iter().enumerate().for_each(|(part, &read)| {
                 stimulus.set(&format!("read_index${part}"), read);
             });

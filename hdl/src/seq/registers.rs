@@ -1,18 +1,18 @@
 //! The registers that the host reads, and the counters among them.
 //!
 //! ```text
-//!  address ─►(which)─►[reg]─► data
-//!              ▲
+//!  address ─►[reg]─►(which)─►[reg]─► data
+//!                     ▲
 //!  status, faults, [cycles], [saturations], constants
 //! ```
 //!
 //! | port         | dir | width | meaning                                             | cycle   |
 //! |--------------|-----|-------|-----------------------------------------------------|---------|
 //! | `address`    | in  | 24    | [`Register`]; what cannot be read is zero           | `t`     |
-//! | `data`       | out | 64    |                                                     | `t + 1` |
-//! | `status`     | in  | 5     | bits 4..0 of the status register                    | `t`     |
-//! | `position`   | in  | 16    | its bits 31..16                                     | `t`     |
-//! | `faults`     | in  | 32    |                                                     | `t`     |
+//! | `data`       | out | 64    |                                                     | `t + 2` |
+//! | `status`     | in  | 5     | bits 4..0 of the status register                    | `t + 1` |
+//! | `position`   | in  | 16    | its bits 31..16                                     | `t + 1` |
+//! | `faults`     | in  | 32    |                                                     | `t + 1` |
 //! | `run_start`  | in  | 1     | strobe: count saturations from zero                 |         |
 //! | `saturated`  | in  | 1 x 3 | strobes, one per row with a lane that saturated     |         |
 //! | `bitstream`  | in  | 64    | the board's number                                  | `t`     |
@@ -52,6 +52,7 @@ pub struct Registers {
     at_cycles: Constant<Bits<24>>,
     at_saturations: Constant<Bits<24>>,
     at_bitstream: Constant<Bits<24>>,
+    address_1: DFF<Bits<24>>,
     cycles: DFF<Bits<64>>,
     saturated_now: DFF<Bits<2>>,
     saturations: DFF<Bits<SATURATIONS>>,
@@ -61,7 +62,7 @@ pub struct Registers {
 
 impl Registers {
     /// Cycles from address to data.
-    pub const LATENCY: usize = 1;
+    pub const LATENCY: usize = 2;
 
     /// The registers of a chip.
     pub fn new(geometry: &Geometry) -> Self {
@@ -87,6 +88,7 @@ impl Registers {
             at_cycles: at(Register::Cycles),
             at_saturations: at(Register::Saturations),
             at_bitstream: at(Register::Bitstream),
+            address_1: Default::default(),
             cycles: Default::default(),
             saturated_now: Default::default(),
             saturations: Default::default(),
@@ -99,7 +101,7 @@ impl Registers {
 impl Logic for Registers {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, cycles, saturated_now, saturations, held);
+        dff_setup!(self, clock, address_1, cycles, saturated_now, saturations, held);
         self.cycles.d.next = self.cycles.q.val() + 1;
         self.saturated_now.d.next = bit_cast::<2, 1>(self.saturated[0].val().into())
             + bit_cast::<2, 1>(self.saturated[1].val().into())
@@ -110,30 +112,31 @@ impl Logic for Registers {
             self.saturations.d.next = 0.into();
         }
 
+        self.address_1.d.next = self.address.val();
         self.held.d.next = 0.into();
-        if self.address.val() == self.at_identity.val() {
+        if self.address_1.q.val() == self.at_identity.val() {
             self.held.d.next = self.identity.val();
         }
-        if self.address.val() == self.at_isa_hash.val() {
+        if self.address_1.q.val() == self.at_isa_hash.val() {
             self.held.d.next = self.isa_hash.val();
         }
-        if self.address.val() == self.at_geometry_hash.val() {
+        if self.address_1.q.val() == self.at_geometry_hash.val() {
             self.held.d.next = self.geometry_hash.val();
         }
-        if self.address.val() == self.at_status.val() {
+        if self.address_1.q.val() == self.at_status.val() {
             self.held.d.next =
                 bit_cast::<64, 5>(self.status.val()) | (bit_cast::<64, 16>(self.position.val()) << 16);
         }
-        if self.address.val() == self.at_faults.val() {
+        if self.address_1.q.val() == self.at_faults.val() {
             self.held.d.next = bit_cast::<64, 32>(self.faults.val());
         }
-        if self.address.val() == self.at_cycles.val() {
+        if self.address_1.q.val() == self.at_cycles.val() {
             self.held.d.next = self.cycles.q.val();
         }
-        if self.address.val() == self.at_saturations.val() {
+        if self.address_1.q.val() == self.at_saturations.val() {
             self.held.d.next = bit_cast::<64, SATURATIONS>(self.saturations.q.val());
         }
-        if self.address.val() == self.at_bitstream.val() {
+        if self.address_1.q.val() == self.at_bitstream.val() {
             self.held.d.next = self.bitstream.val();
         }
         self.data.next = self.held.q.val();

@@ -1,8 +1,8 @@
 //! The registers that the host writes.
 //!
 //! ```text
-//!  write, address, data ─►(which)─┬─►[reg]─► start_position, limit, ...
-//!                                 └─►[reg]─► start, stop, go_on, discard, clear_faults     strobes
+//!  write, address, data ─►[reg]─►(which)─┬─►[reg]─► start_position, limit, ...
+//!                                        └─►[reg]─► start, stop, go_on, discard, clear_faults     strobes
 //! ```
 //!
 //! | port      | dir | width | meaning                                    | cycle   |
@@ -10,10 +10,10 @@
 //! | `write`   | in  | 1     | strobe                                     | `t`     |
 //! | `address` | in  | 24    | [`Register`]; others are ignored           | `t`     |
 //! | `data`    | in  | 64    |                                            | `t`     |
-//! | `start_position` ... `inverse_temperature` | out | | the registers of the same names | `t + 1` |
-//! | `sampling`, `pause` | out | 1 | bits of [`Register::Mode`]             | `t + 1` |
-//! | `start`, `stop`, `go_on`, `discard` | out | 1 | strobes, bits of [`Register::Control`] | `t + 1` |
-//! | `clear_faults` | out | 32 | strobes, [`Register::Faults`]              | `t + 1` |
+//! | `start_position` ... `inverse_temperature` | out | | the registers of the same names | `t + 2` |
+//! | `sampling`, `pause` | out | 1 | bits of [`Register::Mode`]             | `t + 2` |
+//! | `start`, `stop`, `go_on`, `discard` | out | 1 | strobes, bits of [`Register::Control`] | `t + 2` |
+//! | `clear_faults` | out | 32 | strobes, [`Register::Faults`]              | `t + 2` |
 //!
 //! # Invariants
 //! 1. Everything is zero at power-up.
@@ -53,6 +53,9 @@ pub struct Settings {
     at_seed: Constant<Bits<24>>,
     at_mode: Constant<Bits<24>>,
     at_inverse_temperature: Constant<Bits<24>>,
+    write_1: DFF<Bit>,
+    address_1: DFF<Bits<24>>,
+    data_1: DFF<Bits<64>>,
     start_position_held: DFF<Bits<16>>,
     limit_held: DFF<Bits<32>>,
     prompt_length_held: DFF<Bits<32>>,
@@ -68,7 +71,7 @@ pub struct Settings {
 
 impl Settings {
     /// Cycles from a write to its register.
-    pub const LATENCY: usize = 1;
+    pub const LATENCY: usize = 2;
 }
 
 impl Default for Settings {
@@ -103,6 +106,9 @@ impl Default for Settings {
             at_seed: at(Register::Seed),
             at_mode: at(Register::Mode),
             at_inverse_temperature: at(Register::InverseTemperature),
+            write_1: Default::default(),
+            address_1: Default::default(),
+            data_1: Default::default(),
             start_position_held: Default::default(),
             limit_held: Default::default(),
             prompt_length_held: Default::default(),
@@ -132,38 +138,42 @@ impl Logic for Settings {
             control,
             faults
         );
+        dff_setup!(self, clock, write_1, address_1, data_1);
+        self.write_1.d.next = self.write.val();
+        self.address_1.d.next = self.address.val();
+        self.data_1.d.next = self.data.val();
         self.control.d.next = 0.into();
         self.faults.d.next = 0.into();
-        if self.write.val() {
-            if self.address.val() == self.at_control.val() {
-                self.control.d.next = self.data.val().get_bits::<4>(0);
+        if self.write_1.q.val() {
+            if self.address_1.q.val() == self.at_control.val() {
+                self.control.d.next = self.data_1.q.val().get_bits::<4>(0);
             }
-            if self.address.val() == self.at_faults.val() {
-                self.faults.d.next = self.data.val().get_bits::<32>(0);
+            if self.address_1.q.val() == self.at_faults.val() {
+                self.faults.d.next = self.data_1.q.val().get_bits::<32>(0);
             }
-            if self.address.val() == self.at_start_position.val() {
-                self.start_position_held.d.next = self.data.val().get_bits::<16>(0);
+            if self.address_1.q.val() == self.at_start_position.val() {
+                self.start_position_held.d.next = self.data_1.q.val().get_bits::<16>(0);
             }
-            if self.address.val() == self.at_limit.val() {
-                self.limit_held.d.next = self.data.val().get_bits::<32>(0);
+            if self.address_1.q.val() == self.at_limit.val() {
+                self.limit_held.d.next = self.data_1.q.val().get_bits::<32>(0);
             }
-            if self.address.val() == self.at_prompt_length.val() {
-                self.prompt_length_held.d.next = self.data.val().get_bits::<32>(0);
+            if self.address_1.q.val() == self.at_prompt_length.val() {
+                self.prompt_length_held.d.next = self.data_1.q.val().get_bits::<32>(0);
             }
-            if self.address.val() == self.at_stop_token.val() {
-                self.stop_token_held.d.next = self.data.val().get_bits::<16>(0);
+            if self.address_1.q.val() == self.at_stop_token.val() {
+                self.stop_token_held.d.next = self.data_1.q.val().get_bits::<16>(0);
             }
-            if self.address.val() == self.at_stop_token_too.val() {
-                self.stop_token_too_held.d.next = self.data.val().get_bits::<16>(0);
+            if self.address_1.q.val() == self.at_stop_token_too.val() {
+                self.stop_token_too_held.d.next = self.data_1.q.val().get_bits::<16>(0);
             }
-            if self.address.val() == self.at_seed.val() {
-                self.seed_held.d.next = self.data.val().get_bits::<32>(0);
+            if self.address_1.q.val() == self.at_seed.val() {
+                self.seed_held.d.next = self.data_1.q.val().get_bits::<32>(0);
             }
-            if self.address.val() == self.at_mode.val() {
-                self.mode.d.next = self.data.val().get_bits::<2>(0);
+            if self.address_1.q.val() == self.at_mode.val() {
+                self.mode.d.next = self.data_1.q.val().get_bits::<2>(0);
             }
-            if self.address.val() == self.at_inverse_temperature.val() {
-                self.inverse_temperature_held.d.next = self.data.val().get_bits::<24>(0);
+            if self.address_1.q.val() == self.at_inverse_temperature.val() {
+                self.inverse_temperature_held.d.next = self.data_1.q.val().get_bits::<24>(0);
             }
         }
         self.start_position.next = self.start_position_held.q.val();
