@@ -39,12 +39,16 @@ use lpu_isa::Geometry;
 use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, QUEUE_PART_BITS, Space};
 use rust_hdl::prelude::*;
 
+/// Cycles from a new place to the answer whether it may be reached.
+const LOOK_CYCLES: usize = 2;
+
 /// What the port is doing.
 #[derive(Copy, Clone, PartialEq, Debug, LogicState)]
 enum Phase {
     Header,
     Decode,
     Word,
+    Look,
     Check,
     Execute,
     Wait,
@@ -90,6 +94,7 @@ pub struct HostPort {
     command_read: Constant<Bits<8>>,
     header_last: Constant<Bits<4>>,
     word_last: Constant<Bits<4>>,
+    look_last: Constant<Bits<4>>,
     read_wait: Constant<Bits<8>>,
     space_registers: Constant<Bits<8>>,
     space_weights: Constant<Bits<8>>,
@@ -131,15 +136,18 @@ pub struct HostPort {
     waits_left: DFF<Bits<8>>,
     allowed: DFF<Bit>,
     refused_held: DFF<Bit>,
-    in_range: Signal<Local, Bit>,
+    in_range: DFF<Bit>,
     memory: Signal<Local, Bit>,
     queue: Signal<Local, Bit>,
     executes: Signal<Local, Bit>,
-    is_weights: Signal<Local, Bit>,
-    is_kv: Signal<Local, Bit>,
-    is_vmem: Signal<Local, Bit>,
-    is_matrix_queue: Signal<Local, Bit>,
-    is_vector_queue: Signal<Local, Bit>,
+    is_registers: DFF<Bit>,
+    is_tokens_in: DFF<Bit>,
+    is_tokens_out: DFF<Bit>,
+    is_weights: DFF<Bit>,
+    is_kv: DFF<Bit>,
+    is_vmem: DFF<Bit>,
+    is_matrix_queue: DFF<Bit>,
+    is_vector_queue: DFF<Bit>,
     limit: Signal<Local, Bits<25>>,
     kind: Kind<Self>,
 }
@@ -190,6 +198,7 @@ impl HostPort {
             command_read: Constant::new(u32::from(COMMAND_READ).to_bits()),
             header_last: Constant::new((HEADER_BYTES - 1).to_bits()),
             word_last: Constant::new((HOST_WORD_BYTES - 1).to_bits()),
+            look_last: Constant::new((LOOK_CYCLES - 1).to_bits()),
             read_wait: Constant::new((read_cycles + 1).to_bits()),
             space_registers: space(Space::Registers),
             space_weights: space(Space::Weights),
@@ -235,6 +244,9 @@ impl HostPort {
             memory: Default::default(),
             queue: Default::default(),
             executes: Default::default(),
+            is_registers: Default::default(),
+            is_tokens_in: Default::default(),
+            is_tokens_out: Default::default(),
             is_weights: Default::default(),
             is_kv: Default::default(),
             is_vmem: Default::default(),
@@ -285,26 +297,31 @@ impl Logic for HostPort {
             vector_queue_write_held,
             kv_held
         );
+        dff_setup!(self, clock, is_registers, is_weights, is_kv, is_vmem, is_matrix_queue, is_vector_queue);
+        dff_setup!(self, clock, is_tokens_in, is_tokens_out, in_range);
 
         // The address as each space sees it.
-        self.is_weights.next = self.space.q.val() == self.space_weights.val();
-        self.is_kv.next = self.space.q.val() == self.space_kv.val();
-        self.is_vmem.next = self.space.q.val() == self.space_vmem.val();
-        self.is_matrix_queue.next = self.space.q.val() == self.space_matrix_queue.val();
-        self.is_vector_queue.next = self.space.q.val() == self.space_vector_queue.val();
-        self.memory.next = self.is_weights.val() | self.is_kv.val() | self.is_vmem.val();
-        self.queue.next = self.is_matrix_queue.val() | self.is_vector_queue.val();
+        self.is_registers.d.next = self.space.q.val() == self.space_registers.val();
+        self.is_tokens_in.d.next = self.space.q.val() == self.space_tokens_in.val();
+        self.is_tokens_out.d.next = self.space.q.val() == self.space_tokens_out.val();
+        self.is_weights.d.next = self.space.q.val() == self.space_weights.val();
+        self.is_kv.d.next = self.space.q.val() == self.space_kv.val();
+        self.is_vmem.d.next = self.space.q.val() == self.space_vmem.val();
+        self.is_matrix_queue.d.next = self.space.q.val() == self.space_matrix_queue.val();
+        self.is_vector_queue.d.next = self.space.q.val() == self.space_vector_queue.val();
+        self.memory.next = self.is_weights.q.val() | self.is_kv.q.val() | self.is_vmem.q.val();
+        self.queue.next = self.is_matrix_queue.q.val() | self.is_vector_queue.q.val();
         self.limit.next = self.queue_words.val();
-        if self.is_weights.val() {
+        if self.is_weights.q.val() {
             self.limit.next = self.weights_words.val();
         }
-        if self.is_kv.val() {
+        if self.is_kv.q.val() {
             self.limit.next = self.kv_words.val();
         }
-        if self.is_vmem.val() {
+        if self.is_vmem.q.val() {
             self.limit.next = self.vmem_words.val();
         }
-        self.in_range.next = bit_cast::<25, 24>(self.place.q.val()) < self.limit.val();
+        self.in_range.d.next = bit_cast::<25, 24>(self.place.q.val()) < self.limit.val();
         self.place_held.d.next = self.place.q.val();
         self.data_held.d.next = self.shift.q.val();
         self.address.next = self.place_held.q.val();
@@ -319,22 +336,20 @@ impl Logic for HostPort {
         // Strobes.
         self.executes.next = (self.phase.q.val() == Phase::Execute) & self.allowed.q.val();
         self.register_write_held.d.next =
-            self.executes.val() & self.writes.q.val() & (self.space.q.val() == self.space_registers.val());
-        self.token_push_held.d.next =
-            self.executes.val() & self.writes.q.val() & (self.space.q.val() == self.space_tokens_in.val());
-        self.record_pop_held.d.next =
-            self.executes.val() & !self.writes.q.val() & (self.space.q.val() == self.space_tokens_out.val());
+            self.executes.val() & self.writes.q.val() & self.is_registers.q.val();
+        self.token_push_held.d.next = self.executes.val() & self.writes.q.val() & self.is_tokens_in.q.val();
+        self.record_pop_held.d.next = self.executes.val() & !self.writes.q.val() & self.is_tokens_out.q.val();
         self.matrix_write_held.d.next =
-            self.executes.val() & self.writes.q.val() & (self.is_weights.val() | self.is_kv.val());
+            self.executes.val() & self.writes.q.val() & (self.is_weights.q.val() | self.is_kv.q.val());
         self.matrix_read_held.d.next =
-            self.executes.val() & !self.writes.q.val() & (self.is_weights.val() | self.is_kv.val());
-        self.kv_held.d.next = self.is_kv.val();
-        self.vmem_write_held.d.next = self.executes.val() & self.writes.q.val() & self.is_vmem.val();
-        self.vmem_read_held.d.next = self.executes.val() & !self.writes.q.val() & self.is_vmem.val();
+            self.executes.val() & !self.writes.q.val() & (self.is_weights.q.val() | self.is_kv.q.val());
+        self.kv_held.d.next = self.is_kv.q.val();
+        self.vmem_write_held.d.next = self.executes.val() & self.writes.q.val() & self.is_vmem.q.val();
+        self.vmem_read_held.d.next = self.executes.val() & !self.writes.q.val() & self.is_vmem.q.val();
         self.matrix_queue_write_held.d.next =
-            self.executes.val() & self.writes.q.val() & self.is_matrix_queue.val();
+            self.executes.val() & self.writes.q.val() & self.is_matrix_queue.q.val();
         self.vector_queue_write_held.d.next =
-            self.executes.val() & self.writes.q.val() & self.is_vector_queue.val();
+            self.executes.val() & self.writes.q.val() & self.is_vector_queue.q.val();
         self.register_write.next = self.register_write_held.q.val();
         self.token_push.next = self.token_push_held.q.val();
         self.record_pop.next = self.record_pop_held.q.val();
@@ -349,13 +364,13 @@ impl Logic for HostPort {
 
         // The answer of the space, a cycle before it is wanted.
         self.answer.d.next = bit_cast::<72, 64>(self.register_word.val());
-        if self.is_weights.val() | self.is_kv.val() {
+        if self.is_weights.q.val() | self.is_kv.q.val() {
             self.answer.d.next = self.matrix_word.val();
         }
-        if self.is_vmem.val() {
+        if self.is_vmem.q.val() {
             self.answer.d.next = self.vmem_word.val();
         }
-        if self.space.q.val() == self.space_tokens_out.val() {
+        if self.is_tokens_out.q.val() {
             self.answer.d.next = bit_cast::<72, 64>(self.record_word.val());
         }
 
@@ -391,7 +406,7 @@ impl Logic for HostPort {
                     }
                 } else if self.shift.q.val().get_bits::<8>(16) == self.command_read.val() {
                     if self.shift.q.val().get_bits::<16>(56).any() {
-                        self.phase.d.next = Phase::Check;
+                        self.phase.d.next = Phase::Look;
                     }
                 } else {
                     self.refused_held.d.next = true;
@@ -407,14 +422,20 @@ impl Logic for HostPort {
                     }
                 }
             }
+            Phase::Look => {
+                // The space is known after a cycle, whether the place is in it after two.
+                self.bytes.d.next = self.bytes.q.val() + 1;
+                if self.bytes.q.val() == self.look_last.val() {
+                    self.bytes.d.next = 0.into();
+                    self.phase.d.next = Phase::Check;
+                }
+            }
             Phase::Check => {
-                self.allowed.d.next = (self.space.q.val() == self.space_registers.val())
-                    | (self.memory.val() & self.in_range.val() & !self.running.val())
-                    | (self.queue.val() & self.in_range.val() & !self.running.val() & self.writes.q.val())
-                    | ((self.space.q.val() == self.space_tokens_in.val())
-                        & self.writes.q.val()
-                        & !self.prompt_full.val())
-                    | ((self.space.q.val() == self.space_tokens_out.val()) & !self.writes.q.val());
+                self.allowed.d.next = self.is_registers.q.val()
+                    | (self.memory.val() & self.in_range.q.val() & !self.running.val())
+                    | (self.queue.val() & self.in_range.q.val() & !self.running.val() & self.writes.q.val())
+                    | (self.is_tokens_in.q.val() & self.writes.q.val() & !self.prompt_full.val())
+                    | (self.is_tokens_out.q.val() & !self.writes.q.val());
                 self.phase.d.next = Phase::Execute;
             }
             Phase::Execute => {
@@ -448,7 +469,7 @@ impl Logic for HostPort {
                         self.bytes.d.next = 0.into();
                         self.place.d.next = self.place.q.val() + 1;
                         self.left.d.next = self.left.q.val() - 1;
-                        self.phase.d.next = Phase::Check;
+                        self.phase.d.next = Phase::Look;
                         if self.left.q.val() == 1 {
                             self.phase.d.next = Phase::Header;
                         }

@@ -79,6 +79,7 @@ pub struct IssueQueue {
     waiting_held: DFF<Bit>,
     ended_held: DFF<Bit>,
     meet_1: DFF<Bit>,
+    opens_1: DFF<Bit>,
     activate_1: Vec<LocalCopy<1>>,
     underrun_held: DFF<Bit>,
     illegal_held: DFF<Bit>,
@@ -129,6 +130,7 @@ impl IssueQueue {
             waiting_held: Default::default(),
             ended_held: Default::default(),
             meet_1: Default::default(),
+            opens_1: Default::default(),
             activate_1: (0..count).map(|_| Default::default()).collect(),
             underrun_held: Default::default(),
             illegal_held: Default::default(),
@@ -150,6 +152,7 @@ impl Logic for IssueQueue {
             waiting_held,
             ended_held,
             meet_1,
+            opens_1,
             underrun_held,
             illegal_held,
             code
@@ -178,7 +181,9 @@ impl Logic for IssueQueue {
 
         self.trips.clock.next = self.clock.val();
         self.trips.clear.next = self.start.val();
-        self.trips.opens.next = self.activate.val() & self.fetch.loops.val();
+        // What was fetched stands for a cycle after its activation: the loop opens then.
+        self.opens_1.d.next = self.activate.val() & self.fetch.loops.val();
+        self.trips.opens.next = self.opens_1.q.val();
         self.trips.count_less_one.next = self.fetch.count_less_one.val();
         // An `EndLoop` may meet in the cycle in which it is activated; its steps are there a cycle later.
         self.meet_1.d.next = self.meet.val();

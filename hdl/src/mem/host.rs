@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  write, octet, data ─►[reg]─► half rows, row, lanes ─► write ports of the memories, by way of one register more
-//!  read, octet ──────────────► access, chunk ─► RowAddress ... Gather ─► word ─► octet ─►[reg]─► codes ─►[reg]─► read_data
-//!  cycle t                                                        t + 6            t + 7           t + 8
+//!  read, octet ──────────────► access, chunk ─► RowAddress ... Gather ─► word ─► octet ─►[reg]─► codes ─►[reg]─► which ─►[reg]─► read_data
+//!  cycle t                                                        t + 6            t + 7           t + 8           t + 9
 //! ```
 //!
 //! | port           | dir | width      | meaning                                            | cycle   |
@@ -21,7 +21,7 @@
 //! | `lane[i]`      | out | 9          | lane `i` of the octet                              | `t + 1` |
 //! | `word[j]`      | in  | 10         | matrix operands of the chunk read                  | `t + 6` |
 //! | `weight[i]`    | out | 9          | the same a cycle later, for the weights' own register | `t + 2` |
-//! | `read_data`    | out | 72         | lanes read                                         | `t + 8` |
+//! | `read_data`    | out | 72         | lanes read                                         | `t + 9` |
 //!
 //! # Invariants
 //! 1. A vector row has 8 or 16 lanes, so an octet is one or two whole half rows.
@@ -70,6 +70,8 @@ pub struct HostAccess {
     half: JoinLanes<HALVES, 1, HALVES>,
     number: [Signal<Local, Bits<10>>; OCTET_LANES],
     number_held: [DFF<Bits<10>>; OCTET_LANES],
+    code_held: [DFF<Bits<9>>; OCTET_LANES],
+    weight_held: [DFF<Bits<9>>; OCTET_LANES],
     encode: [KvEncode; OCTET_LANES],
     read_lane: JoinLanes<OCTET_LANES, 9, 72>,
     read_held: DFF<Bits<72>>,
@@ -82,7 +84,7 @@ pub struct HostAccess {
 
 impl HostAccess {
     /// Cycles from `read` to `read_data`.
-    pub const LATENCY: usize = 8;
+    pub const LATENCY: usize = 9;
 
     /// The host's access to a chip.
     pub fn new(geometry: &Geometry) -> Self {
@@ -165,9 +167,13 @@ impl Logic for HostAccess {
             self.number_held[i].clock.next = self.clock.val();
             self.number_held[i].d.next = self.number[i].val();
             self.encode[i].x.next = self.number_held[i].q.val();
-            self.read_lane.lane[i].next = self.number_held[i].q.val().get_bits::<9>(0);
+            self.code_held[i].clock.next = self.clock.val();
+            self.code_held[i].d.next = self.encode[i].code.val();
+            self.weight_held[i].clock.next = self.clock.val();
+            self.weight_held[i].d.next = self.number_held[i].q.val().get_bits::<9>(0);
+            self.read_lane.lane[i].next = self.weight_held[i].q.val();
             if self.from_kv.q.val() {
-                self.read_lane.lane[i].next = self.encode[i].code.val();
+                self.read_lane.lane[i].next = self.code_held[i].q.val();
             }
         }
         self.read_held.d.next = self.read_lane.bus.val();
@@ -221,7 +227,7 @@ mod tests {
         let chip = Geometry::ULX3S_85F;
         let bench = bench(&chip);
         let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
-        let word_after = HostAccess::LATENCY - 2;
+        let word_after = HostAccess::LATENCY - 3;
         for (kv, octet) in [(0, 0), (0, 1), (1, 2), (1, 3)] {
             for first in (-256..256).step_by(8) {
                 stimulus.cycle().set("read", 1).set("kv", kv).set("octet", octet);
@@ -232,6 +238,8 @@ mod tests {
                     let number = if kv == 1 { i64::from(kv_decode(code as i16)) } else { code };
                     stimulus.set_signed(&format!("word${}", 8 * (octet % 2) as usize + i), number);
                 }
+                // The next command comes after the data.
+                stimulus.idle(HostAccess::LATENCY - word_after);
             }
         }
         let response = bench.run(stimulus.idle(HostAccess::LATENCY)).unwrap();

@@ -58,7 +58,8 @@ pub struct LaneGroup {
     pub weight_write: Signal<In, Bits<2>>,
     pub weight_write_row: Signal<In, Bits<WEIGHT_ROW>>,
     pub weight_data: Vec<Signal<In, Bits<9>>>,
-    from_kv_here: LocalCopy<1>,
+    /// One copy for four lanes.
+    from_kv_here: Vec<LocalCopy<1>>,
     entry_here: LocalCopy<ENTRY>,
     weight_write_here: LocalCopy<2>,
     weight_row_here: LocalCopy<WEIGHT_ROW>,
@@ -98,7 +99,7 @@ impl LaneGroup {
             weight_write: Default::default(),
             weight_write_row: Default::default(),
             weight_data: defaults(lanes),
-            from_kv_here: Default::default(),
+            from_kv_here: defaults(lanes / 4),
             entry_here: Default::default(),
             weight_write_here: Default::default(),
             weight_row_here: Default::default(),
@@ -114,8 +115,10 @@ impl LaneGroup {
 impl Logic for LaneGroup {
     #[hdl_gen]
     fn update(&mut self) {
-        self.from_kv_here.clock.next = self.clock.val();
-        self.from_kv_here.d.next = self.from_kv.val().into();
+        for q in 0..self.from_kv_here.len() {
+            self.from_kv_here[q].clock.next = self.clock.val();
+            self.from_kv_here[q].d.next = self.from_kv.val().into();
+        }
         self.entry_here.clock.next = self.clock.val();
         self.entry_here.d.next = self.entry.val();
         self.weight_write_here.clock.next = self.clock.val();
@@ -125,7 +128,7 @@ impl Logic for LaneGroup {
         for half in self._half..(self._half + 1) {
             for j in 0..self.lane.len() {
                 self.lane[j].clock.next = self.clock.val();
-                self.lane[j].from_kv.next = self.from_kv_here.q.val().get_bit(0);
+                self.lane[j].from_kv.next = self.from_kv_here[j / 4].q.val().get_bit(0);
                 self.lane[j].entry.next = self.entry_here.q.val();
                 self.lane[j].weight.next = self.bank[j / 2].weight[j % 2].val();
                 self.lane[j].code.next = self.bank[j / 2].code[j % 2].val();

@@ -36,7 +36,8 @@ pub struct Fifo<const ADDRESS: usize, const DATA: usize> {
     taken: DFF<Bits<ADDRESS>>,
     /// The pointers are equal because the queue is full.
     filled: DFF<Bit>,
-    equal: Signal<Local, Bit>,
+    /// The queue is not empty.
+    some: DFF<Bit>,
     pushes: Signal<Local, Bit>,
     pops: Signal<Local, Bit>,
     kind: Kind<Self>,
@@ -50,12 +51,11 @@ impl<const ADDRESS: usize, const DATA: usize> Fifo<ADDRESS, DATA> {
 impl<const ADDRESS: usize, const DATA: usize> Logic for Fifo<ADDRESS, DATA> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, written, taken, filled);
-        self.equal.next = self.written.q.val() == self.taken.q.val();
+        dff_setup!(self, clock, written, taken, filled, some);
         self.full.next = self.filled.q.val();
-        self.empty.next = self.equal.val() & !self.filled.q.val();
+        self.empty.next = !self.some.q.val();
         self.pushes.next = self.push.val() & !self.filled.q.val();
-        self.pops.next = self.pop.val() & !(self.equal.val() & !self.filled.q.val());
+        self.pops.next = self.pop.val() & self.some.q.val();
 
         self.memory.clock.next = self.clock.val();
         self.memory.write_enable.next = self.pushes.val();
@@ -64,7 +64,11 @@ impl<const ADDRESS: usize, const DATA: usize> Logic for Fifo<ADDRESS, DATA> {
         self.memory.read_address[0].next = self.taken.q.val();
         self.head.next = self.memory.read_data[0].val();
 
+        if self.pops.val() & !self.pushes.val() & (self.taken.q.val() + 1 == self.written.q.val()) {
+            self.some.d.next = false;
+        }
         if self.pushes.val() {
+            self.some.d.next = true;
             self.written.d.next = self.written.q.val() + 1;
             if !self.pops.val() & (self.written.q.val() + 1 == self.taken.q.val()) {
                 self.filled.d.next = true;
@@ -78,6 +82,7 @@ impl<const ADDRESS: usize, const DATA: usize> Logic for Fifo<ADDRESS, DATA> {
             self.written.d.next = 0.into();
             self.taken.d.next = 0.into();
             self.filled.d.next = false;
+            self.some.d.next = false;
         }
     }
 }

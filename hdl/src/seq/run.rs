@@ -109,6 +109,8 @@ pub struct Run {
     prompt_done: DFF<Bit>,
     stop_met: DFF<Bit>,
     record_held: DFF<Bits<64>>,
+    /// Prompt tokens are left.
+    prompt_some: DFF<Bit>,
     prompt_waits: Signal<Local, Bit>,
     room_waits: Signal<Local, Bit>,
     begins: Signal<Local, Bit>,
@@ -185,6 +187,7 @@ impl Run {
             prompt_done: Default::default(),
             stop_met: Default::default(),
             record_held: Default::default(),
+            prompt_some: Default::default(),
             prompt_waits: Default::default(),
             room_waits: Default::default(),
             begins: Default::default(),
@@ -197,16 +200,24 @@ impl Logic for Run {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, active, busy, paused, stopping, run_started, token_started, limit_left);
-        dff_setup!(self, clock, prompt_left, stop_held, stop_too_held, sampling_held, pause_held, next_held);
+        dff_setup!(
+            self,
+            clock,
+            prompt_some,
+            prompt_left,
+            stop_held,
+            stop_too_held,
+            sampling_held,
+            pause_held,
+            next_held
+        );
         dff_setup!(self, clock, position_held, blocks_held, token_held, chosen_held, elapsed, cycles);
         dff_setup!(self, clock, settling, settled, limit_reached, context_full, prompt_done);
         dff_setup!(self, clock, stop_met, record_held);
 
         // What a token waits for.
-        self.prompt_waits.next = self.active.q.val()
-            & !self.busy.q.val()
-            & self.prompt.empty.val()
-            & (self.prompt_left.q.val() != 0);
+        self.prompt_waits.next =
+            self.active.q.val() & !self.busy.q.val() & self.prompt.empty.val() & self.prompt_some.q.val();
         self.room_waits.next = self.active.q.val() & !self.busy.q.val() & self.records.full.val();
         self.begins.next = self.active.q.val()
             & !self.busy.q.val()
@@ -225,7 +236,7 @@ impl Logic for Run {
             self.blocks_held.d.next =
                 bit_cast::<BLOCKS, 16>(self.next_held.q.val() >> self.block_bits.val()) + 1;
             self.token_held.d.next = self.chosen_held.q.val();
-            if self.prompt_left.q.val() != 0 {
+            if self.prompt_some.q.val() {
                 self.token_held.d.next = self.prompt.head.val();
             }
         }
@@ -248,7 +259,8 @@ impl Logic for Run {
             self.paused.d.next = self.pause_held.q.val();
             self.next_held.d.next = self.next_held.q.val() + 1;
             self.limit_left.d.next = self.limit_left.q.val() - 1;
-            if self.prompt_left.q.val() != 0 {
+            self.prompt_some.d.next = !self.prompt_done.q.val();
+            if self.prompt_some.q.val() {
                 self.prompt_left.d.next = self.prompt_left.q.val() - 1;
             }
             if self.limit_reached.q.val()
@@ -281,6 +293,7 @@ impl Logic for Run {
             self.next_held.d.next = self.start_position.val();
             self.limit_left.d.next = self.limit.val();
             self.prompt_left.d.next = self.prompt_length.val();
+            self.prompt_some.d.next = self.prompt_length.val().any();
             self.stop_held.d.next = self.stop_token.val();
             self.stop_too_held.d.next = self.stop_token_too.val();
             self.sampling_held.d.next = self.sampling_wanted.val();
@@ -292,7 +305,7 @@ impl Logic for Run {
         self.prompt.clear.next = self.discard.val();
         self.prompt.push.next = self.push.val();
         self.prompt.word.next = self.prompt_token.val();
-        self.prompt.pop.next = self.begins.val() & (self.prompt_left.q.val() != 0);
+        self.prompt.pop.next = self.begins.val() & self.prompt_some.q.val();
         self.prompt_full.next = self.prompt.full.val();
         self.join_record.lane[0].next = self.chosen_held.q.val();
         self.join_record.lane[1].next = self.position_held.q.val();
