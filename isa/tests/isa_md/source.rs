@@ -4,7 +4,8 @@ pub const ARITH: &str = include_str!("../../src/arith.rs");
 pub const GEOMETRY: &str = include_str!("../../src/geometry.rs");
 pub const HOST: &str = include_str!("../../src/host.rs");
 pub const IMAGE: &str = include_str!("../../src/image.rs");
-pub const INSTRUCTION: &str = include_str!("../../src/instruction.rs");
+pub const CHOICES: &str = include_str!("../../src/instruction/choices.rs");
+pub const INSTRUCTION: &str = include_str!("../../src/instruction/mod.rs");
 pub const TIMING: &str = include_str!("../../src/timing.rs");
 
 /// The documentation of a file: its lines that begin with `//!`.
@@ -84,8 +85,8 @@ pub fn functions(source: &str) -> Vec<(String, String)> {
 
 /// The enumerations that are bit fields.
 pub fn choice_types() -> Vec<String> {
-    let from = INSTRUCTION.find("\nchoice_types! {").expect("the choices");
-    let body = INSTRUCTION[from..].lines().skip(2).take_while(|line| !line.starts_with('}'));
+    let from = CHOICES.find("\nchoice_types! {").expect("the choices");
+    let body = CHOICES[from..].lines().skip(2).take_while(|line| !line.starts_with('}'));
     let opens = |line: &str| line.strip_prefix("    ")?.strip_suffix(" {").map(str::to_string);
     body.filter(|line| !line.starts_with("     ")).filter_map(opens).collect()
 }
