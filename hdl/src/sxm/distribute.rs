@@ -4,36 +4,53 @@
 //!  result 24 ─► limit to 18, 16 or 10 bits ─►[reg]─┬──────────────────────────────► vmem_word (13)
 //!                                                   ├─► half select ─►[reg]────────► act_row   (14)
 //!                                                   └─► KV code ─► half or part ─►[reg]─► kv_codes (14)
-//!    cycle 12                                      13                            14
+//!  strobes, places ─► decode ─►[reg]─► a copy for each group of the matrix unit ─►[reg]─► group_* (14)
+//!  host's KV row ──────────────►[reg]───────┘
+//!    cycle 12                      13                            14
 //! ```
 //!
 //! | port                       | dir | width       | meaning                                            | cycle |
 //! |----------------------------|-----|-------------|----------------------------------------------------|------:|
 //! | `clock`                    | in  | 1           |                                                    |       |
+//! | `act`, `key`, `value`, `vmem` | in | 1         | strobes by destination                             |    11 |
 //! | `result[l]`                | in  | 24          | the result stream                                  |    12 |
-//! | `act`, `key`, `value`, `vmem` | in | 1         | strobes by destination                             |    12 |
 //! | `row`, `entry`, `mask`     | in  | 24, `ENTRY`, `HALVES` | address, half rows written               |    12 |
 //! | `half`, `part`             | in  | 1, 4        | take half `part` in both halves; part of a value   |    12 |
 //! | `lane`                     | in  | `LANE`      | lane that a value takes in each group              |    12 |
 //! | `vmem_store`, `vmem_row`, `vmem_word[l]` | out | 1, `VMEM_ROW`, 18 | write port of vector memory    |    13 |
-//! | `act_write`                | out | `HALVES`    | half rows of the activation entry written          |    14 |
-//! | `act_entry`, `act_row[l]`  | out | `ENTRY`, 16 | half `h` takes lanes `(h % 2) * V/2` upward        |    14 |
-//! | `kv_write`, `kv_value_mode`| out | 1           | a key or a value is written; it is a value         |    14 |
-//! | `kv_row`, `kv_halves`      | out | `KV_ROW`, `HALVES` | row; half rows written (key)                |    14 |
-//! | `kv_lane`                  | out | `LANE`      | lane written in each group (value)                 |    14 |
+//! | `act_row[l]`               | out | 16          | half `h` takes lanes `(h % 2) * V/2` upward        |    14 |
 //! | `kv_codes[l]`              | out | 9           | key: like `act_row`; value: group `j` takes code `j` |  14 |
+//! | `group_act_write[g]`       | out | 2           | half rows of the group written                     |    14 |
+//! | `group_act_entry[g]`       | out | `ENTRY`     |                                                    |    14 |
+//! | `group_kv_write[g]`        | out | `LANES`     | KV lanes of the group written                      |    14 |
+//! | `group_kv_row[g]`          | out | `KV_ROW`    |                                                    |    14 |
+//! | `group_kv_transposed[g]`   | out | 1           | every lane takes code `g`                          |    14 |
+//! | `act_write`, `act_entry`   | out | `HALVES`, `ENTRY` | the same for all groups, for faults and traces |  14 |
+//! | `kv_write`, `kv_value_mode`| out | 1           | a key or a value is written; it is a value; likewise |  14 |
+//! | `kv_row`, `kv_halves`, `kv_lane` | out | `KV_ROW`, `HALVES`, `LANE` | row; half rows (key); lane (value); likewise | 14 |
 //! | `saturated`                | out | 1           | a lane sent did not fit                            |    15 |
+//! | `host_kv_write`, `host_kv_row`, `host_kv_halves` | in | 1, `KV_ROW`, `HALVES` | the host writes half rows of KV memory | `t` |
+//! | `host_lane[8]`             | in  | 9           | lane `l` of a vector row takes `host_lane[l % 8]`; on `kv_codes` in `t + 2` | `t` |
+//!
+//! Outputs of cycle 14 are registers with nothing behind them: each reaches many memories.
 //!
 //! # Invariants
 //! 1. Without a strobe, `vmem_row` and `vmem_word` are zero too: vector memory joins its writers by an or.
-//! 2. A strobe makes exactly one write; without one, `act_write`, `kv_write` and `vmem_store` are zero.
+//! 2. A strobe makes exactly one write; without one, the writes and `vmem_store` are zero.
+//! 3. The host writes while no row is sent.
 
 use crate::kind::Kind;
 use crate::primitives::vector::many;
 use crate::primitives::vector::{DestinationLimit, KvEncode, Setting};
-use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, VMEM_ROW};
+use crate::primitives::{JoinLanes, LocalCopy};
+use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, LANES, VMEM_ROW};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
+
+/// Lanes of a word of the host.
+const OCTET_LANES: usize = 8;
+/// Lanes that share copies of the strobes.
+const QUAD_LANES: usize = 4;
 
 /// One lane's limit, and its registers of cycle 13.
 #[derive(LogicBlock, Default)]
@@ -109,25 +126,50 @@ pub struct Distribute {
     pub kv_halves: Signal<Out, Bits<HALVES>>,
     pub kv_lane: Signal<Out, Bits<LANE>>,
     pub kv_codes: Vec<Signal<Out, Bits<9>>>,
+    pub group_act_write: Vec<Signal<Out, Bits<2>>>,
+    pub group_act_entry: Vec<Signal<Out, Bits<ENTRY>>>,
+    pub group_kv_write: Vec<Signal<Out, Bits<LANES>>>,
+    pub group_kv_row: Vec<Signal<Out, Bits<KV_ROW>>>,
+    pub group_kv_transposed: Vec<Signal<Out, Bit>>,
     pub saturated: Signal<Out, Bit>,
+    pub host_kv_write: Signal<In, Bit>,
+    pub host_kv_row: Signal<In, Bits<KV_ROW>>,
+    pub host_kv_halves: Signal<In, Bits<HALVES>>,
+    pub host_lane: [Signal<In, Bits<9>>; OCTET_LANES],
     limits: Vec<Limits>,
+    // Cycle 12.
+    act_12: DFF<Bit>,
+    key_12: DFF<Bit>,
+    value_12: DFF<Bit>,
+    vmem_12: DFF<Bit>,
+    sends_12: DFF<Bit>,
+    to_act_12: Vec<LocalCopy<1>>,
+    to_vmem_12: Vec<LocalCopy<1>>,
+    sends_here_12: Vec<LocalCopy<1>>,
     // Cycle 13.
     vmem_13: DFF<Bit>,
     act_mask_13: DFF<Bits<HALVES>>,
     key_13: DFF<Bit>,
     value_13: DFF<Bit>,
-    sends: Signal<Local, Bit>,
     mask_13: DFF<Bits<HALVES>>,
     row_13: DFF<Bits<24>>,
     entry_13: DFF<Bits<ENTRY>>,
-    part_13: DFF<Bits<4>>,
-    /// Lower lanes take the upper half, upper lanes the lower.
-    from_upper_13: DFF<Bit>,
-    from_lower_13: DFF<Bit>,
+    /// Lower lanes take the upper half, upper lanes the lower; a copy for each quad of lanes.
+    from_upper: Signal<Local, Bit>,
+    from_lower: Signal<Local, Bit>,
+    from_upper_13: Vec<LocalCopy<1>>,
+    from_lower_13: Vec<LocalCopy<1>>,
+    /// The groups' codes are this part of the result. The first needs no selection.
+    part_13: Vec<DFF<Bit>>,
+    kv_halves_13: DFF<Bits<HALVES>>,
+    kv_lanes_13: Vec<DFF<Bits<1>>>,
+    kv_row_13: DFF<Bits<KV_ROW>>,
+    host_lane_13: [DFF<Bits<9>>; OCTET_LANES],
     // Cycle 14.
     act_mask_14: DFF<Bits<HALVES>>,
     entry_14: DFF<Bits<ENTRY>>,
     act_14: Vec<DFF<Bits<16>>>,
+    code: Vec<Signal<Local, Bits<9>>>,
     kv_14: DFF<Bit>,
     value_14: DFF<Bit>,
     row_14: DFF<Bits<KV_ROW>>,
@@ -135,6 +177,12 @@ pub struct Distribute {
     lane_13: DFF<Bits<LANE>>,
     lane_14: DFF<Bits<LANE>>,
     code_14: Vec<DFF<Bits<9>>>,
+    act_write_14: Vec<LocalCopy<2>>,
+    act_entry_14: Vec<LocalCopy<ENTRY>>,
+    kv_lanes: Vec<JoinLanes<LANES, 1, LANES>>,
+    kv_write_14: Vec<LocalCopy<LANES>>,
+    kv_row_14: Vec<LocalCopy<KV_ROW>>,
+    kv_transposed_14: Vec<LocalCopy<1>>,
     any_lower: Signal<Local, Bit>,
     any_upper: Signal<Local, Bit>,
     any_lower_14: DFF<Bit>,
@@ -144,6 +192,8 @@ pub struct Distribute {
     part_mask: Setting<4>,
     _lanes: usize,
     _groups: usize,
+    _quad: usize,
+    _octet: usize,
     kind: Kind<Self>,
 }
 
@@ -152,21 +202,45 @@ impl Distribute {
     pub const STORE_LATENCY: usize = 1;
     /// Cycles from result to the ports of activation file and KV memory.
     pub const LATENCY: usize = 2;
+    /// Cycles from the host's write to the port of KV memory.
+    pub const HOST_LATENCY: usize = 2;
 
     /// The distribution of a chip.
     pub fn new(geometry: &Geometry) -> Self {
-        let lanes = geometry.vxm_lanes;
+        let (lanes, groups) = (geometry.vxm_lanes, geometry.groups());
+        let quads = lanes / QUAD_LANES;
         Self {
+            group_act_write: many(groups),
+            group_act_entry: many(groups),
+            group_kv_write: many(groups),
+            group_kv_row: many(groups),
+            group_kv_transposed: many(groups),
+            to_act_12: many(quads),
+            to_vmem_12: many(quads),
+            sends_here_12: many(quads),
+            from_upper_13: many(quads),
+            from_lower_13: many(quads),
+            part_13: many(lanes / groups),
+            kv_lanes_13: many(lanes),
+            act_write_14: many(groups),
+            act_entry_14: many(groups),
+            kv_lanes: many(groups),
+            kv_write_14: many(groups),
+            kv_row_14: many(groups),
+            kv_transposed_14: many(groups),
             result: many(lanes),
             vmem_word: many(lanes),
             act_row: many(lanes),
             kv_codes: many(lanes),
             limits: many(lanes),
             act_14: many(lanes),
+            code: many(lanes),
             code_14: many(lanes),
-            part_mask: Setting::new((lanes / geometry.groups() - 1) as u64),
+            part_mask: Setting::new((lanes / groups - 1) as u64),
             _lanes: lanes,
-            _groups: geometry.groups(),
+            _groups: groups,
+            _quad: QUAD_LANES,
+            _octet: OCTET_LANES,
             ..Self::default()
         }
     }
@@ -175,82 +249,155 @@ impl Distribute {
 impl Logic for Distribute {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, vmem_13, act_mask_13, key_13, value_13, mask_13, row_13, entry_13, part_13);
-        clock!(
-            self,
-            clock,
-            from_upper_13,
-            from_lower_13,
-            act_mask_14,
-            entry_14,
-            kv_14,
-            value_14,
-            row_14,
-            mask_14
-        );
-        clock!(self, clock, lane_13, lane_14, any_lower_14, any_upper_14, saturated_15);
+        clock!(self, clock, act_12, key_12, value_12, vmem_12, sends_12);
+        clock!(self, clock, vmem_13, act_mask_13, key_13, value_13, mask_13, row_13, entry_13);
+        clock!(self, clock, kv_halves_13, kv_row_13, lane_13);
+        clock!(self, clock, act_mask_14, entry_14, kv_14, value_14, row_14, mask_14, lane_14);
+        clock!(self, clock, any_lower_14, any_upper_14, saturated_15);
 
-        // Cycle 12: limits.
-        self.sends.next = self.act.val() | self.key.val() | self.value.val() | self.vmem.val();
-        for l in 0..self._lanes {
-            self.limits[l].clock.next = self.clock.val();
-            self.limits[l].result.next = self.result[l].val();
-            self.limits[l].to_act.next = self.act.val();
-            self.limits[l].to_vmem.next = self.vmem.val();
-            self.limits[l].sends.next = self.sends.val();
-            self.vmem_word[l].next = self.limits[l].word.val();
+        // Cycle 11: strobes to their copies.
+        self.act_12.d.next = self.act.val();
+        self.key_12.d.next = self.key.val();
+        self.value_12.d.next = self.value.val();
+        self.vmem_12.d.next = self.vmem.val();
+        self.sends_12.d.next = self.act.val() | self.key.val() | self.value.val() | self.vmem.val();
+        for q in 0..self.to_act_12.len() {
+            self.to_act_12[q].clock.next = self.clock.val();
+            self.to_vmem_12[q].clock.next = self.clock.val();
+            self.sends_here_12[q].clock.next = self.clock.val();
+            self.to_act_12[q].d.next = self.act.val().into();
+            self.to_vmem_12[q].d.next = self.vmem.val().into();
+            self.sends_here_12[q].d.next =
+                (self.act.val() | self.key.val() | self.value.val() | self.vmem.val()).into();
         }
-        self.vmem_13.d.next = self.vmem.val();
+
+        // Cycle 12: limits, and where the row goes. One-trip loops name numbers that indices are made with.
+        for s in self._quad..(self._quad + 1) {
+            for l in 0..self._lanes {
+                self.limits[l].clock.next = self.clock.val();
+                self.limits[l].result.next = self.result[l].val();
+                self.limits[l].to_act.next = self.to_act_12[l / s].q.val().get_bit(0);
+                self.limits[l].to_vmem.next = self.to_vmem_12[l / s].q.val().get_bit(0);
+                self.limits[l].sends.next = self.sends_here_12[l / s].q.val().get_bit(0);
+                self.vmem_word[l].next = self.limits[l].word.val();
+            }
+        }
+        self.vmem_13.d.next = self.vmem_12.q.val();
         self.act_mask_13.d.next = 0.into();
-        if self.act.val() {
+        if self.act_12.q.val() {
             self.act_mask_13.d.next = self.mask.val();
         }
-        self.key_13.d.next = self.key.val();
-        self.value_13.d.next = self.value.val();
+        self.key_13.d.next = self.key_12.q.val();
+        self.value_13.d.next = self.value_12.q.val();
         self.mask_13.d.next = self.mask.val();
         self.row_13.d.next = 0.into();
-        if self.sends.val() {
+        if self.sends_12.q.val() {
             self.row_13.d.next = self.row.val();
         }
         self.entry_13.d.next = self.entry.val();
         self.lane_13.d.next = self.lane.val();
-        self.part_13.d.next = self.part.val();
-        self.from_upper_13.d.next =
-            self.half.val() & (self.act.val() | self.key.val()) & self.part.val().get_bit(0);
-        self.from_lower_13.d.next =
-            self.half.val() & (self.act.val() | self.key.val()) & !self.part.val().get_bit(0);
+        self.from_upper.next =
+            self.half.val() & (self.act_12.q.val() | self.key_12.q.val()) & self.part.val().get_bit(0);
+        self.from_lower.next =
+            self.half.val() & (self.act_12.q.val() | self.key_12.q.val()) & !self.part.val().get_bit(0);
+        for q in 0..self.from_upper_13.len() {
+            self.from_upper_13[q].clock.next = self.clock.val();
+            self.from_lower_13[q].clock.next = self.clock.val();
+            self.from_upper_13[q].d.next = self.from_upper.val().into();
+            self.from_lower_13[q].d.next = self.from_lower.val().into();
+        }
+        self.part_now.next = self.part.val() & self.part_mask.val();
+        for c in 0..self.part_13.len() {
+            self.part_13[c].clock.next = self.clock.val();
+            self.part_13[c].d.next = self.value_12.q.val() & (self.part_now.val() == c.to_bits());
+        }
+        for l in 0..self._lanes {
+            self.kv_lanes_13[l].clock.next = self.clock.val();
+            self.kv_lanes_13[l].d.next = (self.value_12.q.val() & (self.lane.val() == l.to_bits())).into();
+        }
+        // The host's row, or the machine's.
+        self.kv_row_13.d.next = self.row.val().get_bits::<KV_ROW>(0);
+        self.kv_halves_13.d.next = 0.into();
+        if self.key_12.q.val() {
+            self.kv_halves_13.d.next = self.mask.val();
+        }
+        for j in 0..OCTET_LANES {
+            self.host_lane_13[j].clock.next = self.clock.val();
+            self.host_lane_13[j].d.next = 0.into();
+            if self.host_kv_write.val() {
+                self.host_lane_13[j].d.next = self.host_lane[j].val();
+            }
+        }
+        if self.host_kv_write.val() {
+            self.kv_row_13.d.next = self.host_kv_row.val();
+            self.kv_halves_13.d.next = self.host_kv_halves.val();
+        }
         self.vmem_store.next = self.vmem_13.q.val();
         self.vmem_row.next = self.row_13.q.val().get_bits::<VMEM_ROW>(0);
 
-        // Cycle 13: half select and code. A one-trip loop names a number that indices are made with.
+        // Cycle 13: half select and code. Codes are zero while the host writes: its lanes join by an or.
         for u in (self._lanes / 2)..(self._lanes / 2 + 1) {
-            for l in 0..(self._lanes / 2) {
-                self.act_14[l].clock.next = self.clock.val();
-                self.act_14[l + u].clock.next = self.clock.val();
-                self.code_14[l].clock.next = self.clock.val();
-                self.code_14[l + u].clock.next = self.clock.val();
-                self.act_14[l].d.next = self.limits[l].act.val();
-                self.code_14[l].d.next = self.limits[l].code.val();
-                if self.from_upper_13.q.val() {
-                    self.act_14[l].d.next = self.limits[l + u].act.val();
-                    self.code_14[l].d.next = self.limits[l + u].code.val();
-                }
-                self.act_14[l + u].d.next = self.limits[l + u].act.val();
-                self.code_14[l + u].d.next = self.limits[l + u].code.val();
-                if self.from_lower_13.q.val() {
-                    self.act_14[l + u].d.next = self.limits[l].act.val();
-                    self.code_14[l + u].d.next = self.limits[l].code.val();
+            for s in self._quad..(self._quad + 1) {
+                for l in 0..(self._lanes / 2) {
+                    self.act_14[l].clock.next = self.clock.val();
+                    self.act_14[l + u].clock.next = self.clock.val();
+                    self.code_14[l].clock.next = self.clock.val();
+                    self.code_14[l + u].clock.next = self.clock.val();
+                    self.act_14[l].d.next = self.limits[l].act.val();
+                    self.code[l].next = self.limits[l].code.val();
+                    if self.from_upper_13[l / s].q.val().any() {
+                        self.act_14[l].d.next = self.limits[l + u].act.val();
+                        self.code[l].next = self.limits[l + u].code.val();
+                    }
+                    self.act_14[l + u].d.next = self.limits[l + u].act.val();
+                    self.code[l + u].next = self.limits[l + u].code.val();
+                    if self.from_lower_13[(l + u) / s].q.val().any() {
+                        self.act_14[l + u].d.next = self.limits[l].act.val();
+                        self.code[l + u].next = self.limits[l].code.val();
+                    }
                 }
             }
         }
-        self.part_now.next = self.part_13.q.val() & self.part_mask.val();
         for g in self._groups..(self._groups + 1) {
-            for c in 0..(self._lanes / self._groups) {
+            for c in 1..self.part_13.len() {
                 for j in 0..self._groups {
-                    if self.value_13.q.val() & (self.part_now.val() == c.to_bits()) {
-                        self.code_14[j].d.next = self.limits[c * g + j].code.val();
+                    if self.part_13[c].q.val() {
+                        self.code[j].next = self.limits[c * g + j].code.val();
                     }
                 }
+            }
+        }
+        for o in self._octet..(self._octet + 1) {
+            for l in 0..self._lanes {
+                self.code_14[l].d.next = self.code[l].val() | self.host_lane_13[l % o].q.val();
+            }
+        }
+        for u in (self._lanes / 2)..(self._lanes / 2 + 1) {
+            for g in 0..self._groups {
+                self.act_write_14[g].clock.next = self.clock.val();
+                self.act_entry_14[g].clock.next = self.clock.val();
+                self.kv_write_14[g].clock.next = self.clock.val();
+                self.kv_row_14[g].clock.next = self.clock.val();
+                self.kv_transposed_14[g].clock.next = self.clock.val();
+                self.act_write_14[g].d.next = self.act_mask_13.q.val().get_bits::<2>(2 * g);
+                self.act_entry_14[g].d.next = self.entry_13.q.val();
+                for l in 0..LANES {
+                    self.kv_lanes[g].lane[l].next = 0.into();
+                }
+                for l in 0..(self._lanes / 2) {
+                    self.kv_lanes[g].lane[l].next =
+                        self.kv_lanes_13[l].q.val() | self.kv_halves_13.q.val().get_bits::<1>(2 * g);
+                    self.kv_lanes[g].lane[l + u].next =
+                        self.kv_lanes_13[l + u].q.val() | self.kv_halves_13.q.val().get_bits::<1>(2 * g + 1);
+                }
+                self.kv_write_14[g].d.next = self.kv_lanes[g].bus.val();
+                self.kv_row_14[g].d.next = self.kv_row_13.q.val();
+                self.kv_transposed_14[g].d.next = self.value_13.q.val().into();
+                self.group_act_write[g].next = self.act_write_14[g].q.val();
+                self.group_act_entry[g].next = self.act_entry_14[g].q.val();
+                self.group_kv_write[g].next = self.kv_write_14[g].q.val();
+                self.group_kv_row[g].next = self.kv_row_14[g].q.val();
+                self.group_kv_transposed[g].next = self.kv_transposed_14[g].q.val().get_bit(0);
             }
         }
         self.any_lower.next = false;
@@ -262,8 +409,8 @@ impl Logic for Distribute {
             }
         }
         // A half that is not sent does not count.
-        self.any_lower_14.d.next = self.any_lower.val() & !self.from_upper_13.q.val();
-        self.any_upper_14.d.next = self.any_upper.val() & !self.from_lower_13.q.val();
+        self.any_lower_14.d.next = self.any_lower.val() & !self.from_upper_13[0].q.val().any();
+        self.any_upper_14.d.next = self.any_upper.val() & !self.from_lower_13[0].q.val().any();
         self.act_mask_14.d.next = self.act_mask_13.q.val();
         self.entry_14.d.next = self.entry_13.q.val();
         self.kv_14.d.next = self.key_13.q.val() | self.value_13.q.val();

@@ -1,9 +1,9 @@
 //! Where each result row goes: entry, row, half rows and mode from issue to issue, delivered when the row arrives.
 //!
 //! ```text
-//!  payload ─►[reg]─► entry, part, first half ─►[reg]─► mask of half rows ─►[reg]─► delay ─► cycle 12
-//!            [reg]─► RowStart ──────────────────────────────────────────►[reg]─► row ─► delay ─► cycle 12
-//!  cycle 0    1        stepping registers       2                         3       4
+//!  payload ─►[reg]─► entry, part, half row ─►[reg]─► + position's ─►[reg]─► + 1 ─►[reg]─► matches ─►[reg]─► mask ─►[reg]─► delay ─► cycle 12
+//!            [reg]─► RowStart ──────────────────────────────────────►[reg]─► row ─► delay ──────────────────────────────────────► cycle 12
+//!  cycle 0    1        stepping registers      2                      3             4                5               6
 //! ```
 //!
 //! Ports named like a field of `isa::instruction::Vector` carry it, with the ISA's width, in cycle 0.
@@ -13,7 +13,7 @@
 //! | `issue`, `first`, `last`    | in  | 1        | an issue, its instruction's first, its last       |     0 |
 //! | `position`                  | in  | 16       | sampled with the issue                            |     0 |
 //! | `offset_second`             | in  | 24       | signed, loop offset of KV rows                    |     0 |
-//! | `act_12`, `key_12`, `value_12`, `vmem_12`, `argmax_12` | out | 1 | strobes by destination       |    12 |
+//! | `act_11`, `key_11`, `value_11`, `vmem_11`, `argmax_11` | out | 1 | strobes by destination       |    11 |
 //! | `row_12`                    | out | 24       | row of vector memory, KV memory or comparison     |    12 |
 //! | `entry_12`                  | out | `ENTRY`  | activation entry                                  |    12 |
 //! | `mask_12`                   | out | `HALVES` | half rows written                                 |    12 |
@@ -27,7 +27,7 @@
 
 use crate::kind::Kind;
 use crate::primitives::Delay;
-use crate::primitives::vector::{Fixed, HalfMask, RowStart, RowStep, Setting};
+use crate::primitives::vector::{Fixed, HalfMatch, HalfSpan, RowStart, RowStep, Setting};
 use crate::widths::{ENTRY, HALVES, LANE};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Destination;
@@ -59,11 +59,11 @@ pub struct Steps {
     pub row_step: Signal<In, Bits<24>>,
     pub row_offset: Signal<In, Bit>,
     pub positions: Signal<In, Bits<4>>,
-    pub act_12: Signal<Out, Bit>,
-    pub key_12: Signal<Out, Bit>,
-    pub value_12: Signal<Out, Bit>,
-    pub vmem_12: Signal<Out, Bit>,
-    pub argmax_12: Signal<Out, Bit>,
+    pub act_11: Signal<Out, Bit>,
+    pub key_11: Signal<Out, Bit>,
+    pub value_11: Signal<Out, Bit>,
+    pub vmem_11: Signal<Out, Bit>,
+    pub argmax_11: Signal<Out, Bit>,
     pub row_12: Signal<Out, Bits<24>>,
     pub entry_12: Signal<Out, Bits<ENTRY>>,
     pub mask_12: Signal<Out, Bits<HALVES>>,
@@ -102,12 +102,12 @@ pub struct Steps {
     row_step_1: DFF<Bits<24>>,
     offset_1: DFF<Bits<24>>,
     index_1: DFF<Bits<16>>,
+    position_1: DFF<Bits<16>>,
+    positions_1: DFF<Bits<4>>,
     moved: Signal<Local, Bits<32>>,
-    moved_1: DFF<Bits<START>>,
+    moved_2: DFF<Bits<START>>,
     is_kv: Signal<Local, Bit>,
     // Cycle 2: the steps.
-    start_from: Signal<Local, Bits<START>>,
-    start_by: Signal<Local, Bits<START>>,
     entry_now: Signal<Local, Bits<6>>,
     following: DFF<Bits<6>>,
     entry_2: DFF<Bits<6>>,
@@ -117,9 +117,19 @@ pub struct Steps {
     half_2: DFF<Bit>,
     length_2: DFF<Bits<1>>,
     period_2: DFF<Bits<4>>,
-    // Cycle 3.
-    masks: HalfMask,
-    mask_3: DFF<Bits<HALVES>>,
+    // Cycles 3 to 6: half rows.
+    start_3: DFF<Bits<START>>,
+    start_4: DFF<Bits<START>>,
+    second_4: DFF<Bits<START>>,
+    length_4: Delay<1, 2>,
+    period_3: DFF<Bits<4>>,
+    spans: HalfSpan,
+    counted_4: DFF<Bits<START>>,
+    first_match: HalfMatch,
+    second_match: HalfMatch,
+    first_5: DFF<Bits<HALVES>>,
+    second_5: DFF<Bits<HALVES>>,
+    mask_6: DFF<Bits<HALVES>>,
     // Cycles 3 to 5: the row, and whether it exists.
     row_start: RowStart,
     issue_3: Delay<1, 2>,
@@ -130,10 +140,15 @@ pub struct Steps {
     vmem_outside_5: DFF<Bit>,
     kv_outside_5: DFF<Bit>,
     // To cycle 12.
-    destination_12: Delay<3, 10>,
+    destination_10: Delay<3, 8>,
+    act_late: DFF<Bit>,
+    key_late: DFF<Bit>,
+    value_late: DFF<Bit>,
+    vmem_late: DFF<Bit>,
+    argmax_late: DFF<Bit>,
     row_delay: Delay<24, 8>,
     entry_delay: Delay<ENTRY, 10>,
-    mask_delay: Delay<HALVES, 9>,
+    mask_delay: Delay<HALVES, 6>,
     half_delay: Delay<1, 10>,
     lane_mask: Setting<LANE>,
     lane_delay: Delay<LANE, 12>,
@@ -142,7 +157,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Cycles from issue to the strobes.
+    /// Cycles from issue to the places; the strobes come one cycle before.
     pub const LATENCY: usize = lpu_isa::timing::RESULT as usize;
 
     /// The stepping of a chip's destinations.
@@ -175,7 +190,9 @@ impl Logic for Steps {
             row_step_1,
             offset_1,
             index_1,
-            moved_1,
+            position_1,
+            positions_1,
+            moved_2,
             destination_2,
             half_2,
             length_2,
@@ -193,16 +210,19 @@ impl Logic for Steps {
             vmem_outside_5,
             kv_outside_5
         );
-        clock!(self, clock, mask_3, destination_12, row_delay, entry_delay);
+        clock!(
+            self, clock, start_3, start_4, second_4, length_4, period_3, counted_4, first_5, second_5, mask_6
+        );
+        clock!(self, clock, destination_10, act_late, key_late, value_late, vmem_late, argmax_late);
+        clock!(self, clock, row_delay, entry_delay);
         clock!(self, clock, mask_delay, lane_delay, half_delay, part_delay);
         dff_setup!(self, clock, following, entry_2, start_2, part_2);
 
-        // Cycle 0: what the position adds.
+        // Cycle 0: what the position adds to rows.
         self.is_kv.next =
             (self.destination.val() == self.is_key.val()) | (self.destination.val() == self.is_value.val());
-        self.moved.next = ((bit_cast::<32, 16>(self.position.val()) << self.half_bits.val())
-            >> self.positions.val())
-            & self.half_mask.val();
+        self.position_1.d.next = self.position.val();
+        self.positions_1.d.next = self.positions.val();
         self.issue_1.d.next = self.issue.val();
         self.first_1.d.next = self.first.val();
         self.destination_1.d.next = self.destination.val();
@@ -213,10 +233,6 @@ impl Logic for Steps {
         self.entry_continue_1.d.next = self.entry_continue.val();
         self.entry_advance_1.d.next = self.entry_advance.val();
         self.start_1.d.next = bit_cast::<START, 10>(self.start.val());
-        self.moved_1.d.next = 0.into();
-        if (self.destination.val() == self.is_key.val()) & (self.positions.val() <= self.half_bits.val()) {
-            self.moved_1.d.next = self.moved.val().get_bits::<START>(0);
-        }
         self.length_1.d.next = self.length.val();
         self.period_1.d.next = self.period.val();
         self.start_step_1.d.next = self.start_step.val();
@@ -243,14 +259,11 @@ impl Logic for Steps {
             self.entry_2.d.next = self.entry_now.val() & self.entry_mask.val();
             self.following.d.next = (self.entry_now.val() + 1) & self.entry_mask.val();
         }
-        self.start_from.next = self.start_2.q.val();
-        self.start_by.next = bit_cast::<START, 10>(self.start_step_1.q.val());
-        if self.first_1.q.val() {
-            self.start_from.next = self.start_1.q.val();
-            self.start_by.next = self.moved_1.q.val();
-        }
         if self.issue_1.q.val() {
-            self.start_2.d.next = self.start_from.val() + self.start_by.val();
+            self.start_2.d.next = self.start_2.q.val() + bit_cast::<START, 10>(self.start_step_1.q.val());
+            if self.first_1.q.val() {
+                self.start_2.d.next = self.start_1.q.val();
+            }
             self.part_2.d.next = self.part_2.q.val() + bit_cast::<4, 1>(self.sub_advance_1.q.val().into());
             if self.first_1.q.val() {
                 self.part_2.d.next = self.sub_1.q.val();
@@ -264,11 +277,35 @@ impl Logic for Steps {
         self.length_2.d.next = self.length_1.q.val();
         self.period_2.d.next = self.period_1.q.val();
 
-        // Cycle 2: half rows.
-        self.masks.start.next = self.start_2.q.val();
-        self.masks.length.next = self.length_2.q.val();
-        self.masks.period.next = self.period_2.q.val();
-        self.mask_3.d.next = self.masks.mask.val().get_bits::<HALVES>(0) & self.all_halves.val();
+        // Cycle 1: what the position adds to the first half row of a key.
+        self.moved.next = ((bit_cast::<32, 16>(self.position_1.q.val()) << self.half_bits.val())
+            >> self.positions_1.q.val())
+            & self.half_mask.val();
+        self.moved_2.d.next = 0.into();
+        if (self.destination_1.q.val() == self.is_key.val())
+            & (self.positions_1.q.val() <= self.half_bits.val())
+        {
+            self.moved_2.d.next = self.moved.val().get_bits::<START>(0);
+        }
+
+        // Cycles 2 to 5: half rows.
+        self.start_3.d.next = self.start_2.q.val() + self.moved_2.q.val();
+        self.start_4.d.next = self.start_3.q.val();
+        self.second_4.d.next = self.start_3.q.val() + 1;
+        self.length_4.x.next = self.length_2.q.val();
+        self.period_3.d.next = self.period_2.q.val();
+        self.spans.period.next = self.period_3.q.val();
+        self.counted_4.d.next = self.spans.counted.val();
+        self.first_match.start.next = self.start_4.q.val();
+        self.first_match.counted.next = self.counted_4.q.val();
+        self.second_match.start.next = self.second_4.q.val();
+        self.second_match.counted.next = self.counted_4.q.val();
+        self.first_5.d.next = self.first_match.mask.val().get_bits::<HALVES>(0);
+        self.second_5.d.next = 0.into();
+        if self.length_4.y.val().any() {
+            self.second_5.d.next = self.second_match.mask.val().get_bits::<HALVES>(0);
+        }
+        self.mask_6.d.next = (self.first_5.q.val() | self.second_5.q.val()) & self.all_halves.val();
 
         // Cycles 1 to 4: the row, and whether it exists.
         self.row_start.base.next = self.row_1.q.val();
@@ -291,17 +328,22 @@ impl Logic for Steps {
         self.kv_outside.next = self.kv_outside_5.q.val();
 
         // To the cycle of the result.
-        self.destination_12.x.next = self.destination_2.q.val();
-        self.act_12.next = self.destination_12.y.val() == self.is_act.val();
-        self.key_12.next = self.destination_12.y.val() == self.is_key.val();
-        self.value_12.next = self.destination_12.y.val() == self.is_value.val();
-        self.vmem_12.next = self.destination_12.y.val() == self.is_vmem.val();
-        self.argmax_12.next = self.destination_12.y.val() == self.is_argmax.val();
+        self.destination_10.x.next = self.destination_2.q.val();
+        self.act_late.d.next = self.destination_10.y.val() == self.is_act.val();
+        self.key_late.d.next = self.destination_10.y.val() == self.is_key.val();
+        self.value_late.d.next = self.destination_10.y.val() == self.is_value.val();
+        self.vmem_late.d.next = self.destination_10.y.val() == self.is_vmem.val();
+        self.argmax_late.d.next = self.destination_10.y.val() == self.is_argmax.val();
+        self.act_11.next = self.act_late.q.val();
+        self.key_11.next = self.key_late.q.val();
+        self.value_11.next = self.value_late.q.val();
+        self.vmem_11.next = self.vmem_late.q.val();
+        self.argmax_11.next = self.argmax_late.q.val();
         self.row_delay.x.next = self.rows.row.val();
         self.row_12.next = self.row_delay.y.val();
         self.entry_delay.x.next = self.entry_2.q.val().get_bits::<ENTRY>(0);
         self.entry_12.next = self.entry_delay.y.val();
-        self.mask_delay.x.next = self.mask_3.q.val();
+        self.mask_delay.x.next = self.mask_6.q.val();
         self.mask_12.next = self.mask_delay.y.val();
         self.lane_delay.x.next = self.position.val().get_bits::<LANE>(0) & self.lane_mask.val();
         self.lane_12.next = self.lane_delay.y.val();

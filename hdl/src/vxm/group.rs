@@ -31,8 +31,8 @@
 use super::lane::Lane;
 use super::vreg::VregLane;
 use crate::kind::Kind;
-use crate::primitives::LocalCopy;
 use crate::primitives::vector::many;
+use crate::primitives::{Extend, LocalCopy};
 use crate::widths::VREG_ROW;
 use rust_hdl::prelude::*;
 
@@ -63,18 +63,23 @@ pub struct LaneGroup {
     pub saturated: Signal<Out, Bit>,
     row_a_2: LocalCopy<VREG_ROW>,
     row_b_2: LocalCopy<VREG_ROW>,
-    x_vmem_3: LocalCopy<1>,
-    x_shift_3: LocalCopy<3>,
+    // Selects of wide words: a copy for each lane.
+    x_vmem_3: Vec<LocalCopy<1>>,
+    x_shift_3: Vec<LocalCopy<3>>,
     b_vreg_b_3: LocalCopy<1>,
     b_vmem_3: LocalCopy<1>,
     b_factor_3: LocalCopy<1>,
-    c_select_3: LocalCopy<2>,
+    c_select_3: Vec<LocalCopy<2>>,
     scalar_3: LocalCopy<18>,
     factor_3: LocalCopy<18>,
-    swap_4: LocalCopy<1>,
+    swap_4: Vec<LocalCopy<1>>,
     subtrahend_4: DFF<Bits<18>>,
-    mode_5: LocalCopy<2>,
-    shift_5: LocalCopy<9>,
+    minus_4: DFF<Bits<19>>,
+    wide_scalar: Extend<18, 19>,
+    mode_5: Vec<LocalCopy<2>>,
+    mode_6: Vec<LocalCopy<2>>,
+    shift_5: DFF<Bits<9>>,
+    shift_6: LocalCopy<9>,
     relu_11: LocalCopy<1>,
     write_12: LocalCopy<1>,
     target_12: LocalCopy<VREG_ROW>,
@@ -93,6 +98,12 @@ impl LaneGroup {
             vmem: many(lanes),
             noise: many(lanes),
             result: many(lanes),
+            x_vmem_3: many(lanes),
+            x_shift_3: many(lanes),
+            c_select_3: many(lanes),
+            swap_4: many(lanes),
+            mode_5: many(lanes),
+            mode_6: many(lanes),
             registers: many(lanes),
             lane: many(lanes),
             kind: Kind::named(format!("lane_group_{lanes}")),
@@ -104,36 +115,42 @@ impl LaneGroup {
 impl Logic for LaneGroup {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(
-            self, clock, row_a_2, row_b_2, x_vmem_3, x_shift_3, b_vreg_b_3, b_vmem_3, b_factor_3, c_select_3,
-            scalar_3
-        );
-        clock!(self, clock, factor_3);
-        clock!(self, clock, swap_4, subtrahend_4, mode_5, shift_5);
-        clock!(self, clock, relu_11, write_12, target_12, any_13);
+        clock!(self, clock, row_a_2, row_b_2, b_vreg_b_3, b_vmem_3, b_factor_3, scalar_3, factor_3);
+        clock!(self, clock, subtrahend_4, minus_4, shift_5, shift_6, relu_11, write_12, target_12, any_13);
         self.row_a_2.d.next = self.row_a.val();
         self.row_b_2.d.next = self.row_b.val();
-        self.x_vmem_3.d.next = self.x_vmem.val().into();
-        self.x_shift_3.d.next = self.x_shift.val();
         self.b_vreg_b_3.d.next = self.b_vreg_b.val().into();
         self.b_vmem_3.d.next = self.b_vmem.val().into();
         self.b_factor_3.d.next = self.b_factor.val().into();
-        self.c_select_3.d.next = self.c_select.val();
         self.scalar_3.d.next = self.scalar.val();
         self.factor_3.d.next = self.factor.val();
-        self.swap_4.d.next = self.swap.val().into();
+        self.wide_scalar.x.next = self.scalar_3.q.val();
         self.subtrahend_4.d.next = 0.into();
+        self.minus_4.d.next = 0.into();
         if self.subtract.val() {
             self.subtrahend_4.d.next = self.scalar_3.q.val();
+            self.minus_4.d.next = !self.wide_scalar.y.val() + 1;
         }
-        self.mode_5.d.next = self.mode.val();
         self.shift_5.d.next = self.shift.val();
+        self.shift_6.d.next = self.shift_5.q.val();
         self.relu_11.d.next = self.relu.val().into();
         self.write_12.d.next = self.write.val().into();
         self.target_12.d.next = self.target.val();
 
         self.any.next = false;
         for l in 0..self.lane.len() {
+            self.x_vmem_3[l].clock.next = self.clock.val();
+            self.x_shift_3[l].clock.next = self.clock.val();
+            self.c_select_3[l].clock.next = self.clock.val();
+            self.swap_4[l].clock.next = self.clock.val();
+            self.mode_5[l].clock.next = self.clock.val();
+            self.mode_6[l].clock.next = self.clock.val();
+            self.x_vmem_3[l].d.next = self.x_vmem.val().into();
+            self.x_shift_3[l].d.next = self.x_shift.val();
+            self.c_select_3[l].d.next = self.c_select.val();
+            self.swap_4[l].d.next = self.swap.val().into();
+            self.mode_5[l].d.next = self.mode.val();
+            self.mode_6[l].d.next = self.mode_5[l].q.val();
             self.registers[l].clock.next = self.clock.val();
             self.registers[l].row_a.next = self.row_a_2.q.val();
             self.registers[l].row_b.next = self.row_b_2.q.val();
@@ -146,23 +163,27 @@ impl Logic for LaneGroup {
             self.lane[l].vreg_a.next = self.registers[l].a.val();
             self.lane[l].vreg_b.next = self.registers[l].b.val();
             self.lane[l].factor.next = self.factor_3.q.val();
-            self.lane[l].x_vmem.next = self.x_vmem_3.q.val().into();
-            self.lane[l].x_shift.next = self.x_shift_3.q.val();
+            self.lane[l].x_vmem.next = self.x_vmem_3[l].q.val().into();
+            self.lane[l].x_shift.next = self.x_shift_3[l].q.val();
             self.lane[l].b_vreg_b.next = self.b_vreg_b_3.q.val().into();
             self.lane[l].b_vmem.next = self.b_vmem_3.q.val().into();
             self.lane[l].b_factor.next = self.b_factor_3.q.val().into();
-            self.lane[l].c_select.next = self.c_select_3.q.val();
-            self.lane[l].swap.next = self.swap_4.q.val().into();
+            self.lane[l].c_select.next = self.c_select_3[l].q.val();
+            self.lane[l].swap.next = self.swap_4[l].q.val().into();
             self.lane[l].subtrahend.next = self.subtrahend_4.q.val();
-            self.lane[l].mode.next = self.mode_5.q.val();
-            self.lane[l].shift.next = self.shift_5.q.val();
+            self.lane[l].minus.next = self.minus_4.q.val();
+            self.lane[l].mode.next = self.mode_5[l].q.val();
+            self.lane[l].mode_late.next = self.mode_6[l].q.val();
+            self.lane[l].shift.next = self.shift_6.q.val();
             self.lane[l].relu.next = self.relu_11.q.val().into();
             self.result[l].next = self.lane[l].result.val();
             self.any.next = self.any.val() | self.lane[l].saturated.val();
         }
         for p in 0..(self.lane.len() / 2) {
             self.lane[2 * p].neighbour.next = self.lane[2 * p + 1].operand.val();
+            self.lane[2 * p].neighbour_round.next = self.lane[2 * p + 1].round.val();
             self.lane[2 * p + 1].neighbour.next = self.lane[2 * p].operand.val();
+            self.lane[2 * p + 1].neighbour_round.next = self.lane[2 * p].round.val();
         }
         self.any_13.d.next = self.any.val();
         self.saturated.next = self.any_13.q.val();

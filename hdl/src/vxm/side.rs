@@ -24,7 +24,8 @@
 //! | `host_read`, `host_write`     | in  | 1          | strobes, while no token runs                         |   `t` |
 //! | `host_row`, `host_quad`       | in  | `VMEM_ROW`, `QUAD` | held from `host_read` to its word            |   `t` |
 //! | `host_data`, `host_read_data`  | in, out | 72     | four lanes; read after `HOST_READ_LATENCY` cycles    |   `t` |
-//! | `act_*`, `kv_*`               | out |            | see [`Distribute`]                                   |    14 |
+//! | `host_kv_write`, `host_kv_row`, `host_kv_halves`, `host_lane[8]` | in | | the host's way into KV memory, see [`Distribute`] | `t` |
+//! | `act_*`, `kv_*`, `group_*`    | out |            | see [`Distribute`]                                   |    14 |
 //! | `chosen`                      | out | 16         | best candidate so far                                | 15 + levels |
 //! | `result_saturated`            | out | 1          | a result row saturated                               |    14 |
 //! | `sent_saturated`              | out | 1          | a row sent did not fit its destination               |    15 |
@@ -41,9 +42,12 @@ use crate::kind::Kind;
 use crate::primitives::Delay;
 use crate::primitives::vector::{EXACT_ROW, many};
 use crate::sxm::{Argmax, Distribute, Reductions, Steps};
-use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, QUAD, SCALAR, VMEM_ROW, VREG_ROW};
+use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, LANES, QUAD, SCALAR, VMEM_ROW, VREG_ROW};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
+
+/// Lanes of a word of the host.
+const OCTET_LANES: usize = 8;
 
 /// The vector side.
 #[derive(LogicBlock, Default)]
@@ -122,6 +126,15 @@ pub struct VectorSide {
     pub kv_halves: Signal<Out, Bits<HALVES>>,
     pub kv_lane: Signal<Out, Bits<LANE>>,
     pub kv_codes: Vec<Signal<Out, Bits<9>>>,
+    pub group_act_write: Vec<Signal<Out, Bits<2>>>,
+    pub group_act_entry: Vec<Signal<Out, Bits<ENTRY>>>,
+    pub group_kv_write: Vec<Signal<Out, Bits<LANES>>>,
+    pub group_kv_row: Vec<Signal<Out, Bits<KV_ROW>>>,
+    pub group_kv_transposed: Vec<Signal<Out, Bit>>,
+    pub host_kv_write: Signal<In, Bit>,
+    pub host_kv_row: Signal<In, Bits<KV_ROW>>,
+    pub host_kv_halves: Signal<In, Bits<HALVES>>,
+    pub host_lane: [Signal<In, Bits<9>>; OCTET_LANES],
     pub chosen: Signal<Out, Bits<16>>,
     pub result_saturated: Signal<Out, Bit>,
     pub sent_saturated: Signal<Out, Bit>,
@@ -164,13 +177,21 @@ pub struct VectorSide {
 impl VectorSide {
     /// Cycles from `host_read` to `host_read_data`.
     pub const HOST_READ_LATENCY: usize = 1 + Vmem::HOST_LATENCY;
+    /// Cycles from `host_kv_write` to the ports of KV memory.
+    pub const HOST_KV_LATENCY: usize = Distribute::HOST_LATENCY;
 
     /// The vector side of a chip.
     pub fn new(geometry: &Geometry) -> Self {
         let lanes = geometry.vxm_lanes;
         // The halves of the lanes may have different scalars: no group lies in both.
         let per_group = (lanes / 2).min(4);
+        let groups = geometry.groups();
         Self {
+            group_act_write: many(groups),
+            group_act_entry: many(groups),
+            group_kv_write: many(groups),
+            group_kv_row: many(groups),
+            group_kv_transposed: many(groups),
             store_row: many(lanes),
             act_row: many(lanes),
             kv_codes: many(lanes),
@@ -318,10 +339,10 @@ impl Logic for VectorSide {
         self.steps.row_step.next = self.row_step.val();
         self.steps.row_offset.next = self.row_offset.val();
         self.steps.positions.next = self.positions.val();
-        self.distribute.act.next = self.steps.act_12.val();
-        self.distribute.key.next = self.steps.key_12.val();
-        self.distribute.value.next = self.steps.value_12.val();
-        self.distribute.vmem.next = self.steps.vmem_12.val();
+        self.distribute.act.next = self.steps.act_11.val();
+        self.distribute.key.next = self.steps.key_11.val();
+        self.distribute.value.next = self.steps.value_11.val();
+        self.distribute.vmem.next = self.steps.vmem_11.val();
         self.distribute.row.next = self.steps.row_12.val();
         self.distribute.entry.next = self.steps.entry_12.val();
         self.distribute.mask.next = self.steps.mask_12.val();
@@ -335,11 +356,24 @@ impl Logic for VectorSide {
         self.kv_row.next = self.distribute.kv_row.val();
         self.kv_halves.next = self.distribute.kv_halves.val();
         self.kv_lane.next = self.distribute.kv_lane.val();
+        self.distribute.host_kv_write.next = self.host_kv_write.val();
+        self.distribute.host_kv_row.next = self.host_kv_row.val();
+        self.distribute.host_kv_halves.next = self.host_kv_halves.val();
+        for j in 0..OCTET_LANES {
+            self.distribute.host_lane[j].next = self.host_lane[j].val();
+        }
+        for g in 0..self.group_act_write.len() {
+            self.group_act_write[g].next = self.distribute.group_act_write[g].val();
+            self.group_act_entry[g].next = self.distribute.group_act_entry[g].val();
+            self.group_kv_write[g].next = self.distribute.group_kv_write[g].val();
+            self.group_kv_row[g].next = self.distribute.group_kv_row[g].val();
+            self.group_kv_transposed[g].next = self.distribute.group_kv_transposed[g].val();
+        }
         self.first_12.x.next = self.first.val().into();
         self.last_12.x.next = self.last.val().into();
         self.restart_12.x.next = self.restart.val().into();
         self.tail_12.x.next = self.tail.val();
-        self.comparison.compare.next = self.steps.argmax_12.val();
+        self.comparison.compare.next = self.steps.argmax_11.val();
         self.comparison.first.next = self.first_12.y.val().into();
         self.comparison.last.next = self.last_12.y.val().into();
         self.comparison.restart.next = self.restart_12.y.val().into();

@@ -1,20 +1,26 @@
-//! The vector unit's addition: addend plus or minus the shifted product, exact.
+//! The vector unit's addition: addend plus or minus the rounded product, exact.
 //!
 //! | port       | dir | width | meaning                         | cycle |
 //! |------------|-----|------:|---------------------------------|-------|
 //! | `addend`   | in  |    24 | signed                          | `t`   |
 //! | `product`  | in  |    25 | signed                          | `t`   |
+//! | `round`    | in  |     1 | added to the product            | `t`   |
 //! | `subtract` | in  |     1 | take the product off            | `t`   |
 //! | `sum`      | out |    26 | signed                          | `t`   |
 
 use rust_hdl::prelude::*;
 
 combinational! {
-    /// One carry chain for both signs.
-    AddSubtract(signed addend: 24, signed product: 25, unsigned subtract: 1) -> (signed sum: 26);
-    model |addend: i64, product: i64, subtract: i64| (if subtract == 1 { addend - product } else { addend + product },);
+    /// One carry chain for both signs and the rounding; a bit of one below makes the carry.
+    AddSubtract(signed addend: 24, signed product: 25, unsigned round: 1, unsigned subtract: 1) -> (signed sum: 26);
+    model |addend: i64, product: i64, round: i64, subtract: i64| {
+        let product = product + round;
+        (if subtract == 1 { addend - product } else { addend + product },)
+    };
     verilog "\
-logic [25:0] turned;
-assign turned = {product[24], product} ^ {26{subtract}};
-assign sum = {{2{addend[23]}}, addend} + turned + {25'h0, subtract};".into();
+logic [26:0] turned;
+logic [26:0] total;
+assign turned = {product[24], product, round} ^ {27{subtract}};
+assign total = {{2{addend[23]}}, addend, 1'b1} + turned;
+assign sum = total[26:1];".into();
 }

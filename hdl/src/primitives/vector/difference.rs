@@ -1,35 +1,34 @@
-//! Difference of two words both ways: `lpu_isa::arith::subtract`, and the magnitude that the exponential looks up.
+//! Difference of two words both ways, not saturated yet.
 //!
 //! ```text
-//!  x ──┬─► x - s ──► saturate ─────────► difference
-//!  s ──┴─► s - x ──► limit to 0..2^17 ─► below
+//!  x, round ──┬─► x + round + minus ─► forward
+//!  s, minus ──┴─► s - x - round ─────► backward
 //! ```
 //!
-//! | port         | dir | width | meaning                                    | cycle |
-//! |--------------|-----|------:|--------------------------------------------|-------|
-//! | `x`          | in  |    18 | signed                                     | `t`   |
-//! | `s`          | in  |    18 | signed                                     | `t`   |
-//! | `difference` | out |    18 | `x - s`, saturated                         | `t`   |
-//! | `below`      | out |    18 | unsigned: `-difference`, or 0 if positive  | `t`   |
+//! | port       | dir | width | meaning                                    | cycle |
+//! |------------|-----|------:|--------------------------------------------|-------|
+//! | `x`        | in  |    18 | signed                                     | `t`   |
+//! | `round`    | in  |     1 | added to `x`                               | `t`   |
+//! | `s`        | in  |    18 | signed                                     | `t`   |
+//! | `minus`    | in  |    19 | signed, `-s`                               | `t`   |
+//! | `forward`  | out |    19 | signed, `x + round - s`                    | `t`   |
+//! | `backward` | out |    19 | signed, `s - x - round`                    | `t`   |
 //!
-//! Both subtractions run side by side: negating the difference would put a second carry chain behind the first.
+//! Both run side by side: negating the difference would put a second carry chain behind the first. The rounding bit
+//! is each chain's carry, which is why the caller, who has it once for many lanes, gives the negative of `s` too. A
+//! bit of one below both addends makes the carry.
 
-use crate::primitives::arith::saturated;
-use lpu_isa::arith;
 use rust_hdl::prelude::*;
 
 combinational! {
-    /// Saturating difference and its negative part.
-    Difference(signed x: 18, signed s: 18) -> (signed difference: 18, unsigned below: 18);
-    model |x: i64, s: i64| {
-        let difference = i64::from(arith::subtract(x as i32, s as i32));
-        (difference, (-difference).max(0))
-    };
-    verilog format!("\
-logic signed [18:0] forward;
-logic signed [18:0] backward;
-assign forward = $signed({{x[17], x}}) - $signed({{s[17], s}});
-assign backward = $signed({{s[17], s}}) - $signed({{x[17], x}});
-assign difference = {};
-assign below = backward[18] ? 18'h0 : backward[17] ? 18'h20000 : backward[17:0];", saturated("forward", 19, 18));
+    /// Exact difference and its negative.
+    Difference(signed x: 18, unsigned round: 1, signed s: 18, signed minus: 19) -> (signed forward: 19, signed backward: 19);
+    model |x: i64, round: i64, s: i64, minus: i64| (x + round + minus, s - x - round);
+    verilog "\
+logic [19:0] ahead;
+logic [19:0] back;
+assign ahead = {x[17], x, 1'b1} + {minus, round};
+assign back = {s[17], s, 1'b1} + {~{x[17], x}, !round};
+assign forward = ahead[19:1];
+assign backward = back[19:1];".into();
 }

@@ -1,30 +1,42 @@
-//! Factors of the exponential of a score that is not positive: `lpu_isa::arith::exp2_factors`.
+//! Factors of the exponential of a score that is not positive: `lpu_isa::arith::exp2_factors` of a saturated score.
+//!
+//! ```text
+//!  below ─┬─► low 7 bits ─► table ──────────────► factor
+//!         └─► negative or above 2^17? ─┬────────► at_edge
+//!                                      └─► limit ► extra
+//! ```
 //!
 //! | port     | dir | width | meaning                                            | cycle |
 //! |----------|-----|------:|----------------------------------------------------|-------|
-//! | `below`  | in  |    18 | the score's negative, 0 to 2^17                    | `t`   |
+//! | `below`  | in  |    19 | signed, the score's negative before saturation     | `t`   |
 //! | `factor` | out |    18 | table entry of the fraction, not negative          | `t`   |
+//! | `at_edge` | out |    1 | the score is at a limit: the factor is entry 0     | `t`   |
 //! | `extra`  | out |    11 | further right shift: the whole octaves of the score | `t`   |
 //!
-//! The second factor of `exp2_factors` is the constant 2^16. The table is made of look-up tables, printed from the ISA.
+//! The second factor of `exp2_factors` is the constant 2^16. The table is made of look-up tables, printed from the
+//! ISA; it is asked before it is known whether the score is in range.
 
-use super::rom;
+use super::rom_by_bits;
 use lpu_isa::arith;
 use rust_hdl::prelude::*;
 
+/// The factor of a score at a limit.
+pub const EDGE_FACTOR: u64 = arith::EXP2[0] as u64;
+
 combinational! {
     /// Table and shift of the exponential.
-    Exp2Table(unsigned below: 18) -> (unsigned factor: 18, unsigned extra: 11);
+    Exp2Table(signed below: 19) -> (unsigned factor: 18, unsigned at_edge: 1, unsigned extra: 11);
     model |below: i64| {
-        let (factor, _, extra) = arith::exp2_factors(-(below as i32));
-        (i64::from(factor), i64::from(extra))
+        let limited = below.clamp(0, 1 << 17);
+        let (_, _, extra) = arith::exp2_factors(-(limited as i32));
+        (i64::from(arith::EXP2[(below & 0x7f) as usize]), i64::from(below < 0 || below >= 1 << 17), i64::from(extra))
     };
     verilog format!(
-        "{}assign extra = below[17:{}];",
-        rom("below[6:0]", 7, "factor", 18, arith::EXP2.iter().map(|&entry| entry as u64)),
-        arith::SCORE_FRACTION_BITS
+        "{}assign at_edge = below[18] || below[17];
+assign extra = below[18] ? 11'd0 : below[17] ? 11'd1024 : {{1'b0, below[16:7]}};",
+        rom_by_bits("below[6:0]", "factor", 18, &arith::EXP2.map(|entry| entry as u64)),
     );
 }
 
-/// Bits of `below` that index the table in the Verilog text above.
+/// Bits of `below` that index the table in the Verilog text above, and the largest shift that they leave.
 const _: () = assert!(arith::SCORE_FRACTION_BITS == 7 && arith::EXP2.len() == 128);

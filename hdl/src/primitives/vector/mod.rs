@@ -20,6 +20,7 @@ pub mod normalise;
 pub mod operand_shift;
 pub mod product_shift;
 pub mod reciprocal_table;
+pub mod result_limit;
 pub mod row_start;
 pub mod row_step;
 pub mod shift_amount;
@@ -31,31 +32,13 @@ pub(crate) fn many<T: Default>(count: usize) -> Vec<T> {
     (0..count).map(|_| T::default()).collect()
 }
 
-/// A read-only memory in logic: the arms of a `case` over `index`, each assigning `target`.
-fn rom(
-    index: &str,
-    index_bits: usize,
-    target: &str,
-    bits: usize,
-    values: impl IntoIterator<Item = u64>,
-) -> String {
-    let arms: String = values
-        .into_iter()
-        .enumerate()
-        .map(|(at, value)| format!("        {index_bits}'d{at}: {target} = {bits}'d{value};\n"))
-        .collect();
-    format!(
-        "always_comb begin\n    case ({index})\n{arms}        default: {target} = {bits}'d0;\n    endcase\nend\n"
-    )
-}
-
 pub use add_subtract::AddSubtract;
 pub use destination_limit::DestinationLimit;
 pub use difference::Difference;
-pub use exp2_table::Exp2Table;
+pub use exp2_table::{EDGE_FACTOR, Exp2Table};
 pub use fixed::{Fixed, Setting};
 pub use gumbel::Gumbel;
-pub use half_mask::HalfMask;
+pub use half_mask::{HalfMatch, HalfSpan};
 pub use interpolate::Interpolate;
 pub use kv_encode::KvEncode;
 pub use limit::Limit;
@@ -63,10 +46,11 @@ pub use normalise::LeadingZeros;
 pub use operand_shift::OperandShift;
 pub use product_shift::ProductShift;
 pub use reciprocal_table::ReciprocalTable;
+pub use result_limit::ResultLimit;
 pub use row_start::RowStart;
 pub use row_step::{EXACT_ROW, RowStep};
 pub use shift_amount::ShiftAmount;
-pub use sigmoid_table::SigmoidTable;
+pub use sigmoid_table::{SigmoidPlace, SigmoidTable};
 pub use taus88::Taus88Step;
 
 /// A read-only memory as one constant a bit of the entry: Yosys makes no block RAM of it, whatever register follows.

@@ -1,29 +1,65 @@
-//! A vector register lane as a multiplier operand: `lpu_isa::arith::operand`.
+//! A vector register lane as a multiplier operand: `lpu_isa::arith::operand`, as a number and one that is added to it.
 //!
 //! ```text
-//!  x 24 ──► >> shift, one bit kept below ──► + that bit ──► saturate ──► y 18
+//!  x 24 ─┬─► >> shift, one bit kept below ─┬──► saturate ──► y 18
+//!        ├─► too large? ───────────────────┤
+//!        └─► at the largest number? ───────┴──► that bit ──► round
 //! ```
 //!
 //! | port    | dir | width | meaning                          | cycle |
 //! |---------|-----|------:|----------------------------------|-------|
 //! | `x`     | in  |    24 | signed                           | `t`   |
 //! | `shift` | in  |     3 | right shift                      | `t`   |
-//! | `y`     | out |    18 | rounded half up, saturated       | `t`   |
+//! | `y`     | out |    18 | rounded down, saturated          | `t`   |
+//! | `round` | out |     1 | the operand is `y + round`       | `t`   |
 //!
-//! Rounding half up is the shifted value plus the last bit shifted out, so one spare bit below is all it takes.
+//! Rounding half up is the shifted value plus the last bit shifted out. That bit goes on as the carry of the next
+//! adder, so that no carry chain stands behind the shift; it is off where the sum would not fit.
 
-use crate::primitives::arith::saturated;
-use lpu_isa::arith;
+use lpu_isa::arith::{WORD_BITS, WORD_MAX, saturate};
 use rust_hdl::prelude::*;
 
 combinational! {
-    /// Shift, rounding and saturation of an operand.
-    OperandShift(signed x: 24, unsigned shift: 3) -> (signed y: 18);
-    model |x: i64, shift: i64| (i64::from(arith::operand(x as i32, shift as u32)),);
-    verilog format!("\
-logic signed [24:0] shifted;
-logic signed [24:0] rounded;
-assign shifted = $signed({{x, 1'b0}}) >>> shift;
-assign rounded = $signed({{shifted[24], shifted[24:1]}}) + $signed({{24'h0, shifted[0]}});
-assign y = {};", saturated("rounded", 25, 18));
+    /// Shift, rounding bit and saturation of an operand.
+    OperandShift(signed x: 24, unsigned shift: 3) -> (signed y: 18, unsigned round: 1);
+    model |x: i64, shift: i64| {
+        let exact = x >> shift;
+        let y = saturate(exact, WORD_BITS);
+        let is_half = shift > 0 && x >> (shift - 1) & 1 == 1;
+        (y, i64::from(is_half && y == exact && y != i64::from(WORD_MAX)))
+    };
+    verilog "\
+logic [24:0] shifted;
+logic [6:0] reach;
+logic over;
+logic full;
+assign shifted = $signed({x, 1'b0}) >>> shift;
+always_comb begin
+    for (int j = 0; j < 7; j++) reach[j] = shift > j[2:0];
+end
+assign over = ((x[22:17] ^ {6{x[23]}}) & ~reach[5:0]) != 6'h0;
+assign full = !x[23] && (~x[16:6] == 11'h0) && ((~x[5:0] & ~reach[6:1]) == 6'h0) && ((~x[23:17] & reach) == 7'h0);
+assign y = over ? {x[23], {17{!x[23]}}} : shifted[18:1];
+assign round = shifted[0] && !over && !full;".into();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lpu_isa::arith::operand;
+
+    /// Number and rounding bit are the contract's operand, around every border between two results.
+    #[test]
+    fn number_and_bit_are_the_operand() {
+        for shift in 0..8 {
+            for x in (-(1 << 23)..1 << 23)
+                .step_by(61)
+                .chain((1 << 17) - 99..(1 << 17) + 99)
+                .chain((1 << 23) - 999..1 << 23)
+            {
+                let (y, round) = OperandShift::model(x, shift);
+                assert_eq!(y + round, i64::from(operand(x as i32, shift as u32)), "{x} by {shift}");
+            }
+        }
+    }
 }

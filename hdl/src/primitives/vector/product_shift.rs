@@ -1,38 +1,43 @@
-//! A product after its shift: `lpu_isa::arith::shift_product` of a shift that was limited before.
+//! A product after its shift: `lpu_isa::arith::shift_product` of a shift that was limited before, as a number, a bit
+//! to be added, and whether it fits.
 //!
 //! ```text
-//!  product 36 ──► >> multiples of 4 ──►[reg]──► >> 0..3 ──► + round bit ──► limit to 25 ──►[reg]──► shifted, over
-//!  amount 6 ────────────────────────►[low 2]───┘
-//!                               stage 1                                       stage 2
+//!  product 36 ──► >> multiples of 4 ──►[reg]─┬─► >> 0..3 ──────────►[reg]──► shifted, round
+//!  amount 6 ────────────────────────►[low 2]─┴─► too large? sign ──►[reg]──► over, negative
+//!                               stage 1                          stage 2
 //! ```
 //!
-//! | port      | dir | width | meaning                              | cycle   |
-//! |-----------|-----|------:|--------------------------------------|---------|
-//! | `clock`   | in  |     1 |                                      |         |
-//! | `product` | in  |    36 | signed                               | `t`     |
-//! | `amount`  | in  |     6 | right shift, at most 47              | `t`     |
-//! | `shifted` | out |    25 | signed, rounded half up, saturated   | `t + 2` |
-//! | `over`    | out |     1 | it saturated                         | `t + 2` |
+//! | port      | dir | width | meaning                                     | cycle   |
+//! |-----------|-----|------:|---------------------------------------------|---------|
+//! | `clock`   | in  |     1 |                                             |         |
+//! | `product` | in  |    36 | signed                                      | `t`     |
+//! | `amount`  | in  |     6 | right shift, at most 47                     | `t`     |
+//! | `shifted` | out |    25 | signed, rounded down, low bits              | `t + 2` |
+//! | `round`   | out |     1 | the result is `shifted + round`             | `t + 2` |
+//! | `over`    | out |     1 | rounded down it does not fit 25 bits        | `t + 2` |
+//! | `negative`| out |     1 | sign of the product                         | `t + 2` |
 //!
-//! Throughput: one product a cycle, each with its own shift. The rounding bit is added to 26 bits only: a number that
-//! does not fit those does not fit 25 bits after rounding either, and one that does shows in its two highest bits.
+//! Throughput: one product a cycle, each with its own shift. Rounding half up is the shifted value plus the last bit
+//! shifted out, which is the carry of the lane's adder.
 //!
 //! # Invariants
 //! 1. The outputs at `t + LATENCY` depend only on the inputs at `t`.
 
 use crate::kind::Kind;
 use crate::primitives::value::{bits_of, signed_of};
-use lpu_isa::arith::{SHIFTED_BITS, round_shift, saturate, shift_product};
+use lpu_isa::arith::{SHIFTED_BITS, saturate};
 use rust_hdl::prelude::*;
 
-/// Shift, rounding and saturation of a lane's product.
+/// Shift of a lane's product.
 #[derive(LogicBlock, Default)]
 pub struct ProductShift {
     pub clock: Signal<In, Clock>,
     pub product: Signal<In, Bits<36>>,
     pub amount: Signal<In, Bits<6>>,
     pub shifted: Signal<Out, Bits<25>>,
+    pub round: Signal<Out, Bits<1>>,
     pub over: Signal<Out, Bit>,
+    pub negative: Signal<Out, Bit>,
     _held: (i64, i32),
     kind: Kind<Self>,
 }
@@ -43,41 +48,54 @@ impl ProductShift {
 }
 
 const BEHAVIOUR: &str = "\
-logic signed [36:0] coarse;
-logic signed [36:0] fine;
+logic [36:0] coarse;
+logic [36:0] fine;
 logic [1:0] rest;
-logic [25:0] rounded;
-logic fits;
-assign fine = coarse >>> rest;
-assign rounded = fine[26:1] + {25'h0, fine[0]};
-assign fits = (fine[36:26] == {11{fine[36]}}) && (rounded[25] == rounded[24]);
+logic [11:0] differs;
+assign fine = $signed(coarse) >>> rest;
+assign differs = coarse[36:25] ^ {12{coarse[36]}};
 initial begin
     coarse = 37'h0;
     rest = 2'h0;
     shifted = 25'h0;
+    round = 1'h0;
     over = 1'h0;
+    negative = 1'h0;
 end
 always_ff @(posedge clock) begin
     coarse <= $signed({product, 1'b0}) >>> {amount[5:2], 2'b00};
     rest <= amount[1:0];
-    shifted <= fits ? rounded[24:0] : {fine[36], {24{!fine[36]}}};
-    over <= !fits;
+    shifted <= fine[25:1];
+    round <= fine[0];
+    over <= differs[11:3] != 9'h0 || (differs[2] && rest != 2'd3) || (differs[1] && !rest[1]) || (differs[0] && rest == 2'd0);
+    negative <= coarse[36];
 end";
+
+/// What the outputs show of an exact shift.
+fn outputs(product: i64, amount: i32) -> (i64, i64, bool, bool) {
+    let exact = product >> amount;
+    let round = if amount == 0 { 0 } else { product >> (amount - 1) & 1 };
+    (exact, round, saturate(exact, SHIFTED_BITS) != exact, product < 0)
+}
 
 impl Logic for ProductShift {
     fn update(&mut self) {
         if self.clock.pos_edge() {
             let (product, amount) = self._held;
-            let exact = round_shift(product, amount as u32);
-            self.shifted.next = bits_of(i64::from(shift_product(product, amount)));
-            self.over.next = exact != saturate(exact, SHIFTED_BITS);
+            let (shifted, round, over, negative) = outputs(product, amount);
+            self.shifted.next = bits_of(shifted);
+            self.round.next = bits_of(round);
+            self.over.next = over;
+            self.negative.next = negative;
             self._held = (signed_of(self.product.val()), self.amount.val().to_u32() as i32);
         }
     }
 
     fn connect(&mut self) {
         self.shifted.connect();
+        self.round.connect();
         self.over.connect();
+        self.negative.connect();
     }
 
     fn hdl(&self) -> Verilog {
@@ -90,6 +108,7 @@ mod tests {
     use super::*;
     use crate::bench::{Bench, Random, Response};
     use crate::emit::emit;
+    use lpu_isa::arith::shift_product;
 
     fn stream(inputs: &[(i64, u64)]) -> Response {
         let bench = Bench::new(&emit(&mut ProductShift::default(), "dut").unwrap()).unwrap();
@@ -115,11 +134,17 @@ mod tests {
             .collect();
         let response = stream(&inputs);
         for (t, (product, amount)) in inputs.iter().enumerate() {
-            let exact = round_shift(*product, *amount as u32);
-            let expected = i64::from(shift_product(*product, *amount as i32));
             let t = t + ProductShift::LATENCY;
-            assert_eq!(response.signed(t, "shifted"), expected, "{product} >> {amount}");
-            assert_eq!(response.get(t, "over") == 1, exact != expected, "{product} >> {amount}");
+            let (_, round, over, negative) = outputs(*product, *amount as i32);
+            let flags = ["round", "over", "negative"].map(|name| response.get(t, name));
+            assert_eq!(flags, [round as u64, over.into(), negative.into()], "{product} >> {amount}");
+            // The contract's limit of what was rounded, or what no addend brings back.
+            let rounded = match over {
+                true if negative => -(1 << 24),
+                true => (1 << 24) - 1,
+                false => saturate(response.signed(t, "shifted") + round, SHIFTED_BITS),
+            };
+            assert_eq!(rounded, i64::from(shift_product(*product, *amount as i32)), "{product} >> {amount}");
         }
     }
 
@@ -132,6 +157,7 @@ mod tests {
         let response = stream(&shifted);
         for (t, (x, _)) in inputs.iter().enumerate() {
             assert_eq!(response.signed(t + ProductShift::LATENCY, "shifted"), *x);
+            assert_eq!(response.get(t + ProductShift::LATENCY, "round"), 0);
         }
     }
 }

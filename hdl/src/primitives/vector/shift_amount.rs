@@ -1,20 +1,22 @@
-//! Total right shift of a product: the instruction's shift and a lane's own, held in 0 to `SHIFT_MAX`.
+//! Limits of a product's right shift: 0 to `SHIFT_MAX`.
 //!
 //! | port     | dir | width | meaning                              | cycle |
 //! |----------|-----|------:|--------------------------------------|-------|
-//! | `base`   | in  |     9 | signed: shift of the instruction plus scalar exponent | `t` |
-//! | `extra`  | in  |    11 | the exponential's own shift          | `t`   |
+//! | `total`  | in  |    13 | signed: shift of the instruction, scalar exponent, the exponential's own | `t` |
 //! | `amount` | out |     6 | 0 to 47                              | `t`   |
 
 use lpu_isa::arith::SHIFT_MAX;
 use rust_hdl::prelude::*;
 
 combinational! {
-    /// Sum and limits of the shift.
-    ShiftAmount(signed base: 9, unsigned extra: 11) -> (unsigned amount: 6);
-    model |base: i64, extra: i64| ((base + extra).clamp(0, i64::from(SHIFT_MAX)),);
-    verilog format!("\
-logic signed [12:0] total;
-assign total = $signed({{{{4{{base[8]}}}}, base}}) + $signed({{2'b00, extra}});
-assign amount = total[12] ? 6'd0 : (total > 13'sd{SHIFT_MAX}) ? 6'd{SHIFT_MAX} : total[5:0];");
+    /// The limits.
+    ShiftAmount(signed total: 13) -> (unsigned amount: 6);
+    model |total: i64| (total.clamp(0, i64::from(SHIFT_MAX)),);
+    verilog "\
+logic above;
+assign above = total[11:6] != 6'h0 || total[5:4] == 2'b11;
+assign amount = total[12] ? 6'd0 : above ? 6'd47 : total[5:0];".into();
 }
+
+/// The Verilog text takes 48 for the first shift that is too large.
+const _: () = assert!(SHIFT_MAX == 47);

@@ -1,43 +1,72 @@
-//! Table of the sigmoid: `lpu_isa::arith::sigmoid_factors`, and the sign by which the result is complemented.
+//! Table of the sigmoid in two steps: `lpu_isa::arith::sigmoid_factors`, and the sign by which the result is
+//! complemented.
 //!
 //! ```text
-//!  x ──► magnitude (one's complement) ──► segment of 1/8, 1/4 or 1/2 ──► base, slope
-//!                                    └──► place in the segment ────────► fraction
+//!  x ──► saturate ──► magnitude (one's complement) ─┬─► segment of 1/8, 1/4 or 1/2 ──► [`SigmoidTable`] ──► addend, slope
+//!                                                   └─► place in the segment ────────► fraction
 //! ```
+//!
+//! [`SigmoidPlace`]:
 //!
 //! | port       | dir | width | meaning                                                | cycle |
 //! |------------|-----|------:|--------------------------------------------------------|-------|
-//! | `x`        | in  |    18 | signed, 13 fraction bits                               | `t`   |
+//! | `x`        | in  |    19 | signed, 13 fraction bits, before saturation to 18 bits | `t`   |
+//! | `segment`  | out |     6 | entry of the table                                     | `t`   |
+//! | `fraction` | out |    12 | place in the segment                                   | `t`   |
+//!
+//! [`SigmoidTable`]:
+//!
+//! | port       | dir | width | meaning                                                | cycle |
+//! |------------|-----|------:|--------------------------------------------------------|-------|
+//! | `segment`  | in  |     6 |                                                        | `t`   |
+//! | `negative` | in  |     1 | `x` is negative                                        | `t`   |
 //! | `addend`   | out |    17 | base, or `SIGMOID_ONE - base` for a negative `x`       | `t`   |
-//! | `slope`    | out |    18 | not negative                                           | `t`   |
-//! | `fraction` | out |    18 | 0 to 4095                                              | `t`   |
+//! | `slope`    | out |    12 | not negative                                           | `t`   |
 //!
 //! The sigmoid is `addend + round(slope * fraction / 2^12)`, with a minus for a negative `x`. `SIGMOID_ONE` is all
 //! ones and no base is larger, so `SIGMOID_ONE - base` is the complement of the base's bits.
 
-use super::rom;
-use lpu_isa::arith::{self, SIGMOID, SIGMOID_ONE};
+use super::rom_by_bits;
+use lpu_isa::arith::{self, SIGMOID, SIGMOID_ONE, WORD_BITS, saturate};
 use rust_hdl::prelude::*;
 
+/// Segment and place of a word.
+mod place {
+    use super::*;
+
+    combinational! {
+        /// Where in the table a number lies.
+        SigmoidPlace(signed x: 19) -> (unsigned segment: 6, unsigned fraction: 12);
+        model |x: i64| {
+            let word = saturate(x, WORD_BITS);
+            let magnitude = if word < 0 { !word } else { word };
+            let octave = if magnitude < 1 << 15 { 0 } else if magnitude < 1 << 16 { 1 } else { 2 };
+            let (_, _, fraction) = arith::sigmoid_factors(word as i32);
+            (16 * octave + (magnitude >> (10 + octave)), i64::from(fraction))
+        };
+        verilog "\
+logic [16:0] magnitude;
+logic over;
+assign over = x[18] != x[17];
+assign magnitude = (x[16:0] ^ {17{x[18]}}) | {17{over}};
+assign segment = magnitude[16] ? {2'b11, magnitude[15:12]} : magnitude[15] ? {2'b10, magnitude[14:11]} : {1'b0, magnitude[14:10]};
+assign fraction = magnitude[16] ? magnitude[11:0] : magnitude[15] ? {magnitude[10:0], 1'b0} : {magnitude[9:0], 2'b00};".into();
+    }
+}
+
+pub use place::SigmoidPlace;
+
 combinational! {
-    /// Addend, slope and fraction of the sigmoid.
-    SigmoidTable(signed x: 18) -> (unsigned addend: 17, unsigned slope: 18, unsigned fraction: 18);
-    model |x: i64| {
-        let (base, slope, fraction) = arith::sigmoid_factors(x as i32);
-        let addend = if x < 0 { SIGMOID_ONE - base } else { base };
-        (i64::from(addend), i64::from(slope), i64::from(fraction))
+    /// Addend and slope of a segment.
+    SigmoidTable(unsigned segment: 6, unsigned negative: 1) -> (unsigned addend: 17, unsigned slope: 12);
+    model |segment: i64, negative: i64| {
+        let (base, slope) = SIGMOID[segment as usize];
+        (i64::from(if negative == 1 { SIGMOID_ONE - base } else { base }), i64::from(slope))
     };
     verilog format!("\
-logic [16:0] magnitude;
-logic [5:0] segment;
-logic [11:0] place;
 logic [28:0] entry;
-assign magnitude = x[16:0] ^ {{17{{x[17]}}}};
-assign segment = magnitude[16] ? {{2'b11, magnitude[15:12]}} : magnitude[15] ? {{2'b10, magnitude[14:11]}} : {{1'b0, magnitude[14:10]}};
-assign place = magnitude[16] ? magnitude[11:0] : magnitude[15] ? {{magnitude[10:0], 1'b0}} : {{magnitude[9:0], 2'b00}};
-{}assign addend = entry[28:12] ^ {{17{{x[17]}}}};
-assign slope = {{6'h0, entry[11:0]}};
-assign fraction = {{6'h0, place}};", rom("segment", 6, "entry", 29, SIGMOID.iter().map(|&(base, slope)| (base as u64) << 12 | slope as u64)));
+{}assign addend = entry[28:12] ^ {{17{{negative}}}};
+assign slope = entry[11:0];", rom_by_bits("segment", "entry", 29, &SIGMOID.map(|(base, slope)| (base as u64) << 12 | slope as u64)));
 }
 
 /// What the Verilog text takes for granted of the table.
@@ -50,3 +79,19 @@ const _: () = {
     }
     assert!(arith::SIGMOID_ARGUMENT_FRACTION_BITS == 13 && SIGMOID_ONE == (1 << 17) - 1);
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Place and table together are the contract's factors, for every word.
+    #[test]
+    fn place_and_table_are_the_factors() {
+        for x in -(1 << 17)..1 << 17 {
+            let (segment, fraction) = SigmoidPlace::model(x);
+            let (base, slope) = SigmoidTable::model(segment, 0);
+            let (b, s, f) = arith::sigmoid_factors(x as i32);
+            assert_eq!((base, slope, fraction), (b.into(), s.into(), f.into()), "{x}");
+        }
+    }
+}

@@ -39,17 +39,15 @@ fn rows(chip: &Geometry, count: usize) -> Vec<Row> {
 fn stream(chip: &Geometry, rows: &[Row]) -> Response {
     let bench = Bench::new(&emit(&mut Distribute::new(chip), "distribute").unwrap()).unwrap();
     let mut stimulus = bench.stimulus();
-    for row in rows {
-        stimulus
-            .cycle()
-            .set("lane", row.lane)
-            .set("row", row.row)
-            .set("entry", row.entry)
-            .set("mask", row.mask);
-        stimulus.set("half", row.half.into()).set("part", row.part as u64);
+    for t in 0..rows.len() + 1 {
+        stimulus.cycle();
+        // Strobes come a cycle before what belongs to them.
         for (index, name) in ["act", "key", "value", "vmem"].into_iter().enumerate() {
-            stimulus.set(name, (row.to == index).into());
+            stimulus.set(name, rows.get(t).is_some_and(|row| row.to == index).into());
         }
+        let Some(row) = t.checked_sub(1).map(|t| &rows[t]) else { continue };
+        stimulus.set("lane", row.lane).set("row", row.row).set("entry", row.entry).set("mask", row.mask);
+        stimulus.set("half", row.half.into()).set("part", row.part as u64);
         for (lane, value) in row.result.iter().enumerate() {
             stimulus.set_signed(&format!("result${lane}"), *value);
         }
@@ -68,11 +66,31 @@ fn sent(row: &Row) -> Vec<i64> {
     (0..2 * half).map(|l| row.result[lane(l)]).collect()
 }
 
+/// The copies of the groups say what the row does to each of them.
+fn check_groups(chip: &Geometry, response: &Response, cycle: usize, row: &Row) {
+    let half = chip.vxm_lanes / 2;
+    for group in 0..chip.groups() {
+        let at = |name: &str| response.get(cycle, &format!("{name}${group}"));
+        let written = row.mask >> (2 * group) & 3;
+        let lane = |lane: &usize| match row.to {
+            1 => written >> (lane / half) & 1 == 1,
+            2 => *lane as u64 == row.lane,
+            _ => false,
+        };
+        let lanes = (0..chip.vxm_lanes).filter(lane).fold(0, |lanes, lane| lanes | 1 << lane);
+        assert_eq!(at("group_act_write"), if row.to == 0 { written } else { 0 }, "cycle {cycle}");
+        assert_eq!((at("group_act_entry"), at("group_kv_write")), (row.entry, lanes), "cycle {cycle}");
+        assert_eq!(at("group_kv_row"), row.row, "cycle {cycle}");
+        assert_eq!(at("group_kv_transposed") == 1, row.to == 2, "cycle {cycle}");
+    }
+}
+
 fn check(chip: &Geometry) {
     let rows = rows(chip, 5000);
     let response = stream(chip, &rows);
     let count = chip.vxm_lanes;
     for (t, row) in rows.iter().enumerate() {
+        let t = t + 1;
         let at = |name: &str, cycles: usize| response.get(t + cycles, name);
         let z = sent(row);
         let limited = |row: &[i64], bits: u32| row.iter().map(|x| saturate(*x, bits)).collect::<Vec<i64>>();
@@ -108,6 +126,7 @@ fn check(chip: &Geometry) {
                 (vec![], 18)
             }
         };
+        check_groups(chip, &response, t + Distribute::LATENCY, row);
         let over = over.iter().any(|x| saturate(*x, bits) != *x);
         assert_eq!(at("saturated", 3) == 1, over, "cycle {t}: {row:?}");
     }
@@ -125,8 +144,47 @@ fn a_half_taken_twice_is_twice_the_same() {
     let rows: Vec<Row> = rows(chip, 500).into_iter().map(|row| Row { to: 0, half: true, ..row }).collect();
     let response = stream(chip, &rows);
     for t in 0..rows.len() {
-        let act = lanes(&response, t + Distribute::LATENCY, "act_row", chip.vxm_lanes);
+        let act = lanes(&response, 1 + t + Distribute::LATENCY, "act_row", chip.vxm_lanes);
         let (lower, upper) = act.split_at(chip.vxm_lanes / 2);
         assert_eq!(lower, upper, "cycle {t}");
+    }
+}
+
+/// The host's lanes come out in every vector row's place, to the half rows that it names.
+#[test]
+fn the_host_writes_half_rows() {
+    for chip in Geometry::ALL {
+        let bench = Bench::new(&emit(&mut Distribute::new(&chip), "distribute").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let mut stimulus = bench.stimulus();
+        let writes: Vec<(u64, u64, Vec<i64>)> = (0..500)
+            .map(|_| {
+                let halves = random.unsigned(chip.halves() as u32);
+                (random.below(512), halves, (0..8).map(|_| random.signed(9)).collect())
+            })
+            .collect();
+        for (row, halves, words) in &writes {
+            stimulus.cycle().set("host_kv_write", 1).set("host_kv_row", *row).set("host_kv_halves", *halves);
+            for (lane, word) in words.iter().enumerate() {
+                stimulus.set_signed(&format!("host_lane${lane}"), *word);
+            }
+        }
+        let response = bench.run(stimulus.idle(4)).unwrap();
+        let half = chip.vxm_lanes / 2;
+        for (t, (row, halves, words)) in writes.iter().enumerate() {
+            let t = t + Distribute::HOST_LATENCY;
+            let codes: Vec<i64> = (0..chip.vxm_lanes).map(|lane| words[lane % 8]).collect();
+            assert_eq!(lanes(&response, t, "kv_codes", codes.len()), codes, "cycle {t}");
+            for group in 0..chip.groups() {
+                let at = |name: &str| response.get(t, &format!("{name}${group}"));
+                let written = |lane: &usize| halves >> (2 * group + lane / half) & 1 == 1;
+                let lanes = (0..chip.vxm_lanes).filter(written).fold(0, |lanes, lane| lanes | 1 << lane);
+                let found = (at("group_kv_write"), at("group_kv_row"), at("group_kv_transposed"));
+                assert_eq!(found, (lanes, *row, 0), "cycle {t}, group {group}");
+            }
+            assert_eq!(response.get(t, "kv_write") + response.get(t - 1, "vmem_store"), 0, "cycle {t}");
+        }
+        let last = writes.len() + Distribute::HOST_LATENCY;
+        assert_eq!(response.get(last, "group_kv_write$0"), 0);
     }
 }

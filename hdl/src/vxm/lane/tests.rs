@@ -18,6 +18,7 @@ struct Issue {
     c: C,
     swap: bool,
     neighbour: i64,
+    neighbour_round: bool,
     subtrahend: i64,
     function: Function,
     shift: i64,
@@ -38,6 +39,7 @@ fn number(random: &mut Random, bits: u32) -> i64 {
 
 fn issue(random: &mut Random) -> Issue {
     let b = B::TABLE[random.below(6) as usize].0;
+    let neighbour = number(random, 18);
     Issue {
         vmem: number(random, 18),
         vreg_a: number(random, 24),
@@ -49,12 +51,19 @@ fn issue(random: &mut Random) -> Issue {
         b,
         c: C::TABLE[random.below(4) as usize].0,
         swap: random.below(2) == 1,
-        neighbour: number(random, 18),
+        neighbour,
+        // The rounding bit is off where the sum would not fit.
+        neighbour_round: random.below(2) == 1 && neighbour < i64::from(arith::WORD_MAX),
         subtrahend: if random.below(2) == 1 { number(random, 18) } else { 0 },
         function: Function::TABLE[random.below(3) as usize].0,
         shift: random.below(60) as i64 - 8,
         relu: random.below(2) == 1,
     }
+}
+
+fn mode(issue: &Issue) -> u64 {
+    let is_square = issue.function == Function::Multiply && issue.b == B::X;
+    if is_square { Mode::SQUARE } else { issue.function as u64 }
 }
 
 /// Streams issues, a new one each cycle.
@@ -74,13 +83,16 @@ fn stream(issues: &[Issue]) -> Response {
         let earlier = |cycles: usize| t.checked_sub(cycles).and_then(|t| issues.get(t));
         if let Some(issue) = earlier(1) {
             stimulus.set("swap", issue.swap.into()).set_signed("neighbour", issue.neighbour);
-            stimulus.set_signed("subtrahend", issue.subtrahend);
+            stimulus.set_signed("subtrahend", issue.subtrahend).set_signed("minus", -issue.subtrahend);
+            stimulus.set("neighbour_round", issue.neighbour_round.into());
         }
         if let Some(issue) = earlier(2) {
+            stimulus.set("mode", mode(issue));
+        }
+        if let Some(issue) = earlier(3) {
+            stimulus.set("mode_late", mode(issue));
             // The function's shift is part of the contract of its table.
             let shift = if issue.function == Function::Sigmoid { 12 } else { issue.shift };
-            let is_square = issue.function == Function::Multiply && issue.b == B::X;
-            stimulus.set("mode", if is_square { Mode::SQUARE } else { issue.function as u64 });
             stimulus.set_signed("shift", shift);
         }
         if let Some(issue) = earlier(8) {
@@ -94,7 +106,8 @@ fn stream(issues: &[Issue]) -> Response {
 fn model(issue: &Issue) -> (i64, bool) {
     let Issue { vmem, vreg_a, vreg_b, .. } = *issue;
     let own = if issue.x_vmem { vmem as i32 } else { arith::operand(vreg_a as i32, issue.x_shift as u32) };
-    let x = arith::subtract(if issue.swap { issue.neighbour as i32 } else { own }, issue.subtrahend as i32);
+    let neighbour = issue.neighbour as i32 + i32::from(issue.neighbour_round);
+    let x = arith::subtract(if issue.swap { neighbour } else { own }, issue.subtrahend as i32);
     let b = match issue.b {
         B::Vmem => vmem as i32,
         B::VregA => arith::operand(vreg_a as i32, 0),

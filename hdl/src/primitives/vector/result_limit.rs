@@ -1,0 +1,35 @@
+//! The last step of a vector lane: limits of the sum, and the rectifier.
+//!
+//! | port        | dir | width | meaning                                               | cycle |
+//! |-------------|-----|------:|-------------------------------------------------------|-------|
+//! | `sum`       | in  |    26 | signed                                                | `t`   |
+//! | `over`      | in  |     1 | the product alone is beyond every sum that fits       | `t`   |
+//! | `negative`  | in  |     1 | with `over`: on the negative side                     | `t`   |
+//! | `relu`      | in  |     1 | negative results become zero                          | `t`   |
+//! | `result`    | out |    24 | signed                                                | `t`   |
+//! | `saturated` | out |     1 | the result was limited, whatever the rectifier did    | `t`   |
+//!
+//! A product that does not fit 25 bits decides the result: no addend of 24 bits brings it back into 24 bits. So the
+//! product needs no limit of its own before the addition.
+
+use lpu_isa::arith::{VECTOR_BITS, saturate};
+use rust_hdl::prelude::*;
+
+combinational! {
+    /// Limits and rectifier.
+    ResultLimit(signed sum: 26, unsigned over: 1, unsigned negative: 1, unsigned relu: 1) -> (signed result: 24, unsigned saturated: 1);
+    model |sum: i64, over: i64, negative: i64, relu: i64| {
+        let exact = if over == 0 { sum } else if negative == 1 { -(1 << 25) } else { 1 << 25 };
+        let limited = saturate(exact, VECTOR_BITS);
+        (if relu == 1 { limited.max(0) } else { limited }, i64::from(limited != exact))
+    };
+    verilog "\
+logic sign;
+logic keep;
+logic fill;
+assign sign = over ? negative : sum[25];
+assign saturated = over || sum[25:23] != {3{sum[25]}};
+assign keep = !saturated && !(relu && sum[25]);
+assign fill = !sign;
+assign result = {sign && !relu, keep ? sum[22:0] : {23{fill}}};".into();
+}
