@@ -88,7 +88,7 @@ pub struct MatrixSide {
     pub group_act_entry: Vec<Signal<In, Bits<ENTRY>>>,
     pub group_kv_write: Vec<Signal<In, Bits<LANES>>>,
     pub group_kv_row: Vec<Signal<In, Bits<KV_ROW>>>,
-    pub group_kv_transposed: Vec<Signal<In, Bits<1>>>,
+    pub group_kv_transposed: Vec<Signal<In, Bit>>,
     pub kv_codes: Vec<Signal<In, Bits<9>>>,
     pub host_write: Signal<In, Bit>,
     pub host_read: Signal<In, Bit>,
@@ -306,7 +306,7 @@ impl Logic for MatrixSide {
             self.group[g].act_write.next = self.group_act_write[g].val();
             self.group[g].act_write_entry.next = self.group_act_entry[g].val();
             self.group[g].kv_write.next = self.group_kv_write[g].val();
-            self.group[g].kv_transposed.next = self.group_kv_transposed[g].val().get_bit(0);
+            self.group[g].kv_transposed.next = self.group_kv_transposed[g].val();
             self.group[g].kv_write_row.next = self.group_kv_row[g].val();
             self.group[g].kv_value.next = self.kv_codes[g].val();
             self.group[g].weight_write.next = 0.into();
