@@ -10,10 +10,10 @@
 //! | port                   | dir | width | meaning                                          | cycle |
 //! |------------------------|-----|------:|--------------------------------------------------|-------|
 //! | `clock`                | in  |     1 |                                                  |       |
-//! | `compare`              | in  |     1 | the result row is compared                       |    12 |
-//! | `first`, `last`        | in  |     1 | with `compare`: the instruction's first, last row |   12 |
-//! | `restart`              | in  |     1 | with `first`: forget all candidates before       |    12 |
-//! | `tail`                 | in  |     8 | lanes that count in the last row, 0 for all      |    12 |
+//! | `compare`              | in  |     1 | the result row is compared                       |    11 |
+//! | `first`, `last`        | in  |     1 | with `compare`: the instruction's first, last row |   11 |
+//! | `restart`              | in  |     1 | with `first`: forget all candidates before       |    11 |
+//! | `tail`                 | in  |     8 | lanes that count in the last row, 0 for all      |    11 |
 //! | `row`                  | in  |    24 | number of the row                                |    12 |
 //! | `result[l]`            | in  |    24 | candidate `row * lanes + l`                      |    12 |
 //! | `chosen`               | out |    16 | number of the best candidate so far              | 15 + levels |
@@ -27,7 +27,7 @@
 
 use crate::kind::Kind;
 use crate::primitives::ShiftRegister;
-use crate::primitives::vector::{Fixed, Setting, many};
+use crate::primitives::vector::{Fixed, Larger, Setting, many};
 use crate::widths::LANE;
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
@@ -47,6 +47,7 @@ pub struct Better {
     pub high_lane: Signal<In, Bits<LANE>>,
     pub best: Signal<Out, Bits<KEY>>,
     pub best_lane: Signal<Out, Bits<LANE>>,
+    comparison: Larger<KEY>,
     key: DFF<Bits<KEY>>,
     lane: DFF<Bits<LANE>>,
     kind: Kind<Self>,
@@ -58,7 +59,9 @@ impl Logic for Better {
         clock!(self, clock, key, lane);
         self.key.d.next = self.low.val();
         self.lane.d.next = self.low_lane.val();
-        if self.high.val() > self.low.val() {
+        self.comparison.a.next = self.high.val();
+        self.comparison.b.next = self.low.val();
+        if self.comparison.larger.val() {
             self.key.d.next = self.high.val();
             self.lane.d.next = self.high_lane.val();
         }
@@ -103,6 +106,7 @@ pub struct Argmax {
     pub result: Vec<Signal<In, Bits<24>>>,
     pub chosen: Signal<Out, Bits<16>>,
     lane_bits: Setting<4>,
+    counts_12: Vec<DFF<Bit>>,
     candidate: Vec<Candidate>,
     /// The tree as a heap: node 1 is the root, nodes `2i` and `2i + 1` feed node `i`; node 0 is not there.
     node: Vec<Better>,
@@ -111,6 +115,7 @@ pub struct Argmax {
     rows: ShiftRegister<16>,
     number: Signal<Local, Bits<16>>,
     rank: Signal<Local, Bits<RANK>>,
+    comparison: Larger<RANK>,
     best: DFF<Bits<RANK>>,
     winner: DFF<Bits<16>>,
     chosen_held: DFF<Bits<16>>,
@@ -131,10 +136,11 @@ impl Argmax {
         Self {
             result: many(lanes),
             lane_bits: Setting::new(levels as u64),
+            counts_12: many(lanes),
             candidate: many(lanes),
             node: many(lanes - 1),
-            compares: ShiftRegister::new(levels),
-            restarts: ShiftRegister::new(levels),
+            compares: ShiftRegister::new(1 + levels),
+            restarts: ShiftRegister::new(1 + levels),
             rows: ShiftRegister::new(levels),
             _lanes: lanes,
             ..Self::default()
@@ -149,7 +155,9 @@ impl Logic for Argmax {
         clock!(self, clock, compares, restarts, rows, winner, chosen_held);
         for l in 0..self._lanes {
             self.candidate[l].value.next = self.result[l].val();
-            self.candidate[l].counts.next =
+            self.candidate[l].counts.next = self.counts_12[l].q.val();
+            self.counts_12[l].clock.next = self.clock.val();
+            self.counts_12[l].d.next =
                 !self.last.val() | !self.tail.val().any() | (self.tail.val() > l.to_bits());
         }
         // Node `i` of the heap is `node[i - 1]`; a one-trip loop names the number of lanes.
@@ -176,7 +184,9 @@ impl Logic for Argmax {
         self.number.next = !(self.rows.y.val() | bit_cast::<16, LANE>(self.node[0].best_lane.val()));
         self.rank.next =
             (bit_cast::<RANK, KEY>(self.node[0].best.val()) << 16) | bit_cast::<RANK, 16>(self.number.val());
-        if self.compares.y.val().any() & (self.restarts.y.val().any() | (self.rank.val() > self.best.q.val()))
+        self.comparison.a.next = self.rank.val();
+        self.comparison.b.next = self.best.q.val();
+        if self.compares.y.val().any() & (self.restarts.y.val().any() | self.comparison.larger.val())
         {
             self.best.d.next = self.rank.val();
         }
@@ -209,17 +219,23 @@ mod tests {
     fn stream(rows: &[Row]) -> Vec<u64> {
         let bench = Bench::new(&emit(&mut Argmax::new(&CHIP), "argmax").unwrap()).unwrap();
         let mut stimulus = bench.stimulus();
-        for row in rows {
-            stimulus.cycle().set("compare", row.compare.into()).set("first", row.first.into());
-            stimulus.set("last", row.last.into()).set("restart", row.restart.into());
-            stimulus.set("tail", row.tail).set("row", row.row);
+        for t in 0..rows.len() + 1 {
+            stimulus.cycle();
+            // What decides which candidates count comes a cycle before them.
+            if let Some(row) = rows.get(t) {
+                stimulus.set("compare", row.compare.into()).set("first", row.first.into());
+                stimulus.set("last", row.last.into()).set("restart", row.restart.into());
+                stimulus.set("tail", row.tail);
+            }
+            let Some(row) = t.checked_sub(1).map(|t| &rows[t]) else { continue };
+            stimulus.set("row", row.row);
             for (lane, value) in row.result.iter().enumerate() {
                 stimulus.set_signed(&format!("result${lane}"), *value);
             }
         }
         let latency = Argmax::latency(&CHIP);
         let response = bench.run(stimulus.idle(latency)).unwrap();
-        (0..rows.len()).map(|t| response.get(t + latency, "chosen")).collect()
+        (0..rows.len()).map(|t| response.get(1 + t + latency, "chosen")).collect()
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! | `row`, `entry`, `mask`     | in  | 24, `ENTRY`, `HALVES` | address, half rows written               |    12 |
 //! | `half`, `part`             | in  | 1, 4        | take half `part` in both halves; part of a value   |    12 |
 //! | `lane`                     | in  | `LANE`      | lane that a value takes in each group              |    12 |
+//! | `vmem_comes`               | out | 1           | `vmem_store` in the next cycle                     |    12 |
 //! | `vmem_store`, `vmem_row`, `vmem_word[l]` | out | 1, `VMEM_ROW`, 18 | write port of vector memory    |    13 |
 //! | `act_row[l]`               | out | 16          | half `h` takes lanes `(h % 2) * V/2` upward        |    14 |
 //! | `kv_codes[l]`              | out | 9           | key: like `act_row`; value: group `j` takes code `j` |  14 |
@@ -114,6 +115,7 @@ pub struct Distribute {
     pub half: Signal<In, Bit>,
     pub part: Signal<In, Bits<4>>,
     pub lane: Signal<In, Bits<LANE>>,
+    pub vmem_comes: Signal<Out, Bit>,
     pub vmem_store: Signal<Out, Bit>,
     pub vmem_row: Signal<Out, Bits<VMEM_ROW>>,
     pub vmem_word: Vec<Signal<Out, Bits<18>>>,
@@ -159,7 +161,7 @@ pub struct Distribute {
     from_lower: Signal<Local, Bit>,
     from_upper_13: Vec<LocalCopy<1>>,
     from_lower_13: Vec<LocalCopy<1>>,
-    /// The groups' codes are this part of the result. The first needs no selection.
+    /// The groups' codes are part `c + 1` of the result. Part 0 stands where it belongs.
     part_13: Vec<DFF<Bit>>,
     kv_halves_13: DFF<Bits<HALVES>>,
     kv_lanes_13: Vec<DFF<Bits<1>>>,
@@ -220,7 +222,7 @@ impl Distribute {
             sends_here_12: many(quads),
             from_upper_13: many(quads),
             from_lower_13: many(quads),
-            part_13: many(lanes / groups),
+            part_13: many(lanes / groups - 1),
             kv_lanes_13: many(lanes),
             act_write_14: many(groups),
             act_entry_14: many(groups),
@@ -282,6 +284,7 @@ impl Logic for Distribute {
                 self.vmem_word[l].next = self.limits[l].word.val();
             }
         }
+        self.vmem_comes.next = self.vmem_12.q.val();
         self.vmem_13.d.next = self.vmem_12.q.val();
         self.act_mask_13.d.next = 0.into();
         if self.act_12.q.val() {
@@ -309,7 +312,7 @@ impl Logic for Distribute {
         self.part_now.next = self.part.val() & self.part_mask.val();
         for c in 0..self.part_13.len() {
             self.part_13[c].clock.next = self.clock.val();
-            self.part_13[c].d.next = self.value_12.q.val() & (self.part_now.val() == c.to_bits());
+            self.part_13[c].d.next = self.value_12.q.val() & (self.part_now.val() == (c + 1).to_bits());
         }
         for l in 0..self._lanes {
             self.kv_lanes_13[l].clock.next = self.clock.val();
@@ -359,10 +362,10 @@ impl Logic for Distribute {
             }
         }
         for g in self._groups..(self._groups + 1) {
-            for c in 1..self.part_13.len() {
+            for c in 0..self.part_13.len() {
                 for j in 0..self._groups {
                     if self.part_13[c].q.val() {
-                        self.code[j].next = self.limits[c * g + j].code.val();
+                        self.code[j].next = self.limits[(c + 1) * g + j].code.val();
                     }
                 }
             }

@@ -20,7 +20,7 @@
 //! 2. An issue that is its instruction's first begins a new sum, whether it reduces or not.
 
 use crate::kind::Kind;
-use crate::primitives::Extend;
+use crate::primitives::{Extend, LocalCopy};
 use crate::primitives::vector::{Fixed, many};
 use crate::widths::LANE;
 use lpu_isa::Geometry;
@@ -42,10 +42,11 @@ pub struct Reducer {
     is_position: Fixed<{ Reduce::PositionLane as u64 }, 2>,
     by_lane: Signal<Local, Bit>,
     selected_12: Vec<DFF<Bit>>,
-    issue_12: DFF<Bit>,
-    first_12: DFF<Bit>,
+    issue_12: Vec<LocalCopy<1>>,
+    first_12: Vec<LocalCopy<1>>,
     wide: Vec<Extend<24, 32>>,
     addend: Vec<Signal<Local, Bits<32>>>,
+    before: Vec<Signal<Local, Bits<32>>>,
     sum_13: Vec<DFF<Bits<32>>>,
     leaf: Vec<Extend<32, 36>>,
     /// The tree as a heap: node 1 is the root, nodes `2i` and `2i + 1` feed node `i`; node 0 is not there.
@@ -67,7 +68,10 @@ impl Reducer {
             result: many(lanes),
             selected_12: many(lanes),
             wide: many(lanes),
+            issue_12: many(lanes),
+            first_12: many(lanes),
             addend: many(lanes),
+            before: many(lanes),
             sum_13: many(lanes),
             leaf: many(lanes),
             node: many(lanes - 1),
@@ -80,14 +84,15 @@ impl Reducer {
 impl Logic for Reducer {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, issue_12, first_12);
         // Cycle 11: which lanes count.
         self.by_lane.next =
             (self.reduce_11.val() == self.is_token.val()) | (self.reduce_11.val() == self.is_position.val());
-        self.issue_12.d.next = self.issue_11.val();
-        self.first_12.d.next = self.first_11.val();
         // Cycle 12: accumulation.
         for l in 0..self._lanes {
+            self.issue_12[l].clock.next = self.clock.val();
+            self.first_12[l].clock.next = self.clock.val();
+            self.issue_12[l].d.next = self.issue_11.val().into();
+            self.first_12[l].d.next = self.first_11.val().into();
             self.selected_12[l].clock.next = self.clock.val();
             self.selected_12[l].d.next = (self.reduce_11.val() == self.is_all.val())
                 | (self.by_lane.val() & (self.lane_11.val() == l.to_bits()));
@@ -98,11 +103,12 @@ impl Logic for Reducer {
             }
             self.sum_13[l].clock.next = self.clock.val();
             self.sum_13[l].d.next = self.sum_13[l].q.val();
-            if self.issue_12.q.val() {
-                self.sum_13[l].d.next = self.sum_13[l].q.val() + self.addend[l].val();
-                if self.first_12.q.val() {
-                    self.sum_13[l].d.next = self.addend[l].val();
-                }
+            self.before[l].next = self.sum_13[l].q.val();
+            if self.first_12[l].q.val().any() {
+                self.before[l].next = 0.into();
+            }
+            if self.issue_12[l].q.val().any() {
+                self.sum_13[l].d.next = self.before[l].val() + self.addend[l].val();
             }
             self.leaf[l].x.next = self.sum_13[l].q.val();
         }

@@ -1,8 +1,8 @@
 //! The scalar unit: a reduction's total to a scalar, plain, reciprocal or reciprocal square root.
 //!
 //! ```text
-//!  total ─► (+ bias) ─►[1]─┬─► round, shift, limit ─────────────────────────────►[3]─► delay ──────┐
-//!                          └─► clamp ─►[2]─► zeros ─►[3]─► << ─►[4]─► table ─►[5]─► multiplier [7] ─► + base ─►[8]─► value
+//!  total ─► (+ bias) ─►[1]─┬─► round, shift, limit ─────────────────────────────────────────────►[5]─► delay ─────┐
+//!                          └─► clamp ─►[2]─► << bytes ─►[3]─► << bits ─►[4]─► tables ─►[5]─► one ─► multiplier [7] ─► + base ─►[8]─► value
 //! ```
 //!
 //! | port          | dir | width    | meaning                                              | cycle   |
@@ -22,8 +22,8 @@
 //! 1. `value` is what `lpu_isa::arith` computes of the clamped sum, bit for bit.
 
 use crate::kind::Kind;
-use crate::primitives::vector::{Fixed, Interpolate, LeadingZeros, ReciprocalTable};
-use crate::primitives::{Delay, Extend, Multiplier, RoundShiftSat};
+use crate::primitives::vector::{Fixed, Interpolate, NormaliseBits, NormaliseBytes, ReciprocalTable};
+use crate::primitives::{Delay, Extend, JoinLanes, LocalCopy, Multiplier, RoundShiftSat};
 use crate::widths::SCALAR;
 use lpu_isa::instruction::Scaling;
 use rust_hdl::prelude::*;
@@ -47,22 +47,30 @@ pub struct ScalarUnit {
     wide: Extend<36, 37>,
     sum_1: DFF<Bits<37>>,
     shift_1: DFF<Bits<5>>,
-    plain: RoundShiftSat<37, 18, 5, 2>,
-    plain_7: Delay<18, 4>,
+    plain: RoundShiftSat<37, 18, 5, 4>,
+    plain_7: Delay<18, 2>,
     clamped_2: DFF<Bits<32>>,
-    counter: LeadingZeros,
-    clamped_3: DFF<Bits<32>>,
-    zeros_3: DFF<Bits<5>>,
-    normal_4: DFF<Bits<32>>,
+    bytes: NormaliseBytes,
+    normal_3: DFF<Bits<32>>,
+    zero_bytes_3: DFF<Bits<2>>,
+    rest: NormaliseBits,
+    index_4: [LocalCopy<6>; 3],
+    indices: JoinLanes<3, 6, 18>,
+    fraction_4: DFF<Bits<12>>,
     zeros_4: DFF<Bits<5>>,
     scaling_4: Delay<2, 4>,
     lookup: ReciprocalTable,
-    base_5: DFF<Bits<18>>,
-    slope_5: DFF<Bits<18>>,
-    fraction_5: DFF<Bits<18>>,
+    once_5: DFF<Bits<36>>,
+    even_5: DFF<Bits<36>>,
+    odd_5: DFF<Bits<36>>,
+    is_root_5: DFF<Bit>,
+    is_odd_5: DFF<Bit>,
+    entry: Signal<Local, Bits<36>>,
+    fraction_5: DFF<Bits<12>>,
     exponent_5: DFF<Bits<6>>,
+    base_6: DFF<Bits<18>>,
+    base_7: DFF<Bits<18>>,
     multiplier: Multiplier,
-    base_7: Delay<18, 2>,
     exponent_7: Delay<6, 2>,
     scaling_7: Delay<2, 7>,
     interpolate: Interpolate,
@@ -81,11 +89,9 @@ impl ScalarUnit {
 impl Logic for ScalarUnit {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, sum_1, shift_1, plain, plain_7, clamped_2, clamped_3, zeros_3, normal_4, zeros_4);
-        clock!(
-            self, clock, scaling_4, base_5, slope_5, fraction_5, exponent_5, multiplier, base_7, exponent_7
-        );
-        clock!(self, clock, scaling_7, mantissa_8, exponent_8, done_8, index_8);
+        clock!(self, clock, sum_1, shift_1, plain, plain_7, clamped_2, normal_3, zero_bytes_3, fraction_4, zeros_4);
+        clock!(self, clock, scaling_4, once_5, even_5, odd_5, is_root_5, is_odd_5, fraction_5, exponent_5, base_6);
+        clock!(self, clock, multiplier, base_7, exponent_7, scaling_7, mantissa_8, exponent_8, done_8, index_8);
         self.wide.x.next = self.total.val();
         self.sum_1.d.next = self.wide.y.val() + bit_cast::<37, 24>(self.bias.val());
         self.shift_1.d.next = self.sum_shift.val();
@@ -100,30 +106,46 @@ impl Logic for ScalarUnit {
         } else if self.sum_1.q.val().get_bits::<4>(32).any() {
             self.clamped_2.d.next = self.most.val();
         }
-        self.counter.x.next = self.clamped_2.q.val();
-        self.clamped_3.d.next = self.clamped_2.q.val();
-        self.zeros_3.d.next = self.counter.zeros.val();
+        self.bytes.x.next = self.clamped_2.q.val();
+        self.normal_3.d.next = self.bytes.normal.val();
+        self.zero_bytes_3.d.next = self.bytes.zeros.val();
         // Zero has 31 leading zeros like one, and both have nothing below their highest bit.
-        self.normal_4.d.next = self.clamped_3.q.val() << self.zeros_3.q.val();
-        self.zeros_4.d.next = self.zeros_3.q.val();
+        self.rest.x.next = self.normal_3.q.val();
+        for i in 0..3 {
+            self.index_4[i].clock.next = self.clock.val();
+            self.index_4[i].d.next = self.rest.normal.val().get_bits::<6>(25);
+            self.indices.lane[i].next = self.index_4[i].q.val();
+        }
+        self.fraction_4.d.next = self.rest.normal.val().get_bits::<12>(13);
+        self.zeros_4.d.next =
+            (bit_cast::<5, 2>(self.zero_bytes_3.q.val()) << 3) | bit_cast::<5, 3>(self.rest.zeros.val());
         self.scaling_4.x.next = self.scaling.val();
-        self.lookup.root.next = (self.scaling_4.y.val() == self.is_root.val()).into();
-        self.lookup.odd.next = !self.zeros_4.q.val().get_bits::<1>(0);
-        self.lookup.index.next = self.normal_4.q.val().get_bits::<6>(25);
-        self.base_5.d.next = self.lookup.base.val();
-        self.slope_5.d.next = self.lookup.slope.val();
-        self.fraction_5.d.next = bit_cast::<18, 12>(self.normal_4.q.val().get_bits::<12>(13));
+        self.lookup.index.next = self.indices.bus.val();
+        self.once_5.d.next = self.lookup.once.val();
+        self.even_5.d.next = self.lookup.even.val();
+        self.odd_5.d.next = self.lookup.odd.val();
+        self.is_root_5.d.next = self.scaling_4.y.val() == self.is_root.val();
+        self.is_odd_5.d.next = !self.zeros_4.q.val().get_bit(0);
+        self.fraction_5.d.next = self.fraction_4.q.val();
         // The power of two is 31 less the zeros: their complement. The root halves it.
         self.exponent_5.d.next = bit_cast::<6, 5>(!self.zeros_4.q.val());
         if self.scaling_4.y.val() == self.is_root.val() {
             self.exponent_5.d.next = bit_cast::<6, 5>(!self.zeros_4.q.val()) >> 1;
         }
-        self.multiplier.a.next = self.slope_5.q.val();
-        self.multiplier.b.next = self.fraction_5.q.val();
-        self.base_7.x.next = self.base_5.q.val();
+        self.entry.next = self.once_5.q.val();
+        if self.is_root_5.q.val() {
+            self.entry.next = self.even_5.q.val();
+            if self.is_odd_5.q.val() {
+                self.entry.next = self.odd_5.q.val();
+            }
+        }
+        self.multiplier.a.next = self.entry.val().get_bits::<18>(0);
+        self.multiplier.b.next = bit_cast::<18, 12>(self.fraction_5.q.val());
+        self.base_6.d.next = self.entry.val().get_bits::<18>(18);
+        self.base_7.d.next = self.base_6.q.val();
         self.exponent_7.x.next = self.exponent_5.q.val();
         self.scaling_7.x.next = self.scaling.val();
-        self.interpolate.base.next = self.base_7.y.val();
+        self.interpolate.base.next = self.base_7.q.val();
         self.interpolate.product.next = self.multiplier.product.val().get_bits::<26>(0);
         self.mantissa_8.d.next = self.interpolate.mantissa.val();
         self.exponent_8.d.next = self.exponent_7.y.val();

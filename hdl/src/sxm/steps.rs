@@ -125,8 +125,8 @@ pub struct Steps {
     period_3: DFF<Bits<4>>,
     spans: HalfSpan,
     counted_4: DFF<Bits<START>>,
-    first_match: HalfMatch,
-    second_match: HalfMatch,
+    match_first: HalfMatch,
+    match_second: HalfMatch,
     first_5: DFF<Bits<HALVES>>,
     second_5: DFF<Bits<HALVES>>,
     mask_6: DFF<Bits<HALVES>>,
@@ -296,14 +296,14 @@ impl Logic for Steps {
         self.period_3.d.next = self.period_2.q.val();
         self.spans.period.next = self.period_3.q.val();
         self.counted_4.d.next = self.spans.counted.val();
-        self.first_match.start.next = self.start_4.q.val();
-        self.first_match.counted.next = self.counted_4.q.val();
-        self.second_match.start.next = self.second_4.q.val();
-        self.second_match.counted.next = self.counted_4.q.val();
-        self.first_5.d.next = self.first_match.mask.val().get_bits::<HALVES>(0);
+        self.match_first.start.next = self.start_4.q.val();
+        self.match_first.counted.next = self.counted_4.q.val();
+        self.match_second.start.next = self.second_4.q.val();
+        self.match_second.counted.next = self.counted_4.q.val();
+        self.first_5.d.next = self.match_first.mask.val().get_bits::<HALVES>(0);
         self.second_5.d.next = 0.into();
         if self.length_4.y.val().any() {
-            self.second_5.d.next = self.second_match.mask.val().get_bits::<HALVES>(0);
+            self.second_5.d.next = self.match_second.mask.val().get_bits::<HALVES>(0);
         }
         self.mask_6.d.next = (self.first_5.q.val() | self.second_5.q.val()) & self.all_halves.val();
 

@@ -19,7 +19,7 @@
 //! | `vmem_row`                 | out | `VMEM_ROW` | row read                                        |     1 |
 //! | `row_a`, `row_b`           | out | `VREG_ROW` | registers read                                  |     1 |
 //! | `number`, `pair`, `reads`  | out | 7, 1, 1    | for the scalars                                 |     1 |
-//! | `take`                     | out | 1          | takes a row of random numbers                   |     2 |
+//! | `take`                     | out | 1          | takes a row of random numbers                   |     1 |
 //! | `x_vmem`, `x_shift_2`, `b_vreg_b`, `b_vmem`, `b_factor`, `c_select` | out | | operand selects  |     2 |
 //! | `lower`, `upper`           | in  | 24         | scalars of both halves of the lanes             |     2 |
 //! | `subtract_3`, `swap_3`     | out | 1          |                                                 |     3 |
@@ -119,7 +119,7 @@ pub struct VectorControl {
     number_1: DFF<Bits<7>>,
     pair_1: DFF<Bit>,
     reads_1: DFF<Bit>,
-    take_2: Delay<1, 2>,
+    take_1: DFF<Bit>,
     x_2: Delay<1, 2>,
     x_shift_delay: Delay<3, 2>,
     select_1: DFF<Bits<3>>,
@@ -166,7 +166,7 @@ impl Logic for VectorControl {
             outside_2,
             pair_1,
             reads_1,
-            take_2,
+            take_1,
             x_2,
             x_shift_delay,
             select_1,
@@ -225,8 +225,8 @@ impl Logic for VectorControl {
         self.reads.next = self.reads_1.q.val();
 
         // Selects, each in its cycle.
-        self.take_2.x.next = (self.issue.val() & (self.c.val() == self.c_is_noise.val())).into();
-        self.take.next = self.take_2.y.val().into();
+        self.take_1.d.next = self.issue.val() & (self.c.val() == self.c_is_noise.val());
+        self.take.next = self.take_1.q.val();
         self.x_2.x.next = (self.x.val() == self.x_is_vmem.val()).into();
         self.x_vmem.next = self.x_2.y.val().into();
         self.x_shift_delay.x.next = self.x_shift.val();
@@ -333,7 +333,7 @@ mod tests {
         for (t, (issue, _, rows, late, noise)) in expected.iter().enumerate() {
             let found = ["vmem_row", "row_a", "row_b"].map(|name| response.get(t + 1, name));
             assert_eq!((&found, response.get(t + 1, "number")), (rows, late[1]), "cycle {t}");
-            assert_eq!(response.get(t + 2, "take") == 1, *issue && *noise, "cycle {t}");
+            assert_eq!(response.get(t + 1, "take") == 1, *issue && *noise, "cycle {t}");
             assert_eq!(
                 (response.get(t + 11, "write_11") == 1, response.get(t + 11, "target_11")),
                 (*issue, late[0])

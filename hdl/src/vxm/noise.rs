@@ -1,7 +1,7 @@
 //! The random generator: one number a cycle into a buffer of rows, one row taken at a time.
 //!
 //! ```text
-//!  seed ─► taus88 state ─► step ─►[reg]─► Gumbel (3 stages) ─► lane by lane into LUT RAM ─► row ─►[reg]
+//!  seed ─► taus88 state ─► step ─►[reg]─► Gumbel (6 stages) ─► lane by lane into LUT RAM ─► row ─►[reg]
 //!             ▲                                                 lane, row counters           ▲
 //!             └── while fewer than noise_rows rows wait ◄──────────────────────── take ──────┘
 //! ```
@@ -12,9 +12,9 @@
 //! | `start`     | in  |     1 | a run begins: the buffer empties, the generator is seeded |  |
 //! | `seed`      | in  |    32 | with `start`                                        |       |
 //! | `sampling`  | in  |     1 | with `start`: numbers are random, else zero         |       |
-//! | `take`      | in  |     1 | the next row is used                                |     2 |
+//! | `take`      | in  |     1 | the next row is used                                |     1 |
+//! | `underrun`  | out |     1 | it was not complete, and stays to be taken          |     2 |
 //! | `row[l]`    | out |    18 | it                                                  |     3 |
-//! | `underrun`  | out |     1 | it was not complete, and stays to be taken          |     3 |
 //!
 //! The numbers of a run depend on its seed alone, never on when rows are taken. Each lane has its own memory, which
 //! the generator writes in turn: no row is put together anywhere.
@@ -23,7 +23,7 @@
 //! 1. A row is written only while it waits for nobody: at most `noise_rows` are complete or begun.
 
 use crate::kind::Kind;
-use crate::primitives::LutRam;
+use crate::primitives::{LocalCopy, LutRam};
 use crate::primitives::vector::many;
 use crate::primitives::vector::{Gumbel, Setting, Taus88Step};
 use crate::widths::{LANE, NOISE_ROW};
@@ -33,8 +33,8 @@ use rust_hdl::prelude::*;
 
 /// Cycles from a step of the generator to its number at the memories.
 const NUMBER_CYCLES: usize = 1 + Gumbel::LATENCY;
-/// The last stage, where numbers meet the memories, is written as 3 in the kernel.
-const _: () = assert!(NUMBER_CYCLES == 4);
+/// The last stage, where numbers meet the memories, is written as 6 in the kernel.
+const _: () = assert!(NUMBER_CYCLES == 7);
 /// Bits that count the rows made or taken: one more than an index, so that full and empty differ.
 const COUNT: usize = NOISE_ROW + 1;
 
@@ -64,19 +64,24 @@ pub struct Noise {
     begun: DFF<Bits<COUNT>>,
     complete: DFF<Bits<COUNT>>,
     taken: DFF<Bits<COUNT>>,
-    next_begun: Signal<Local, Bits<COUNT>>,
+    /// Rows begun and not taken, a cycle ago; whether no row was being made then either.
+    waiting: DFF<Bits<COUNT>>,
+    paused: DFF<Bit>,
+    last_row: Setting<COUNT>,
     arriving: [DFF<Bit>; NUMBER_CYCLES],
     lane_written: DFF<Bits<LANE>>,
     number: Signal<Local, Bits<18>>,
     memory: Vec<LutRam<NOISE_ROW, 18, 1>>,
+    /// The row read: a copy for each lane.
+    taken_2: Vec<LocalCopy<NOISE_ROW>>,
     row_3: Vec<DFF<Bits<18>>>,
-    underrun_3: DFF<Bit>,
+    underrun_2: DFF<Bit>,
     kind: Kind<Self>,
 }
 
 impl Noise {
     /// Cycles from `take` to `row`.
-    pub const LATENCY: usize = 1;
+    pub const LATENCY: usize = 2;
 
     /// The generator of a chip.
     pub fn new(geometry: &Geometry) -> Self {
@@ -88,8 +93,10 @@ impl Noise {
             seed_mask: Taus88::SEED_MASK.map(|mask| Setting::new(mask.into())),
             rows: Setting::new(rows),
             row_mask: Setting::new(2 * rows - 1),
+            last_row: Setting::new(rows - 1),
             last_lane: Setting::new(lanes as u64 - 1),
             memory: many(lanes),
+            taken_2: many(lanes),
             row_3: many(lanes),
             ..Self::default()
         }
@@ -100,7 +107,7 @@ impl Logic for Noise {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, is_sampling, making, lane_made, begun, complete, taken, lane_written);
-        clock!(self, clock, random, gumbel, underrun_3);
+        clock!(self, clock, random, gumbel, waiting, paused, underrun_2);
 
         // The generator: a step in each cycle in which a number is made.
         self.step.a.next = self.state[0].q.val();
@@ -110,7 +117,6 @@ impl Logic for Noise {
             self.state[i].clock.next = self.clock.val();
             self.state[i].d.next = self.state[i].q.val();
         }
-        self.next_begun.next = self.begun.q.val();
         if self.making.q.val() {
             self.state[0].d.next = self.step.a_next.val();
             self.state[1].d.next = self.step.b_next.val();
@@ -118,14 +124,18 @@ impl Logic for Noise {
             self.lane_made.d.next = self.lane_made.q.val() + 1;
             if self.lane_made.q.val() == self.last_lane.val() {
                 self.lane_made.d.next = 0.into();
-                self.next_begun.next = (self.begun.q.val() + 1) & self.row_mask.val();
+                self.begun.d.next = (self.begun.q.val() + 1) & self.row_mask.val();
             }
         }
-        self.begun.d.next = self.next_begun.val();
-        // At the border of two rows: go on if the buffer has room for another.
-        if !self.making.q.val() | (self.lane_made.q.val() == self.last_lane.val()) {
-            self.making.d.next =
-                ((self.next_begun.val() - self.taken.q.val()) & self.row_mask.val()) != self.rows.val();
+        // At the border of two rows: go on if the buffer has room for another. The rows counted are those of a cycle
+        // ago: a row taken since only makes more room, and after a pause begins none was begun since.
+        self.waiting.d.next = (self.begun.q.val() - self.taken.q.val()) & self.row_mask.val();
+        self.paused.d.next = !self.making.q.val();
+        if self.making.q.val() & (self.lane_made.q.val() == self.last_lane.val()) {
+            self.making.d.next = self.waiting.q.val() != self.last_row.val();
+        }
+        if !self.making.q.val() & self.paused.q.val() {
+            self.making.d.next = self.waiting.q.val() != self.rows.val();
         }
         for i in 0..NUMBER_CYCLES {
             self.arriving[i].clock.next = self.clock.val();
@@ -142,7 +152,7 @@ impl Logic for Noise {
         if self.is_sampling.q.val() {
             self.number.next = self.gumbel.value.val();
         }
-        if self.arriving[3].q.val() {
+        if self.arriving[6].q.val() {
             self.lane_written.d.next = self.lane_written.q.val() + 1;
             if self.lane_written.q.val() == self.last_lane.val() {
                 self.lane_written.d.next = 0.into();
@@ -152,24 +162,26 @@ impl Logic for Noise {
         for l in 0..self.memory.len() {
             self.memory[l].clock.next = self.clock.val();
             self.memory[l].write_enable.next =
-                self.arriving[3].q.val() & (self.lane_written.q.val() == l.to_bits());
+                self.arriving[6].q.val() & (self.lane_written.q.val() == l.to_bits());
             self.memory[l].write_address.next = self.complete.q.val().get_bits::<NOISE_ROW>(0);
             self.memory[l].write_data.next = self.number.val();
-            self.memory[l].read_address[0].next = self.taken.q.val().get_bits::<NOISE_ROW>(0);
+            self.taken_2[l].clock.next = self.clock.val();
+            self.taken_2[l].d.next = self.taken.q.val().get_bits::<NOISE_ROW>(0);
+            self.memory[l].read_address[0].next = self.taken_2[l].q.val();
             self.row_3[l].clock.next = self.clock.val();
             self.row_3[l].d.next = self.memory[l].read_data[0].val();
             self.row[l].next = self.row_3[l].q.val();
         }
 
-        self.underrun_3.d.next = false;
+        self.underrun_2.d.next = false;
         if self.take.val() {
             if self.taken.q.val() == self.complete.q.val() {
-                self.underrun_3.d.next = true;
+                self.underrun_2.d.next = true;
             } else {
                 self.taken.d.next = (self.taken.q.val() + 1) & self.row_mask.val();
             }
         }
-        self.underrun.next = self.underrun_3.q.val();
+        self.underrun.next = self.underrun_2.q.val();
 
         if self.start.val() {
             self.is_sampling.d.next = self.sampling.val();
@@ -236,7 +248,7 @@ mod tests {
         for cycle in takes {
             let expected: Vec<i64> = (0..CHIP.vxm_lanes).map(|_| gumbel(generator.next()).into()).collect();
             assert_eq!(row(&response, cycle), expected, "taken in cycle {cycle}");
-            assert_eq!(response.get(cycle + Noise::LATENCY, "underrun"), 0, "cycle {cycle}");
+            assert_eq!(response.get(cycle + 1, "underrun"), 0, "cycle {cycle}");
         }
     }
 
@@ -253,13 +265,13 @@ mod tests {
         let full = 2 * CHIP.noise_rows * CHIP.vxm_lanes;
         let takes: Vec<usize> = (full..full + 2 * CHIP.noise_rows).collect();
         let response = run(3, true, &takes);
-        let underruns = takes.iter().filter(|cycle| response.get(*cycle + Noise::LATENCY, "underrun") == 1);
+        let underruns = takes.iter().filter(|cycle| response.get(*cycle + 1, "underrun") == 1);
         let made_meanwhile = CHIP.noise_rows / CHIP.vxm_lanes;
         let count = underruns.count();
         assert!(
             (CHIP.noise_rows - 2 * made_meanwhile..=CHIP.noise_rows).contains(&count),
             "{count} underruns"
         );
-        assert_eq!(response.get(full + CHIP.noise_rows - 1 + Noise::LATENCY, "underrun"), 0);
+        assert_eq!(response.get(full + CHIP.noise_rows - 1 + 1, "underrun"), 0);
     }
 }

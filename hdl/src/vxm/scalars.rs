@@ -1,9 +1,9 @@
 //! The scalars: maxima and reductions, each a written bank, one, and the host's inverse temperature.
 //!
 //! ```text
-//!  number ─►[reg]─► s,s+1 ─┬─► maxima (LUT RAM) ────┐
-//!        cycle 1     2      ├─► reductions (LUT RAM) ─┼─► select ─► scalar, lower, upper
-//!                           └─► one, temperature ─────┘              (registered by the readers: cycle 3)
+//!  number ─► s, s+1 ─► decode ─►[reg]─┬─► maxima (LUT RAM) ────┐
+//!    cycle 1                     2     ├─► reductions (LUT RAM) ─┼─► select ─► lower, upper
+//!                                      └─► one, temperature ─────┘              (registered by the readers: cycle 3)
 //! ```
 //!
 //! | port                       | dir | width    | meaning                                              | cycle |
@@ -54,12 +54,16 @@ pub struct Scalars {
     temperature_number: Setting<NUMBER>,
     index_mask: Setting<SCALAR>,
     one: Fixed<{ packed(Scalar::ONE) }, 24>,
-    number_2: [DFF<Bits<NUMBER>>; 2],
-    pair_2: DFF<Bit>,
+    /// The scalars of both halves of the lanes, and where each is kept: decoded a cycle before it is read.
+    wanted: [Signal<Local, Bits<NUMBER>>; 2],
+    index_2: [DFF<Bits<SCALAR>>; 2],
+    is_maximum_2: [DFF<Bit>; 2],
+    is_reduction_2: [DFF<Bit>; 2],
+    is_one_2: [DFF<Bit>; 2],
+    is_temperature_2: [DFF<Bit>; 2],
     reads_2: DFF<Bit>,
     maxima: LutRam<SCALAR, 24, 2>,
     reductions: LutRam<SCALAR, 24, 2>,
-    index: [Signal<Local, Bits<SCALAR>>; 2],
     value: [Signal<Local, Bits<24>>; 2],
     hit: [Signal<Local, Bit>; 2],
     conflict_3: DFF<Bit>,
@@ -91,10 +95,12 @@ impl Scalars {
 impl Logic for Scalars {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, pair_2, reads_2, maxima, reductions, conflict_3);
-        self.number_2[0].d.next = self.number.val();
-        self.number_2[1].d.next = self.number.val() + 1;
-        self.pair_2.d.next = self.pair.val();
+        clock!(self, clock, reads_2, maxima, reductions, conflict_3);
+        self.wanted[0].next = self.number.val();
+        self.wanted[1].next = self.number.val();
+        if self.pair.val() {
+            self.wanted[1].next = self.number.val() + 1;
+        }
         self.reads_2.d.next = self.reads.val();
 
         self.maxima.write_enable.next = self.maximum_write.val();
@@ -105,31 +111,39 @@ impl Logic for Scalars {
         self.reductions.write_data.next = self.reduction_value.val();
 
         for i in 0..2 {
-            self.number_2[i].clock.next = self.clock.val();
-            self.index[i].next = self.number_2[i].q.val().get_bits::<SCALAR>(0) & self.index_mask.val();
-            self.maxima.read_address[i].next = self.index[i].val();
-            self.reductions.read_address[i].next = self.index[i].val();
+            self.index_2[i].clock.next = self.clock.val();
+            self.is_maximum_2[i].clock.next = self.clock.val();
+            self.is_reduction_2[i].clock.next = self.clock.val();
+            self.is_one_2[i].clock.next = self.clock.val();
+            self.is_temperature_2[i].clock.next = self.clock.val();
+            self.index_2[i].d.next = self.wanted[i].val().get_bits::<SCALAR>(0) & self.index_mask.val();
+            self.is_maximum_2[i].d.next = self.wanted[i].val() < self.first_reduction.val();
+            self.is_reduction_2[i].d.next = (self.wanted[i].val() >= self.first_reduction.val())
+                & (self.wanted[i].val() < self.one_number.val());
+            self.is_one_2[i].d.next = self.wanted[i].val() == self.one_number.val();
+            self.is_temperature_2[i].d.next = self.wanted[i].val() == self.temperature_number.val();
+            self.maxima.read_address[i].next = self.index_2[i].q.val();
+            self.reductions.read_address[i].next = self.index_2[i].q.val();
             self.value[i].next = 0.into();
-            self.hit[i].next = false;
-            if self.number_2[i].q.val() < self.first_reduction.val() {
+            if self.is_maximum_2[i].q.val() {
                 self.value[i].next = self.maxima.read_data[i].val();
-            } else if self.number_2[i].q.val() < self.one_number.val() {
+            }
+            if self.is_reduction_2[i].q.val() {
                 self.value[i].next = self.reductions.read_data[i].val();
-                self.hit[i].next =
-                    self.reduction_write.val() & (self.index[i].val() == self.reduction_index.val());
-            } else if self.number_2[i].q.val() == self.one_number.val() {
+            }
+            if self.is_one_2[i].q.val() {
                 self.value[i].next = self.one.val();
-            } else if self.number_2[i].q.val() == self.temperature_number.val() {
+            }
+            if self.is_temperature_2[i].q.val() {
                 self.value[i].next = self.inverse_temperature.val();
             }
+            self.hit[i].next = self.is_reduction_2[i].q.val()
+                & self.reduction_write.val()
+                & (self.index_2[i].q.val() == self.reduction_index.val());
         }
         self.lower.next = self.value[0].val();
-        self.upper.next = self.value[0].val();
-        if self.pair_2.q.val() {
-            self.upper.next = self.value[1].val();
-        }
-        self.conflict_3.d.next =
-            self.reads_2.q.val() & (self.hit[0].val() | (self.pair_2.q.val() & self.hit[1].val()));
+        self.upper.next = self.value[1].val();
+        self.conflict_3.d.next = self.reads_2.q.val() & (self.hit[0].val() | self.hit[1].val());
         self.conflict.next = self.conflict_3.q.val();
     }
 }

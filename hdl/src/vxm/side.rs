@@ -161,10 +161,10 @@ pub struct VectorSide {
     distribute: Distribute,
     reductions: Reductions,
     comparison: Argmax,
-    first_12: Delay<1, 12>,
-    last_12: Delay<1, 12>,
-    restart_12: Delay<1, 12>,
-    tail_12: Delay<8, 12>,
+    first_11: Delay<1, 11>,
+    last_11: Delay<1, 11>,
+    restart_11: Delay<1, 11>,
+    tail_11: Delay<8, 11>,
     write_12: DFF<Bit>,
     target_12: DFF<Bits<VREG_ROW>>,
     any: Signal<Local, Bit>,
@@ -218,7 +218,7 @@ impl Logic for VectorSide {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(self, clock, control, memory, scalars, noise, steps, distribute, reductions, comparison);
-        clock!(self, clock, first_12, last_12, restart_12, tail_12, write_12, target_12, saturated_14);
+        clock!(self, clock, first_11, last_11, restart_11, tail_11, write_12, target_12, saturated_14);
 
         // Operands.
         self.control.issue.next = self.issue.val();
@@ -250,7 +250,7 @@ impl Logic for VectorSide {
         self.memory.read_row.next = self.control.vmem_row.val();
         self.memory.matrix_store.next = self.store.val();
         self.memory.matrix_row.next = self.store_address.val();
-        self.memory.result_store.next = self.distribute.vmem_store.val();
+        self.memory.result_comes.next = self.distribute.vmem_comes.val();
         self.memory.result_row.next = self.distribute.vmem_row.val();
         self.memory.host_write.next = self.host_write.val();
         self.memory.host_row.next = self.host_row.val();
@@ -369,15 +369,15 @@ impl Logic for VectorSide {
             self.group_kv_row[g].next = self.distribute.group_kv_row[g].val();
             self.group_kv_transposed[g].next = self.distribute.group_kv_transposed[g].val();
         }
-        self.first_12.x.next = self.first.val().into();
-        self.last_12.x.next = self.last.val().into();
-        self.restart_12.x.next = self.restart.val().into();
-        self.tail_12.x.next = self.tail.val();
+        self.first_11.x.next = self.first.val().into();
+        self.last_11.x.next = self.last.val().into();
+        self.restart_11.x.next = self.restart.val().into();
+        self.tail_11.x.next = self.tail.val();
         self.comparison.compare.next = self.steps.argmax_11.val();
-        self.comparison.first.next = self.first_12.y.val().into();
-        self.comparison.last.next = self.last_12.y.val().into();
-        self.comparison.restart.next = self.restart_12.y.val().into();
-        self.comparison.tail.next = self.tail_12.y.val();
+        self.comparison.first.next = self.first_11.y.val().into();
+        self.comparison.last.next = self.last_11.y.val().into();
+        self.comparison.restart.next = self.restart_11.y.val().into();
+        self.comparison.tail.next = self.tail_11.y.val();
         self.comparison.row.next = self.steps.row_12.val();
         self.chosen.next = self.comparison.chosen.val();
 

@@ -15,8 +15,8 @@
 //! | `row[l]`               | out | 18         |                                                  | `t+2` |
 //! | `matrix_store`, `_row` | in  | 1, `VMEM_ROW` | the matrix side writes                        | `t`   |
 //! | `matrix_word[l]`       | in  | 18         | seen by reads from `t + 1`                       | `t`   |
-//! | `result_store`, `_row` | in  | 1, `VMEM_ROW` | a vector result is written                    | `t`   |
-//! | `result_word[l]`       | in  | 18         | seen by reads from `t + 1`                       | `t`   |
+//! | `result_comes`         | in  | 1          | a vector result is written in the next cycle     | `t-1` |
+//! | `result_row`, `result_word[l]` | in | `VMEM_ROW`, 18 | seen by reads from `t + 1`           | `t`   |
 //! | `conflict`             | out | 1          | both stored in cycle `t`                         | `t+1` |
 //! | `host_write`           | in  | 1          | while no token runs                              | `t`   |
 //! | `host_row`, `host_quad`| in  | `VMEM_ROW`, `QUAD` | place of a host word, write or read      | `t`   |
@@ -24,14 +24,14 @@
 //! | `host_word`            | out | 72         | quad `host_quad` of `read_row`                   | `t+3` |
 //!
 //! # Invariants
-//! 1. Of two stores in one cycle the matrix side's is written, and `conflict` tells.
+//! 1. Of two stores in one cycle the result is written, and `conflict` tells.
 //! 2. The caller reads no row in the cycle in which it is written (see `Ebr`).
 //! 3. `result_row` and `result_word` are zero in the cycle after the host writes, and nothing is stored in it.
 //! 4. `host_quad` is held from a host's read until its word is there.
 
 use crate::kind::Kind;
 use crate::primitives::vector::many;
-use crate::primitives::{Ebr, JoinLanes};
+use crate::primitives::{Ebr, JoinLanes, LocalCopy};
 use crate::widths::{QUAD, VMEM_ROW};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
@@ -45,7 +45,7 @@ pub struct Vmem {
     pub matrix_store: Signal<In, Bit>,
     pub matrix_row: Signal<In, Bits<VMEM_ROW>>,
     pub matrix_word: Vec<Signal<In, Bits<18>>>,
-    pub result_store: Signal<In, Bit>,
+    pub result_comes: Signal<In, Bit>,
     pub result_row: Signal<In, Bits<VMEM_ROW>>,
     pub result_word: Vec<Signal<In, Bits<18>>>,
     pub conflict: Signal<Out, Bit>,
@@ -54,13 +54,15 @@ pub struct Vmem {
     pub host_quad: Signal<In, Bits<QUAD>>,
     pub host_data: Signal<In, Bits<72>>,
     pub host_word: Signal<Out, Bits<72>>,
-    host_write_1: DFF<Bit>,
+    /// The row written is a result's or the host's; the quad is written by one of them. Copies for each quad.
+    own: Vec<LocalCopy<1>>,
+    own_row: LocalCopy<1>,
+    own_write: Vec<LocalCopy<1>>,
+    result_store: DFF<Bit>,
     host_row_1: DFF<Bits<VMEM_ROW>>,
-    host_quad_1: DFF<Bits<QUAD>>,
     host_data_1: DFF<Bits<72>>,
     write_row: Signal<Local, Bits<VMEM_ROW>>,
     write_word: Vec<Signal<Local, Bits<18>>>,
-    host_hit: Vec<Signal<Local, Bit>>,
     pair: Vec<JoinLanes<2, 18, 36>>,
     bank: Vec<Ebr<VMEM_ROW, 36, 1>>,
     quad: Vec<JoinLanes<2, 36, 72>>,
@@ -85,7 +87,8 @@ impl Vmem {
             matrix_word: many(lanes),
             result_word: many(lanes),
             write_word: many(lanes),
-            host_hit: many(lanes / 4),
+            own: many(lanes / 4),
+            own_write: many(lanes / 4),
             pair: many(lanes / 2),
             bank: many(lanes / 2),
             quad: many(lanes / 4),
@@ -98,9 +101,7 @@ impl Vmem {
 impl Logic for Vmem {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, host_write_1, host_row_1, host_quad_1, host_data_1, host_word_4, conflict_1);
-        self.host_write_1.d.next = self.host_write.val();
-        self.host_quad_1.d.next = self.host_quad.val();
+        clock!(self, clock, own_row, result_store, host_row_1, host_data_1, host_word_4, conflict_1);
         self.host_row_1.d.next = 0.into();
         self.host_data_1.d.next = 0.into();
         if self.host_write.val() {
@@ -108,18 +109,26 @@ impl Logic for Vmem {
             self.host_data_1.d.next = self.host_data.val();
         }
 
-        // A result or a host word that is not written is zero: one gate joins all three.
-        self.write_row.next = self.result_row.val() | self.host_row_1.q.val();
-        if self.matrix_store.val() {
-            self.write_row.next = self.matrix_row.val();
+        // A result or a host word that is not written is zero: one gate joins all three. It is the vector side that
+        // chooses, for it knows long before that a result comes.
+        self.write_row.next = self.matrix_row.val();
+        self.result_store.d.next = self.result_comes.val();
+        self.own_row.d.next = (self.result_comes.val() | self.host_write.val()).into();
+        if self.own_row.q.val().any() {
+            self.write_row.next = self.result_row.val() | self.host_row_1.q.val();
         }
         for q in 0..(self._lanes / 4) {
-            self.host_hit[q].next = self.host_write_1.q.val() & (self.host_quad_1.q.val() == q.to_bits());
+            self.own[q].clock.next = self.clock.val();
+            self.own_write[q].clock.next = self.clock.val();
+            self.own[q].d.next = (self.result_comes.val() | self.host_write.val()).into();
+            self.own_write[q].d.next = (self.result_comes.val()
+                | (self.host_write.val() & (self.host_quad.val() == q.to_bits())))
+            .into();
             for j in 0..4 {
-                self.write_word[q * 4 + j].next =
-                    self.result_word[q * 4 + j].val() | self.host_data_1.q.val().get_bits::<18>(j * 18);
-                if self.matrix_store.val() {
-                    self.write_word[q * 4 + j].next = self.matrix_word[q * 4 + j].val();
+                self.write_word[q * 4 + j].next = self.matrix_word[q * 4 + j].val();
+                if self.own[q].q.val().any() {
+                    self.write_word[q * 4 + j].next =
+                        self.result_word[q * 4 + j].val() | self.host_data_1.q.val().get_bits::<18>(j * 18);
                 }
             }
             for p in 0..2 {
@@ -127,7 +136,7 @@ impl Logic for Vmem {
                 self.bank[q * 2 + p].read_address.next = self.read_row.val();
                 self.bank[q * 2 + p].write_address.next = self.write_row.val();
                 self.bank[q * 2 + p].write_enable.next =
-                    (self.matrix_store.val() | self.result_store.val() | self.host_hit[q].val()).into();
+                    self.own_write[q].q.val() | bit_cast::<1, 1>(self.matrix_store.val().into());
                 self.pair[q * 2 + p].lane[0].next = self.write_word[q * 4 + p * 2].val();
                 self.pair[q * 2 + p].lane[1].next = self.write_word[q * 4 + p * 2 + 1].val();
                 self.bank[q * 2 + p].write_data.next = self.pair[q * 2 + p].bus.val();
@@ -144,7 +153,7 @@ impl Logic for Vmem {
         }
         self.host_word_4.d.next = self.picked.val();
         self.host_word.next = self.host_word_4.q.val();
-        self.conflict_1.d.next = self.matrix_store.val() & self.result_store.val();
+        self.conflict_1.d.next = self.matrix_store.val() & self.result_store.q.val();
         self.conflict.next = self.conflict_1.q.val();
     }
 }
@@ -168,18 +177,23 @@ mod tests {
         }
     }
 
-    /// Drives one cycle of stores and applies them to `memory`; returns whether they conflict.
-    fn store(stimulus: &mut Stimulus, memory: &mut [Vec<i64>], random: &mut Random) -> bool {
+    /// Drives one cycle of stores and applies them to `memory`; returns whether they conflict. `stores` says whether
+    /// the matrix side and a result are written, `comes` whether a result is in the next cycle.
+    fn store(
+        stimulus: &mut Stimulus,
+        memory: &mut [Vec<i64>],
+        random: &mut Random,
+        stores: [bool; 2],
+        comes: bool,
+    ) -> bool {
         let mut words = || (0..CHIP.vxm_lanes).map(|_| random.signed(18)).collect::<Vec<i64>>();
         let rows = [words(), words()];
-        let (stores, at) = ([0; 2].map(|_| random.below(3) == 0), [0; 2].map(|_| place(random)));
+        let at = [0; 2].map(|_| place(random));
         stimulus.set("matrix_store", stores[0].into()).set("matrix_row", at[0] as u64);
-        stimulus
-            .set("result_store", stores[1].into())
-            .set("result_row", if stores[1] { at[1] as u64 } else { 0 });
+        stimulus.set("result_comes", comes.into()).set("result_row", if stores[1] { at[1] as u64 } else { 0 });
         set_row(stimulus, "matrix_word", &rows[0]);
         set_row(stimulus, "result_word", &if stores[1] { rows[1].clone() } else { vec![0; CHIP.vxm_lanes] });
-        if let Some(winner) = (0..2).find(|side| stores[*side]) {
+        if let Some(winner) = (0..2).rev().find(|side| stores[*side]) {
             memory[at[winner]].clone_from(&rows[winner]);
         }
         stores[0] && stores[1]
@@ -191,11 +205,14 @@ mod tests {
         let mut random = Random::from_seed_variable();
         let mut memory = vec![vec![0; CHIP.vxm_lanes]; CHIP.vmem_rows];
         let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
+        let mut result = false;
         for _ in 0..20_000 {
             let (row, quad) = (place(&mut random), random.below(CHIP.vxm_lanes as u64 / 4));
             stimulus.cycle().set("read_row", row as u64).set("host_quad", quad);
             let found = memory[row].clone();
-            let conflict = store(&mut stimulus, &mut memory, &mut random);
+            let (stores, comes) = ([random.below(3) == 0, result], random.below(3) == 0);
+            let conflict = store(&mut stimulus, &mut memory, &mut random, stores, comes);
+            result = comes;
             expected.push((found, quad as usize, conflict));
         }
         let response = bench.run(stimulus.idle(4)).unwrap();

@@ -1,101 +1,94 @@
 //! Random bits to a Gumbel-distributed number: `lpu_isa::arith::gumbel`.
 //!
 //! ```text
-//!  bits ─┬─► leading zeros, fraction ─►[reg]─► zeros + 1 - LOG2 ─►[reg]─► - GUMBEL_TAIL ─►[reg]─► value
-//!        └─► top byte ────────────────►[reg]────────────────────►[reg]────┘
-//!                                     stage 1                   stage 2                  stage 3
+//!  bits ─┬─► by bytes ─►[1]─► by bits ─►[2]─► LOG2, four entries ─►[3]─► one ─►[4]─► zeros + 1 - it ─►[5]─► (-) ─►[6]─► value
+//!        └─► top byte ──────────────────────► TAIL, four entries ─►[3]─► one ─►[4]──────────────────►[5]─────┘
 //! ```
-//!
-//! The tables are logic: the chip has no block RAM to spare.
 //!
 //! | port    | dir | width | meaning                          | cycle   |
 //! |---------|-----|------:|----------------------------------|---------|
 //! | `clock` | in  |     1 |                                  |         |
 //! | `bits`  | in  |    32 | random                           | `t`     |
-//! | `value` | out |    18 | signed, 11 fraction bits         | `t + 3` |
+//! | `value` | out |    18 | signed, 11 fraction bits         | `t + 6` |
 //!
-//! Throughput: one number a cycle.
+//! Throughput: one number a cycle. Latency is free here: numbers wait in a buffer anyway.
 //!
 //! # Invariants
 //! 1. `value` at `t + LATENCY` depends only on `bits` at `t`.
 
-use super::rom_by_bits;
+use super::gumbel_table::GumbelTable;
+use super::normalise::{NormaliseBits, NormaliseBytes};
 use crate::kind::Kind;
-use crate::primitives::value::bits_of;
-use lpu_isa::arith::{self, GUMBEL_TAIL, LOG2};
+use crate::primitives::Delay;
 use rust_hdl::prelude::*;
-use std::collections::VecDeque;
 
 /// Leading zeros, tables and sum.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Gumbel {
     pub clock: Signal<In, Clock>,
     pub bits: Signal<In, Bits<32>>,
     pub value: Signal<Out, Bits<18>>,
-    _held: VecDeque<u32>,
+    bytes: NormaliseBytes,
+    normal_1: DFF<Bits<32>>,
+    zero_bytes_1: DFF<Bits<2>>,
+    rest: NormaliseBits,
+    fraction_2: DFF<Bits<8>>,
+    zeros_2: DFF<Bits<5>>,
+    place_2: Delay<8, 2>,
+    tables: GumbelTable,
+    log2_3: DFF<Bits<44>>,
+    tail_3: DFF<Bits<52>>,
+    log2_choice_3: DFF<Bits<2>>,
+    tail_choice_3: DFF<Bits<2>>,
+    log2_4: DFF<Bits<11>>,
+    tail_4: DFF<Bits<13>>,
+    zeros_4: Delay<5, 2>,
+    minus_log2_5: DFF<Bits<18>>,
+    tail_5: DFF<Bits<13>>,
+    value_6: DFF<Bits<18>>,
     kind: Kind<Self>,
 }
 
 impl Gumbel {
     /// Cycles from bits to value.
-    pub const LATENCY: usize = 3;
+    pub const LATENCY: usize = 6;
 }
-
-impl Default for Gumbel {
-    fn default() -> Self {
-        Self {
-            clock: Signal::default(),
-            bits: Signal::default(),
-            value: Signal::default(),
-            _held: VecDeque::from([0; Self::LATENCY - 1]),
-            kind: Kind::default(),
-        }
-    }
-}
-
-const BEHAVIOUR: &str = "\
-logic [4:0] zeros_found;
-logic [31:0] normal;
-logic [4:0] zeros;
-logic [7:0] fraction;
-logic [7:0] place;
-logic [7:0] place_later;
-logic [10:0] log2_entry;
-logic [12:0] tail_entry;
-logic [17:0] minus_log2;
-always_comb begin
-    zeros_found = 5'd31;
-    for (int i = 0; i < 32; i++) if (bits[i]) zeros_found = 5'd31 - i[4:0];
-end
-assign normal = bits << zeros_found;
-always_ff @(posedge clock) begin
-    zeros <= zeros_found;
-    fraction <= normal[30:23];
-    place <= bits[31:24];
-    place_later <= place;
-    minus_log2 <= {1'b0, {1'b0, zeros} + 6'd1, 11'd0} - {7'd0, log2_entry};
-    value <= minus_log2 - {5'd0, tail_entry};
-end
-";
 
 impl Logic for Gumbel {
+    #[hdl_gen]
     fn update(&mut self) {
-        if self.clock.pos_edge() {
-            self._held.push_back(self.bits.val().to_u32());
-            let bits = self._held.pop_front().unwrap_or_default();
-            self.value.next = bits_of(i64::from(arith::gumbel(bits)));
+        clock!(self, clock, normal_1, zero_bytes_1, fraction_2, zeros_2, place_2, log2_3, tail_3);
+        clock!(self, clock, log2_choice_3, tail_choice_3, log2_4, tail_4, zeros_4, minus_log2_5, tail_5, value_6);
+        self.bytes.x.next = self.bits.val();
+        self.normal_1.d.next = self.bytes.normal.val();
+        self.zero_bytes_1.d.next = self.bytes.zeros.val();
+        self.rest.x.next = self.normal_1.q.val();
+        self.fraction_2.d.next = self.rest.normal.val().get_bits::<8>(23);
+        self.zeros_2.d.next =
+            (bit_cast::<5, 2>(self.zero_bytes_1.q.val()) << 3) | bit_cast::<5, 3>(self.rest.zeros.val());
+        self.place_2.x.next = self.bits.val().get_bits::<8>(24);
+        self.tables.fraction.next = self.fraction_2.q.val().get_bits::<6>(0);
+        self.tables.place.next = self.place_2.y.val().get_bits::<6>(0);
+        self.log2_3.d.next = self.tables.log2.val();
+        self.tail_3.d.next = self.tables.tail.val();
+        self.log2_choice_3.d.next = self.fraction_2.q.val().get_bits::<2>(6);
+        self.tail_choice_3.d.next = self.place_2.y.val().get_bits::<2>(6);
+        self.log2_4.d.next = self.log2_3.q.val().get_bits::<11>(0);
+        self.tail_4.d.next = self.tail_3.q.val().get_bits::<13>(0);
+        for i in 1..4 {
+            if self.log2_choice_3.q.val() == i.to_bits() {
+                self.log2_4.d.next = self.log2_3.q.val().get_bits::<11>(i * 11);
+            }
+            if self.tail_choice_3.q.val() == i.to_bits() {
+                self.tail_4.d.next = self.tail_3.q.val().get_bits::<13>(i * 13);
+            }
         }
-    }
-
-    fn connect(&mut self) {
-        self.value.connect();
-    }
-
-    fn hdl(&self) -> Verilog {
-        let words = |table: &[i32]| table.iter().map(|&entry| entry as u64).collect::<Vec<u64>>();
-        let log2 = rom_by_bits("fraction", "log2_entry", 11, &words(&LOG2));
-        let tail = rom_by_bits("place_later", "tail_entry", 13, &words(&GUMBEL_TAIL));
-        Verilog::Custom(format!("{BEHAVIOUR}{log2}{tail}"))
+        self.zeros_4.x.next = self.zeros_2.q.val();
+        self.minus_log2_5.d.next = ((bit_cast::<18, 5>(self.zeros_4.y.val()) + 1) << 11)
+            - bit_cast::<18, 11>(self.log2_4.q.val());
+        self.tail_5.d.next = self.tail_4.q.val();
+        self.value_6.d.next = self.minus_log2_5.q.val() - bit_cast::<18, 13>(self.tail_5.q.val());
+        self.value.next = self.value_6.q.val();
     }
 }
 
@@ -104,6 +97,7 @@ mod tests {
     use super::*;
     use crate::bench::{Bench, Random};
     use crate::emit::emit;
+    use lpu_isa::arith;
 
     /// Values of `bits`, a new one each cycle.
     fn values(bits: &[u32]) -> Vec<i64> {

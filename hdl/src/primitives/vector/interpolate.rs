@@ -5,6 +5,8 @@
 //! | `base`     | in  |    18 | not negative       | `t`   |
 //! | `product`  | in  |    26 | signed             | `t`   |
 //! | `mantissa` | out |    18 | signed             | `t`   |
+//!
+//! A one below the base makes the highest bit rounded off the carry of the only adder.
 
 use lpu_isa::arith::round_shift;
 use rust_hdl::prelude::*;
@@ -14,5 +16,7 @@ combinational! {
     Interpolate(unsigned base: 18, signed product: 26) -> (signed mantissa: 18);
     model |base: i64, product: i64| (base + round_shift(product, 12),);
     verilog "\
-assign mantissa = base + {{4{product[25]}}, product[25:12]} + {17'h0, product[11]};".into();
+logic [18:0] sum;
+assign sum = {base, 1'b1} + {{4{product[25]}}, product[25:11]};
+assign mantissa = sum[18:1];".into();
 }

@@ -3,40 +3,38 @@
 //!
 //! [`ReciprocalTable`]:
 //!
-//! | port    | dir | width | meaning                                       | cycle |
-//! |---------|-----|------:|-----------------------------------------------|-------|
-//! | `root`  | in  |     1 | square root                                   | `t`   |
-//! | `odd`   | in  |     1 | the sum's power of two is odd                 | `t`   |
-//! | `index` | in  |     6 | bits below the normal sum's highest one       | `t`   |
-//! | `base`  | out |    18 | not negative                                  | `t`   |
-//! | `slope` | out |    18 | signed                                        | `t`   |
+//! | port    | dir | width | meaning                                                            | cycle |
+//! |---------|-----|------:|--------------------------------------------------------------------|-------|
+//! | `index` | in  | 3 x 6 | bits below the normal sum's highest one, a copy for each table     | `t`   |
+//! | `once`, `even`, `odd` | out | 36 | base (18 bits, not negative) above slope (18 bits, signed): of the reciprocal, of the root for an even and an odd power of two | `t` |
+//!
+//! The caller chooses one of the three after a register: a table of 64 entries is one level of logic, one of 256 is two.
 
 use super::rom_by_bits;
 use lpu_isa::arith::{RECIPROCAL, RECIPROCAL_SQRT};
 use rust_hdl::prelude::*;
 
-fn entry(root: i64, odd: i64, index: i64) -> (i64, i64) {
-    let (base, slope) = match root {
-        0 => RECIPROCAL[index as usize],
-        _ => RECIPROCAL_SQRT[(odd << 6 | index) as usize],
-    };
-    (i64::from(base), i64::from(slope))
+fn packed((base, slope): (i32, i32)) -> u64 {
+    (base as u64) << 18 | (slope as u64 & 0x3_ffff)
 }
 
 combinational! {
-    /// Base and slope of a segment.
-    ReciprocalTable(unsigned root: 1, unsigned odd: 1, unsigned index: 6) -> (unsigned base: 18, signed slope: 18);
-    model entry;
+    /// Base and slope of a segment of each function.
+    ReciprocalTable(unsigned index: 18) -> (unsigned once: 36, unsigned even: 36, unsigned odd: 36);
+    model |index: i64| {
+        let at = |copy: i64| (index >> (6 * copy) & 63) as usize;
+        let root = |at: usize| packed(RECIPROCAL_SQRT[at]) as i64;
+        (packed(RECIPROCAL[at(0)]) as i64, root(at(1)), root(64 + at(2)))
+    };
     verilog {
-        let packed = |at: i64| {
-            let (base, slope) = entry(at >> 7, at >> 6 & 1, at & 63);
-            (base as u64) << 18 | (slope as u64 & 0x3_ffff)
-        };
-        let entries: Vec<u64> = (0..256).map(packed).collect();
-        format!(
-            "logic [7:0] place;\nlogic [35:0] found;\nassign place = {{root, odd, index}};\n{}assign {{base, slope}} = found;",
-            rom_by_bits("place", "found", 36, &entries)
-        )
+        let words = |table: &[(i32, i32)]| table.iter().map(|&entry| packed(entry)).collect::<Vec<u64>>();
+        let (even, odd) = RECIPROCAL_SQRT.split_at(64);
+        [
+            rom_by_bits("index[5:0]", "once", 36, &words(&RECIPROCAL)),
+            rom_by_bits("index[11:6]", "even", 36, &words(even)),
+            rom_by_bits("index[17:12]", "odd", 36, &words(odd)),
+        ]
+        .concat()
     };
 }
 
