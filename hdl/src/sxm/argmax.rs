@@ -186,8 +186,7 @@ impl Logic for Argmax {
             (bit_cast::<RANK, KEY>(self.node[0].best.val()) << 16) | bit_cast::<RANK, 16>(self.number.val());
         self.comparison.a.next = self.rank.val();
         self.comparison.b.next = self.best.q.val();
-        if self.compares.y.val().any() & (self.restarts.y.val().any() | self.comparison.larger.val())
-        {
+        if self.compares.y.val().any() & (self.restarts.y.val().any() | self.comparison.larger.val()) {
             self.best.d.next = self.rank.val();
         }
         self.winner.d.next = !self.best.q.val().get_bits::<16>(0);

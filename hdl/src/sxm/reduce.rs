@@ -20,8 +20,8 @@
 //! 2. An issue that is its instruction's first begins a new sum, whether it reduces or not.
 
 use crate::kind::Kind;
-use crate::primitives::{Extend, LocalCopy};
 use crate::primitives::vector::{Fixed, many};
+use crate::primitives::{Extend, LocalCopy};
 use crate::widths::LANE;
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Reduce;

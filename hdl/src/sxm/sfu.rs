@@ -89,9 +89,26 @@ impl ScalarUnit {
 impl Logic for ScalarUnit {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, sum_1, shift_1, plain, plain_7, clamped_2, normal_3, zero_bytes_3, fraction_4, zeros_4);
-        clock!(self, clock, scaling_4, once_5, even_5, odd_5, is_root_5, is_odd_5, fraction_5, exponent_5, base_6);
-        clock!(self, clock, multiplier, base_7, exponent_7, scaling_7, mantissa_8, exponent_8, done_8, index_8);
+        clock!(
+            self,
+            clock,
+            sum_1,
+            shift_1,
+            plain,
+            plain_7,
+            clamped_2,
+            normal_3,
+            zero_bytes_3,
+            fraction_4,
+            zeros_4
+        );
+        clock!(
+            self, clock, scaling_4, once_5, even_5, odd_5, is_root_5, is_odd_5, fraction_5, exponent_5,
+            base_6
+        );
+        clock!(
+            self, clock, multiplier, base_7, exponent_7, scaling_7, mantissa_8, exponent_8, done_8, index_8
+        );
         self.wide.x.next = self.total.val();
         self.sum_1.d.next = self.wide.y.val() + bit_cast::<37, 24>(self.bias.val());
         self.shift_1.d.next = self.sum_shift.val();

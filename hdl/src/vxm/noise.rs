@@ -23,9 +23,9 @@
 //! 1. A row is written only while it waits for nobody: at most `noise_rows` are complete or begun.
 
 use crate::kind::Kind;
-use crate::primitives::{LocalCopy, LutRam};
 use crate::primitives::vector::many;
 use crate::primitives::vector::{Gumbel, Setting, Taus88Step};
+use crate::primitives::{LocalCopy, LutRam};
 use crate::widths::{LANE, NOISE_ROW};
 use lpu_isa::Geometry;
 use lpu_isa::arith::Taus88;

@@ -190,7 +190,9 @@ mod tests {
         let rows = [words(), words()];
         let at = [0; 2].map(|_| place(random));
         stimulus.set("matrix_store", stores[0].into()).set("matrix_row", at[0] as u64);
-        stimulus.set("result_comes", comes.into()).set("result_row", if stores[1] { at[1] as u64 } else { 0 });
+        stimulus
+            .set("result_comes", comes.into())
+            .set("result_row", if stores[1] { at[1] as u64 } else { 0 });
         set_row(stimulus, "matrix_word", &rows[0]);
         set_row(stimulus, "result_word", &if stores[1] { rows[1].clone() } else { vec![0; CHIP.vxm_lanes] });
         if let Some(winner) = (0..2).rev().find(|side| stores[*side]) {

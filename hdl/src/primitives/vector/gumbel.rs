@@ -58,7 +58,18 @@ impl Logic for Gumbel {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(self, clock, normal_1, zero_bytes_1, fraction_2, zeros_2, place_2, log2_3, tail_3);
-        clock!(self, clock, log2_choice_3, tail_choice_3, log2_4, tail_4, zeros_4, minus_log2_5, tail_5, value_6);
+        clock!(
+            self,
+            clock,
+            log2_choice_3,
+            tail_choice_3,
+            log2_4,
+            tail_4,
+            zeros_4,
+            minus_log2_5,
+            tail_5,
+            value_6
+        );
         self.bytes.x.next = self.bits.val();
         self.normal_1.d.next = self.bytes.normal.val();
         self.zero_bytes_1.d.next = self.bytes.zeros.val();
@@ -84,8 +95,8 @@ impl Logic for Gumbel {
             }
         }
         self.zeros_4.x.next = self.zeros_2.q.val();
-        self.minus_log2_5.d.next = ((bit_cast::<18, 5>(self.zeros_4.y.val()) + 1) << 11)
-            - bit_cast::<18, 11>(self.log2_4.q.val());
+        self.minus_log2_5.d.next =
+            ((bit_cast::<18, 5>(self.zeros_4.y.val()) + 1) << 11) - bit_cast::<18, 11>(self.log2_4.q.val());
         self.tail_5.d.next = self.tail_4.q.val();
         self.value_6.d.next = self.minus_log2_5.q.val() - bit_cast::<18, 13>(self.tail_5.q.val());
         self.value.next = self.value_6.q.val();

@@ -30,12 +30,7 @@ impl<const W: usize> Larger<W> {
 impl<const W: usize> Default for Larger<W> {
     fn default() -> Self {
         const { assert!(W <= 62, "numbers of at most 62 bits are compared") };
-        Self {
-            a: Signal::default(),
-            b: Signal::default(),
-            larger: Signal::default(),
-            kind: Kind::default(),
-        }
+        Self { a: Signal::default(), b: Signal::default(), larger: Signal::default(), kind: Kind::default() }
     }
 }
 

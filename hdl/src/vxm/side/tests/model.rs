@@ -119,13 +119,13 @@ impl Model {
             for (lane, word) in words.iter().enumerate() {
                 stimulus.set_signed(&format!("store_row${lane}"), i64::from(*word));
             }
-            // A result in the same cycle is lost: the circuit's choice, which a legal program never meets.
+            // A result in the same cycle is what is written: the circuit's choice, which a legal program never meets.
             let now = self.now;
             let queued = self.writes.entry(now + 1).or_default();
-            let before = queued.len();
-            queued.retain(|write| !matches!(write, Write::Vmem(..)));
-            let conflict = queued.len() != before;
-            queued.push(Write::Vmem(row, words));
+            let conflict = queued.iter().any(|write| matches!(write, Write::Vmem(..)));
+            if !conflict {
+                queued.push(Write::Vmem(row, words));
+            }
             self.counts[7] += usize::from(conflict);
             self.expect(now as i64 + 1).conflict |= conflict;
         }
