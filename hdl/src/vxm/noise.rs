@@ -215,7 +215,7 @@ mod tests {
         let bench = Bench::new(&emit(&mut Noise::new(&CHIP), "noise").unwrap()).unwrap();
         let mut stimulus = bench.stimulus();
         stimulus.cycle().set("start", 1).set("seed", seed.into()).set("sampling", sampling.into());
-        for cycle in 1..takes.last().unwrap() + 2 {
+        for cycle in 1..takes.last().unwrap() + 1 + Noise::LATENCY {
             stimulus.cycle().set("take", takes.contains(&cycle).into());
         }
         bench.run(&stimulus).unwrap()
