@@ -64,6 +64,9 @@ pub const fn argmax_effect(geometry: &Geometry) -> i64 {
     RESULT + 3 + geometry.vxm_lanes.ilog2() as i64
 }
 
+/// Cycle of a run's first token from which its random numbers count: the generator starts with the run.
+pub const NOISE_START_CYCLES: i64 = 9;
+
 /// Cycles that the random generator takes for one row.
 pub const fn noise_row_cycles(geometry: &Geometry) -> i64 {
     geometry.vxm_lanes as i64

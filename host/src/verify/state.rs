@@ -152,14 +152,14 @@ impl Noise {
         // The row being taken still holds its place for some cycles: one row less is sure to be kept.
         let rows = geometry.noise_rows as i64 - 1;
         let row_cycles = timing::noise_row_cycles(geometry);
-        Self { row_cycles, rows: rows.max(1), progress: 0, cycle: timing::START_CYCLES, taken: 0 }
+        Self { row_cycles, rows: rows.max(1), progress: 0, cycle: timing::NOISE_START_CYCLES, taken: 0 }
     }
 
     /// Takes a row in a cycle not before the last one.
     pub fn take(&mut self, cycle: i64) -> Result<(), Rule> {
         let full = (self.taken + self.rows) * self.row_cycles;
-        self.progress = (self.progress + cycle - self.cycle).min(full);
-        self.cycle = cycle;
+        self.progress = (self.progress + (cycle - self.cycle).max(0)).min(full);
+        self.cycle = self.cycle.max(cycle);
         let made = self.progress / self.row_cycles;
         if made <= self.taken {
             return Err(Rule::Noise { made, taken: self.taken });

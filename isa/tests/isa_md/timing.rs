@@ -29,6 +29,7 @@ const NUMBERS: [(&str, Cycles); 23] = [
     ("maximum_effect", maximum_effect),
     ("reduction_effect", reduction_effect),
     ("argmax_effect", argmax_effect),
+    ("NOISE_START_CYCLES", |_| NOISE_START_CYCLES),
     ("noise_row_cycles", noise_row_cycles),
     ("-> a vector row from a Dot's last beat", |geometry| store_effect(dot_store_port(geometry))),
     ("-> a vector row from a vector result", |_| store_effect(RESULT_STORE_PORT)),

@@ -33,7 +33,7 @@ impl Noise {
         self.generator = Taus88::new(seed);
         self.sampling = sampling;
         self.stored = 0;
-        self.counted_until = 0;
+        self.counted_until = timing::NOISE_START_CYCLES;
     }
 
     /// Lets a token end: cycles are counted from the start of the next one.
@@ -54,7 +54,7 @@ impl Noise {
     }
 
     fn fill_until(&mut self, cycle: i64) {
-        self.stored = (self.stored + cycle - self.counted_until).min(self.capacity);
-        self.counted_until = cycle;
+        self.stored = (self.stored + (cycle - self.counted_until).max(0)).min(self.capacity);
+        self.counted_until = self.counted_until.max(cycle);
     }
 }
