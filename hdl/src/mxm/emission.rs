@@ -395,4 +395,25 @@ mod tests {
     fn rows_leave_as_the_model_says() {
         Geometry::ALL.iter().for_each(check);
     }
+
+    /// Told from the outputs alone: what is not the first row of its instruction goes to the address after the last one.
+    #[test]
+    fn rows_of_an_instruction_follow_each_other_in_memory() {
+        for chip in Geometry::ALL {
+            let script = Script::random(1000);
+            let response = script.run(&chip);
+            let (mut previous, mut runs, mut rows) = (None, 0, 0);
+            for t in (0..script.slots.len() + 30).filter(|&t| response.get(t, "sums_leave") == 1) {
+                let address = response.get(t, "sums_store");
+                if response.get(t + 1, "fresh") == 1 {
+                    runs += 1;
+                } else {
+                    assert_eq!(Some(address), previous.map(|last: u64| (last + 1) % 512), "cycle {t}");
+                }
+                previous = Some(address);
+                rows += 1;
+            }
+            assert!(runs > 100 && rows > runs, "{runs} first rows of {rows}");
+        }
+    }
 }

@@ -106,7 +106,7 @@ impl Logic for Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::{Bench, Random};
+    use crate::bench::{Bench, Random, Response};
     use crate::emit::emit;
 
     /// Inputs of one cycle, few enough in their values that faults happen often.
@@ -121,10 +121,27 @@ mod tests {
         act: [u64; 2],
     }
 
+    const FLAGS: [&str; 3] = ["matrix_address", "kv_conflict", "act_conflict"];
+
+    fn bench(chip: &Geometry) -> Bench {
+        Bench::new(&emit(&mut Faults::new(chip), "faults").unwrap()).unwrap()
+    }
+
+    fn stream(bench: &Bench, cycles: &[Cycle]) -> Response {
+        let mut stimulus = bench.stimulus();
+        for cycle in cycles {
+            stimulus.cycle().set("issue", cycle.issue).set("reads_kv", cycle.reads_kv).set("row", cycle.row);
+            stimulus.set("kv_write", cycle.kv[0]).set("kv_row", cycle.kv[1]);
+            stimulus.set("reads_act", cycle.reads_act).set("entry", cycle.entry);
+            stimulus.set("act_write", cycle.act[0]).set("act_entry", cycle.act[1]);
+        }
+        bench.run(stimulus.idle(2)).unwrap()
+    }
+
     #[test]
     fn faults_are_flagged_each_in_its_cycle() {
         let chip = Geometry::ULX3S_85F;
-        let bench = Bench::new(&emit(&mut Faults::new(&chip), "faults").unwrap()).unwrap();
+        let bench = bench(&chip);
         let mut random = Random::from_seed_variable();
         let rows = [3, 4, 1023, 1024, 2047, 2048, 0xff_ffff];
         let cycles: Vec<Cycle> = (0..5000)
@@ -138,25 +155,64 @@ mod tests {
                 act: [random.below(2) << random.below(16), random.below(4)],
             })
             .collect();
-        let mut stimulus = bench.stimulus();
-        for cycle in &cycles {
-            stimulus.cycle().set("issue", cycle.issue).set("reads_kv", cycle.reads_kv).set("row", cycle.row);
-            stimulus.set("kv_write", cycle.kv[0]).set("kv_row", cycle.kv[1]);
-            stimulus.set("reads_act", cycle.reads_act).set("entry", cycle.entry);
-            stimulus.set("act_write", cycle.act[0]).set("act_entry", cycle.act[1]);
-        }
-        let response = bench.run(stimulus.idle(1)).unwrap();
+        let response = stream(&bench, &cycles);
         for t in 1..cycles.len() {
             let (before, now) = (cycles[t - 1], cycles[t]);
             let rows = if before.reads_kv == 1 { chip.kv_rows } else { chip.weight_rows };
-            let found =
-                ["matrix_address", "kv_conflict", "act_conflict"].map(|name| response.get(t + 1, name) == 1);
+            let found = FLAGS.map(|name| response.get(t + 1, name) == 1);
             let expected = [
                 before.issue == 1 && now.row >= rows as u64,
                 before.issue & before.reads_kv & now.kv[0] == 1 && now.row & 1023 == now.kv[1],
                 before.reads_act == 1 && now.act[0] != 0 && before.entry == now.act[1],
             ];
             assert_eq!(found, expected, "cycle {t}");
+        }
+    }
+
+    /// Traffic in which reads have even places inside their memory, and writes odd ones.
+    fn legal(chip: &Geometry, random: &mut Random) -> Cycle {
+        let even = |random: &mut Random, count: usize| 2 * random.below(count as u64 / 2);
+        Cycle {
+            issue: random.below(2),
+            reads_kv: random.below(2),
+            row: even(random, chip.kv_rows),
+            kv: [random.below(2), even(random, chip.kv_rows) + 1],
+            reads_act: random.below(2),
+            entry: even(random, chip.act_entries),
+            act: [random.below(4), even(random, chip.act_entries) + 1],
+        }
+    }
+
+    /// One fault in legal traffic is one strobe of its own flag, and legal traffic is none.
+    #[test]
+    fn a_fault_is_one_strobe_and_nothing_else_is_any() {
+        type Plant = fn(&mut [Cycle]);
+        let plants: [Plant; 4] = [
+            |_| {},
+            |cycles| {
+                (cycles[0].issue, cycles[0].reads_kv) = (1, 1);
+                cycles[1].row = 1024;
+            },
+            |cycles| {
+                (cycles[0].issue, cycles[0].reads_kv) = (1, 1);
+                cycles[1].kv = [1, cycles[1].row];
+            },
+            |cycles| {
+                (cycles[0].reads_act, cycles[0].entry) = (1, 4);
+                cycles[1].act = [1, 4];
+            },
+        ];
+        let chip = Geometry::ULX3S_85F;
+        let bench = bench(&chip);
+        let mut random = Random::from_seed_variable();
+        for (number, plant) in plants.into_iter().enumerate() {
+            let mut cycles: Vec<Cycle> = (0..2000).map(|_| legal(&chip, &mut random)).collect();
+            plant(&mut cycles[1000..]);
+            let response = stream(&bench, &cycles);
+            let strobes =
+                FLAGS.map(|name| (0..cycles.len() + 2).filter(|&t| response.get(t, name) == 1).count());
+            let expected = [1, 2, 3].map(|flag| usize::from(flag == number));
+            assert_eq!(strobes, expected, "plant {number}");
         }
     }
 }

@@ -294,4 +294,22 @@ mod tests {
             }
         }
     }
+
+    /// Told from the row alone: a lane with a larger sum has no smaller word, and masked lanes have the smallest.
+    #[test]
+    fn words_stand_in_the_order_of_their_sums() {
+        for chip in Geometry::ALL {
+            let slots = slots(&chip, 2000);
+            let response = stream(&chip, &slots);
+            let rows = slots.iter().enumerate().take(slots.len() - SHIFT_TO_PORT);
+            for (b, slot) in rows.filter(|(_, slot)| slot.leaves && !slot.gathers) {
+                let word = |l: usize| response.signed(b + SHIFT_TO_PORT, &format!("row${l}"));
+                let mut lanes: Vec<usize> = (0..=slot.limit).collect();
+                lanes.sort_by_key(|&l| slot.sums[l]);
+                let masked = (slot.limit + 1..chip.vxm_lanes).map(word);
+                let words: Vec<i64> = masked.chain(lanes.into_iter().map(word)).collect();
+                assert!(words.is_sorted(), "row {b}: {words:?}");
+            }
+        }
+    }
 }
