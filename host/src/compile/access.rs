@@ -77,6 +77,15 @@ pub fn effects(geometry: &Geometry, op: &Op, count: usize, interval: i64, contex
 }
 
 impl Effects {
+    /// Whether the order of both matters: one writes what the other touches.
+    pub fn conflicts(&self, other: &Effects) -> bool {
+        self.accesses.iter().any(|mine| {
+            let touches = |theirs: &&Access| theirs.location == mine.location;
+            let writes = |theirs: &Access| mine.kind != Kind::Read || theirs.kind != Kind::Read;
+            other.accesses.iter().filter(touches).any(writes)
+        })
+    }
+
     fn read(&mut self, location: Location, issue: i64, cycle: i64) {
         self.accesses.push(Access { location, issue, cycle, kind: Kind::Read });
     }

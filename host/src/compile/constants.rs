@@ -1,6 +1,6 @@
 //! Pass 6: fills weight memory and the constant rows of vector memory.
 
-use super::formats::Formats;
+use super::formats::{Formats, gain};
 use super::plan::Plan;
 use super::quantise::{Quantised, QuantisedLayer, write_matrix};
 use crate::model::{Model, Norm};
@@ -20,12 +20,12 @@ pub fn weights(plan: &Plan, layers: &[QuantisedLayer], embedding: &Quantised) ->
             (&matrices.k, &layer.k),
             (&matrices.q, &layer.q),
             (&matrices.v, &layer.v),
-            (&matrices.o, &layer.o),
             (&matrices.up, &layer.up),
-            (&matrices.down, &layer.down),
         ];
         let gate = matrices.gate.as_ref().zip(layer.gate.as_ref());
-        for (plan, matrix) in pairs.into_iter().chain(gate) {
+        let o = matrices.o.iter().map(|part| (part, &layer.o));
+        let down = matrices.down.iter().map(|part| (part, &layer.down));
+        for (plan, matrix) in pairs.into_iter().chain(gate).chain(o).chain(down) {
             write_matrix(geometry, plan, first, matrix, &mut memory);
         }
     }
@@ -48,9 +48,6 @@ pub fn vector_memory(
     for (index, layer) in layers.iter().enumerate() {
         layer_constants(model, plan, formats, index, layer, &mut writer);
     }
-    let gain = |norm: Option<&Norm>, index: usize| {
-        norm.and_then(|norm| norm.gain.as_ref()).map_or(1.0, |gain| f64::from(gain[index]))
-    };
     let dim = model.config.dim;
     writer.rows(
         plan.vmem.final_gain,
@@ -77,10 +74,9 @@ fn layer_constants(
 ) {
     let (constants, format, weights) = (&plan.constants, &formats.layers[index], &model.layers[index]);
     let first = plan.vmem.layers + index * constants.rows;
-    let gain = |norm: &Norm, i: usize| norm.gain.as_ref().map_or(1.0, |gain| f64::from(gain[i]));
     let dim = model.config.dim;
     let norm_words = |norm: &Norm, input: f64| -> Vec<f64> {
-        (0..dim).map(|i| formats.gain_word(input, gain(norm, i))).collect()
+        (0..dim).map(|i| formats.gain_word(input, gain(Some(norm), i))).collect()
     };
     writer.rows(first + constants.attention_gain, norm_words(&weights.attn_norm, format.attention_input));
     writer.rows(first + constants.mlp_gain, norm_words(&weights.mlp_norm, format.mlp_input));
@@ -100,11 +96,11 @@ fn layer_constants(
     writer.rows(first + constants.v, v);
     let centre = format.k_centre.iter().zip(&format.k).map(|(centre, unit)| -centre * unit);
     writer.rows(first + constants.k_centre, centre);
-    let added = |shifts: (u32, i32), scale: f64| {
-        scale * f64::from(shifts.0 as i32 + formats.residual + shifts.1).exp2()
-    };
-    writer.rows(first + constants.o, layer.o.scales.iter().map(|scale| added(formats.o, *scale)));
-    writer.rows(first + constants.down, layer.down.scales.iter().map(|scale| added(formats.down, *scale)));
+    for (row, matrix, added) in
+        [(constants.o, &layer.o, formats.o), (constants.down, &layer.down, formats.down)]
+    {
+        writer.rows(first + row, matrix.scales.iter().map(|scale| formats.added_word(added, *scale)));
+    }
     let input = format.mlp_input;
     if let Some(gate) = &layer.gate {
         let unit = f64::from(lpu_isa::arith::SIGMOID_ARGUMENT_FRACTION_BITS).exp2() / input;

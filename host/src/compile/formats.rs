@@ -11,7 +11,7 @@ use super::calibrate::{LayerRange, Ranges};
 use super::error::CompileError;
 use super::plan::Plan;
 use super::quantise::{Quantised, QuantisedLayer};
-use crate::model::{Config, NormKind};
+use crate::model::{Config, Model, Norm, NormKind};
 use lpu_isa::arith::{SCORE_FRACTION_BITS, SIGMOID_ARGUMENT_FRACTION_BITS, WORD_MAX};
 
 /// How far beyond its calibrated range a vector may go.
@@ -38,6 +38,19 @@ pub struct Scaled {
     pub first: i32,
     /// Shift of sum times factor.
     pub second: i32,
+}
+
+/// The shifts of a result that is added to the residual, and to the input of the matrices that read the residual next.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Added {
+    /// Shift of the sums.
+    pub sum: u32,
+    /// Shift of sum times scale word.
+    pub residual: i32,
+    /// Shift of scale word times gain word.
+    pub gain: i32,
+    /// Shift of sum times that product.
+    pub input: i32,
 }
 
 /// All factors of one layer.
@@ -84,9 +97,9 @@ pub struct Formats {
     pub gate_up: i32,
     /// Shift that makes the gate an operand.
     pub gate_shift: u32,
-    /// Sums and addition of the output projection and of `down`.
-    pub o: (u32, i32),
-    pub down: (u32, i32),
+    /// Results of the output projection and of `down`.
+    pub o: Added,
+    pub down: Added,
     pub classifier: Scaled,
     /// Fraction bits of the logits.
     pub logits: i32,
@@ -169,7 +182,7 @@ impl Formats {
         ranges: &Ranges,
         layers: &[QuantisedLayer],
         embedding: &Quantised,
-        gains: &[f64],
+        model: &Model,
     ) -> Result<Self, CompileError> {
         let each = |of: &dyn Fn(&LayerRange, &LayerFormats, &QuantisedLayer) -> RowUse| -> Vec<RowUse> {
             ranges
@@ -205,7 +218,11 @@ impl Formats {
         self.down = self.added(&down)?;
         self.classifier = self.scaled(&[classifier])?;
         self.embedding_shift = self.embedding_words_shift() - self.residual;
-        self.choose_inputs(ranges, gains)?;
+        let gains = NormGains::new(model, &self);
+        self.choose_inputs(&gains)?;
+        let scales = |of: fn(&QuantisedLayer) -> &Quantised| layers.iter().map(move |layer| of(layer).scales.as_slice());
+        self.o = self.added_input(self.o, scales(|layer| &layer.o).zip(&gains.mlp))?;
+        self.down = self.added_input(self.down, scales(|layer| &layer.down).zip(gains.attention.iter().skip(1)))?;
         Ok(self)
     }
 
@@ -239,19 +256,39 @@ impl Formats {
         Ok(())
     }
 
-    fn added(&self, layers: &[RowUse]) -> Result<(u32, i32), CompileError> {
+    fn added(&self, layers: &[RowUse]) -> Result<Added, CompileError> {
         let sum = sum_shift(layers)?;
         let largest =
             max(layers.iter().map(|layer| layer.largest)) * f64::from(sum as i32 + self.residual).exp2();
-        Ok((sum, exponent_below(largest, f64::from(WORD_MAX), "an output's scale")?))
+        let residual = exponent_below(largest, f64::from(WORD_MAX), "an output's scale")?;
+        Ok(Added { sum, residual, ..Added::default() })
     }
 
-    fn choose_inputs(&mut self, ranges: &Ranges, gains: &[f64]) -> Result<(), CompileError> {
+    /// Adds the shifts of what goes to the input of the next matrices, whose gains stand beside the scales of the sums.
+    fn added_input<'a>(
+        &self,
+        added: Added,
+        layers: impl Iterator<Item = (&'a [f64], &'a Vec<f64>)>,
+    ) -> Result<Added, CompileError> {
+        let unit = f64::from(self.input_shift - self.residual + self.residual_shift as i32).exp2();
+        let word = |scale: &f64| self.added_word(added, *scale);
+        let products = layers.flat_map(|(scales, gains)| {
+            scales.iter().zip(gains).map(move |(scale, gain)| (word(scale) * gain * unit).abs()).collect::<Vec<_>>()
+        });
+        let all = added.residual + self.input_shift + self.residual_shift as i32;
+        let gain = -exponent_below(max(products).max(1.0), f64::from(WORD_MAX), "an output's scale")?;
+        let gain = gain.clamp(0, all.max(0));
+        Ok(Added { gain, input: all - gain, ..added })
+    }
+
+    /// Scale word of a result that is added to the residual.
+    pub fn added_word(&self, added: Added, scale: f64) -> f64 {
+        scale * f64::from(added.sum as i32 + self.residual + added.residual).exp2()
+    }
+
+    fn choose_inputs(&mut self, gains: &NormGains) -> Result<(), CompileError> {
         let operand = f64::from(self.residual - self.residual_shift as i32).exp2();
-        let inputs =
-            ranges.layers.iter().zip(&self.layers).flat_map(|(_, f)| [f.attention_input, f.mlp_input]);
-        let inputs: Vec<f64> = inputs.chain([self.final_input]).collect();
-        let largest = max(inputs.iter().zip(gains).map(|(input, gain)| input * gain / operand));
+        let largest = max(gains.attention.iter().chain(&gains.mlp).flatten().map(|gain| gain.abs() / operand));
         self.input_shift = exponent_below(largest, f64::from(WORD_MAX), "a norm's gain")?;
         Ok(())
     }
@@ -278,6 +315,34 @@ impl Formats {
         let up = Scaled { second: self.up.second + self.gate_up - gate_bits, ..self.up };
         self.row_word(&up, per_sum)
     }
+}
+
+/// Activation units per unit of the residual, per channel.
+struct NormGains {
+    /// Before each layer's attention, and before the classifier.
+    attention: Vec<Vec<f64>>,
+    /// Before each layer's MLP.
+    mlp: Vec<Vec<f64>>,
+}
+
+impl NormGains {
+    fn new(model: &Model, formats: &Formats) -> Self {
+        let gains = |norm: Option<&Norm>, input: f64| -> Vec<f64> {
+            (0..model.config.dim).map(|channel| gain(norm, channel) * input).collect()
+        };
+        let layers = || model.layers.iter().zip(&formats.layers);
+        let attention = layers().map(|(layer, format)| gains(Some(&layer.attn_norm), format.attention_input));
+        let last = gains(model.final_norm.as_ref(), formats.final_input);
+        Self {
+            attention: attention.chain([last]).collect(),
+            mlp: layers().map(|(layer, format)| gains(Some(&layer.mlp_norm), format.mlp_input)).collect(),
+        }
+    }
+}
+
+/// A norm's gain of a channel; one where there is none.
+pub fn gain(norm: Option<&Norm>, channel: usize) -> f64 {
+    norm.and_then(|norm| norm.gain.as_ref()).map_or(1.0, |gain| f64::from(gain[channel]))
 }
 
 /// The key channel that a query channel meets.

@@ -79,7 +79,7 @@ pub fn compile(
         })
         .collect();
     let embedding = quantise::quantise_embedding(model, &plan);
-    let formats = formats.with_weights(&ranges, &layers, &embedding, &largest_gains(model))?;
+    let formats = formats.with_weights(&ranges, &layers, &embedding, model)?;
     let weights = constants::weights(&plan, &layers, &embedding);
     let vmem = constants::vector_memory(model, &plan, &formats, &layers, &embedding);
     let program = program::program(&plan, &formats)?;
@@ -126,18 +126,6 @@ fn check_supported(model: &Model, geometry: &Geometry) -> Result<(), CompileErro
         }
     }
     Ok(())
-}
-
-/// Largest gain of each normalised input: attention and MLP of each layer, then the final one.
-fn largest_gains(model: &Model) -> Vec<f64> {
-    let norms = model.layers.iter().flat_map(|layer| [Some(&layer.attn_norm), Some(&layer.mlp_norm)]);
-    norms
-        .chain([model.final_norm.as_ref()])
-        .map(|norm| match norm.and_then(|norm| norm.gain.as_ref()) {
-            Some(gain) => gain.iter().fold(0.0, |max, value| f64::from(value.abs()).max(max)),
-            None => 1.0,
-        })
-        .collect()
 }
 
 fn encode(instructions: &[Instruction], geometry: &Geometry) -> Result<Vec<Word>, CompileError> {

@@ -12,6 +12,8 @@ use lpu_isa::Geometry;
 pub struct MatrixPlan {
     /// First row, counted from the start of its layer's rows.
     pub row: usize,
+    /// First lane of the input vector that it takes.
+    pub column: usize,
     /// Results.
     pub outputs: usize,
     /// Width in lanes of each piece; the first piece takes the first inputs.
@@ -22,7 +24,7 @@ pub struct MatrixPlan {
 
 impl MatrixPlan {
     fn new(geometry: &Geometry, outputs: usize, pieces: Vec<usize>) -> Self {
-        let mut plan = Self { row: 0, outputs, pieces, rows: 0 };
+        let mut plan = Self { row: 0, column: 0, outputs, pieces, rows: 0 };
         plan.rows = (0..plan.groups(geometry)).map(|group| plan.group_rows(geometry, group)).sum();
         plan
     }
@@ -59,10 +61,12 @@ pub struct LayerMatrices {
     pub k: MatrixPlan,
     pub q: MatrixPlan,
     pub v: MatrixPlan,
-    pub o: MatrixPlan,
+    /// Parts that take the input's lanes one after another; their results add up.
+    pub o: Vec<MatrixPlan>,
     pub gate: Option<MatrixPlan>,
     pub up: MatrixPlan,
-    pub down: MatrixPlan,
+    /// Parts, as of `o`.
+    pub down: Vec<MatrixPlan>,
     /// Weight rows of a layer.
     pub rows: usize,
 }
@@ -103,6 +107,7 @@ pub struct VmemPlan {
     pub q: usize,
     pub v: usize,
     pub mix: usize,
+    /// Results of each part, one after another.
     pub o: usize,
     pub down: usize,
     pub scores: usize,
@@ -131,7 +136,11 @@ pub struct VregPlan {
     pub k_centre: usize,
     pub q_turning: usize,
     pub k_turning: usize,
+    /// Scale of what is added to the residual, and the same times the gain of the norm that reads the residual next.
     pub delta: usize,
+    pub delta_input: usize,
+    /// The residual times that gain, as far as it is known.
+    pub input: usize,
     pub gate_factor: usize,
     pub up_factor: usize,
     pub gate: usize,
@@ -277,6 +286,44 @@ fn pieces(geometry: &Geometry, width: usize) -> Vec<usize> {
     pieces
 }
 
+/// Pieces of an input whose rows arrive one after another: each part runs while the rows of the next are made, and the last row,
+/// for which the matrix unit waits, leaves the least work behind it.
+fn late_parts(geometry: &Geometry, width: usize) -> Vec<Vec<usize>> {
+    let lanes = geometry.vxm_lanes;
+    let early = pieces(geometry, width.next_multiple_of(lanes) - lanes);
+    let full = early.iter().take_while(|piece| **piece == geometry.mxm_lanes).count();
+    // One full matrix row would wait for all its lanes; two halves do not.
+    let first = match full {
+        0 => vec![],
+        1 => vec![vec![geometry.mxm_lanes / 2]; 2],
+        _ => vec![vec![geometry.mxm_lanes; full]],
+    };
+    let rest = early[full..].iter().chain([&lanes]).map(|piece| vec![*piece]);
+    first.into_iter().chain(rest).collect()
+}
+
+/// Parts for mixed values, one activation entry each. A head wider than a row is a part of its own, because each head has its own sum.
+fn head_parts(geometry: &Geometry, channels: &Channels) -> Vec<Vec<usize>> {
+    if channels.width > geometry.vxm_lanes {
+        return vec![vec![channels.width]; channels.heads];
+    }
+    late_parts(geometry, channels.q_width()).into_iter().flatten().map(|piece| vec![piece]).collect()
+}
+
+fn parts(
+    outputs: usize,
+    parts: Vec<Vec<usize>>,
+    next: &mut impl FnMut(usize, Vec<usize>) -> MatrixPlan,
+) -> Vec<MatrixPlan> {
+    let mut column = 0;
+    let place = |pieces: Vec<usize>| {
+        let plan = MatrixPlan { column, ..next(outputs, pieces) };
+        column += plan.width();
+        plan
+    };
+    parts.into_iter().map(place).collect()
+}
+
 fn layer_matrices(config: &Config, geometry: &Geometry, channels: &Channels, rows: &Rows) -> LayerMatrices {
     let lanes = geometry.vxm_lanes;
     let input = || pieces(geometry, config.dim);
@@ -289,10 +336,10 @@ fn layer_matrices(config: &Config, geometry: &Geometry, channels: &Channels, row
     let k = next(rows.kv * lanes, input());
     let q = next(rows.q * lanes, input());
     let v = next(rows.kv * lanes, input());
-    let o = next(config.dim, pieces(geometry, channels.q_width()));
+    let o = parts(config.dim, head_parts(geometry, channels), &mut next);
     let gate = config.gated.then(|| next(config.hidden_dim, input()));
     let up = next(config.hidden_dim, input());
-    let down = next(config.dim, pieces(geometry, config.hidden_dim));
+    let down = parts(config.dim, late_parts(geometry, config.hidden_dim), &mut next);
     LayerMatrices { k, q, v, o, gate, up, down, rows: row }
 }
 
@@ -343,22 +390,22 @@ fn vector_memory(config: &Config, plan: &Plan) -> VmemPlan {
         vmem.sin_low = next.take(head * lanes);
     }
     vmem.constants = next.0;
-    // Outputs of attention and MLP take the place of what attention has used up.
-    (vmem.o, vmem.down) = (next.0, next.0);
-    let outputs = next.0 + x;
     vmem.k = next.take(kv);
     vmem.q = next.take(q);
     vmem.v = next.take(kv);
-    next.0 = next.0.max(outputs);
     vmem.mix = next.take(q);
-    // Scores, the MLP's sums and the logits never live at the same time.
+    // Scores, the outputs of attention, the MLP's sums and the logits never live at the same time.
     vmem.scores = next.0;
+    vmem.o = next.0;
+    let outputs = plan.matrices.o.len() * x;
     vmem.gate = next.0;
     vmem.up = next.0 + if config.gated { hidden } else { 0 };
     vmem.gathered = next.0;
     vmem.sums = next.0;
     vmem.logits = next.0 + vocab;
-    vmem.rows = next.0 + (config.heads * plan.blocks).max(2 * hidden).max(2 * vocab).max(x);
+    vmem.down = vmem.up + hidden;
+    let inner = vmem.down + plan.matrices.down.len() * x - next.0;
+    vmem.rows = next.0 + (config.heads * plan.blocks).max(outputs).max(inner).max(2 * vocab);
     vmem
 }
 
@@ -370,6 +417,8 @@ fn registers(config: &Config, rows: &Rows) -> VregPlan {
         plan.sin = next.take(rows.head);
     }
     plan.delta = next.take(rows.x);
+    plan.delta_input = next.take(rows.x);
+    plan.input = next.take(rows.x);
     let shared = next.0;
     plan.q_cos = next.take(rows.q);
     plan.q_sin = next.take(rows.q);

@@ -57,10 +57,10 @@ pub fn quantise_layer(
     let k_rows = plan.channels.rotated_rows(kv_heads);
     let v_rows = plan.channels.plain_rows(kv_heads);
     let mut mix_columns = plan.channels.plain_rows(heads);
-    mix_columns.resize(matrices.o.width(), None);
+    mix_columns.resize(parts_width(&matrices.o), None);
     let results = straight(config.dim, config.dim);
     let inner = straight(config.hidden_dim, config.hidden_dim);
-    let hidden_columns = straight(config.hidden_dim, matrices.down.width());
+    let hidden_columns = straight(config.hidden_dim, parts_width(&matrices.down));
     let mix_step = |channel: usize| mix.get(channel).copied().unwrap_or(0.0);
     let gate = layer.gate.as_ref().zip(matrices.gate.as_ref());
     QuantisedLayer {
@@ -72,6 +72,10 @@ pub fn quantise_layer(
         up: quantise(&place(&layer.up.weight, &inner, &dims(&matrices.up), plain)),
         down: quantise(&place(&layer.down.weight, &results, &hidden_columns, |_| hidden)),
     }
+}
+
+fn parts_width(parts: &[MatrixPlan]) -> usize {
+    parts.iter().map(MatrixPlan::width).sum()
 }
 
 /// Quantises the embedding, which the classifier shares.
@@ -92,7 +96,7 @@ pub fn write_matrix(
     let (width, lanes) = (geometry.mxm_lanes, geometry.vxm_lanes);
     let mut row = first_row + plan.row;
     for group in 0..plan.groups(geometry) {
-        let mut column = 0;
+        let mut column = plan.column;
         for (piece, &piece_width) in plan.pieces.iter().enumerate() {
             let per_row = width / piece_width;
             for beat in 0..plan.beats(geometry, group, piece) {

@@ -8,7 +8,9 @@
 //! the next trip finds. The rules that this follows are checked again, without this code, by the verifier.
 
 use super::access::{Context, Effects, Kind, Location, effects};
-use lpu_isa::instruction::{Affine, Control, End, EndLoop, Instruction, Loop, Nop, Op, Sync};
+use lpu_isa::instruction::{
+    Affine, C, Control, Destination, End, EndLoop, Instruction, Loop, Nop, Op, Sync, Vector,
+};
 use lpu_isa::timing::{MIN_PERIOD_CYCLES, SYNC_CYCLES};
 use lpu_isa::{Geometry, timing};
 use std::collections::{HashMap, HashSet};
@@ -123,6 +125,30 @@ impl Scheduler {
         }
     }
 
+    /// Adds vector operations in the order in which they can be issued earliest; where several can, in the order given, which is also
+    /// the order of what they mean.
+    pub fn place_soonest(&mut self, mut pending: Vec<(Vector, Issues)>) {
+        // The order is the same for all positions, so one number of blocks decides.
+        let index = (self.blocks() - 1) / 2;
+        while !pending.is_empty() {
+            let all: Vec<Effects> = pending.iter().map(|(op, issues)| self.effects_at(&(*op).into(), *issues, index)).collect();
+            let ready = |number: &usize| {
+                let before = 0..*number;
+                before.into_iter().all(|before| {
+                    !all[before].conflicts(&all[*number]) && !in_turn(&pending[before].0, &pending[*number].0)
+                })
+            };
+            let starts: Vec<(usize, i64)> = (0..pending.len())
+                .filter(ready)
+                .map(|number| (number, self.bound(&all[number], index).max(self.vector.free[index])))
+                .collect();
+            let soonest = starts.iter().map(|(_, start)| *start).min().expect("the first is ready");
+            let chosen = starts.iter().find(|(_, start)| *start < soonest + MIN_PERIOD_CYCLES);
+            let (op, issues) = pending.remove(chosen.expect("the soonest").0);
+            self.place(op, issues);
+        }
+    }
+
     /// The cycle in which the next matrix instruction could be issued.
     pub fn matrix_free(&self) -> &[i64] {
         &self.matrix.free
@@ -196,12 +222,13 @@ impl Scheduler {
     }
 
     fn effects(&self, op: &Op, issues: Issues) -> Vec<Effects> {
-        let of = |index: usize| {
-            let context = Context { blocks: index + 1, entries: self.entries[index] };
-            let count = issues.count.at(index + 1) as usize;
-            effects(&self.geometry, op, count, i64::from(issues.interval), context)
-        };
-        (0..self.blocks()).map(of).collect()
+        (0..self.blocks()).map(|index| self.effects_at(op, issues, index)).collect()
+    }
+
+    fn effects_at(&self, op: &Op, issues: Issues, index: usize) -> Effects {
+        let context = Context { blocks: index + 1, entries: self.entries[index] };
+        let count = issues.count.at(index + 1) as usize;
+        effects(&self.geometry, op, count, i64::from(issues.interval), context)
     }
 
     /// The earliest first issue that the past allows.
@@ -311,6 +338,12 @@ impl Scheduler {
         }
         changed
     }
+}
+
+/// Whether two operations go through the activation entries or the random numbers in turn.
+fn in_turn(first: &Vector, second: &Vector) -> bool {
+    let both = |of: fn(&Vector) -> bool| of(first) && of(second);
+    both(|op| op.destination == Destination::Act) && second.entry_continue || both(|op| op.c == C::Noise)
 }
 
 impl Past {

@@ -18,45 +18,42 @@ impl Plan {
 
 impl Writer<'_> {
     /// Row factors that need no sums: scale words, turned by the position, times the normalisation factor.
-    pub(super) fn attention_factors(&self, s: &mut Scheduler) {
+    pub(super) fn attention_factors(&self) -> Vec<(Vector, Issues)> {
         let Plan { constants, vmem, vreg, rows, .. } = self.plan;
         let word = |row: usize| vmem.layers + row;
-        self.copy(s, word(constants.k_centre), vreg.k_centre, rows.kv);
-        for (constant, cos, sin, count) in
-            [(constants.k, vreg.k_cos, vreg.k_sin, rows.kv), (constants.q, vreg.q_cos, vreg.q_sin, rows.q)]
-        {
-            self.turned_words(s, word(constant), vreg.cos, cos, count, false);
-            self.turned_words(s, word(constant), vreg.sin, sin, count, true);
+        let mut vectors = vec![self.copy(word(constants.k_centre), vreg.k_centre, rows.kv)];
+        let turns = [
+            (constants.k, self.formats.k, vreg.k_cos, vreg.k_sin, rows.kv),
+            (constants.q, self.formats.q, vreg.q_cos, vreg.q_sin, rows.q),
+        ];
+        for (constant, _, cos, sin, count) in turns {
+            vectors.extend(self.turned_words(word(constant), vreg.cos, cos, count, false));
+            vectors.extend(self.turned_words(word(constant), vreg.sin, sin, count, true));
         }
-        for (scaled, cos, sin, count) in [
-            (self.formats.k, vreg.k_cos, vreg.k_sin, rows.kv),
-            (self.formats.q, vreg.q_cos, vreg.q_sin, rows.q),
-        ] {
-            for register in [cos, sin] {
-                let factor =
-                    Vector { x: X::VregA, a: register as u32, a_advance: true, ..self.normalising(scaled) };
-                s.place(self.written(factor, register), Issues::burst(count));
-            }
+        for (_, scaled, cos, sin, count) in turns {
+            // Cosine and sine parts lie next to each other.
+            debug_assert_eq!(cos + count, sin);
+            let factor = Vector { x: X::VregA, a: cos as u32, a_advance: true, ..self.normalising(scaled) };
+            vectors.push((self.written(factor, cos), Issues::burst(2 * count)));
         }
-        self.word_factors(s, word(constants.v), self.formats.v, vreg.v, rows.kv);
-        self.copy(s, word(constants.o), vreg.delta, rows.x);
+        vectors.push(self.word_factors(word(constants.v), self.formats.v, vreg.v, rows.kv));
+        vectors
     }
 
     /// Scale words times cosine or signed sine, which repeat from head to head.
-    pub(super) fn turned_words(
+    fn turned_words(
         &self,
-        s: &mut Scheduler,
         words: usize,
         turn: usize,
         target: usize,
         count: usize,
         swap: bool,
-    ) {
+    ) -> Vec<(Vector, Issues)> {
         let head = self.plan.rows.head;
         let heads = count / head;
         // One instruction when a head is one row; else one for each head.
         let (instructions, rows) = if head == 1 { (1, heads) } else { (heads, head) };
-        for index in 0..instructions {
+        let turned = |index: usize| {
             let turned = Vector {
                 vmem: (words + index * rows) as u32,
                 vmem_offset: true,
@@ -68,79 +65,58 @@ impl Writer<'_> {
                 shift: 16,
                 ..Vector::default()
             };
-            s.place(self.written(turned, target + index * rows), Issues::burst(rows));
-        }
+            (self.written(turned, target + index * rows), Issues::burst(rows))
+        };
+        (0..instructions).map(turned).collect()
     }
 
-    pub(super) fn keys(&self, s: &mut Scheduler) {
+    pub(super) fn keys(&self) -> Vec<(Vector, Issues)> {
         let Plan { vmem, vreg, rows, .. } = self.plan;
         let shift = self.formats.k.second;
-        let centred = Vector { c: C::VregB, bc: vreg.k_centre as u32, bc_advance: true, ..Vector::default() };
-        self.turning(s, vmem.k, vreg.k_cos, vreg.k_turning, rows.kv, shift, centred);
+        let turning = Vector { c: C::VregB, bc: vreg.k_centre as u32, bc_advance: true, shift, ..Vector::default() };
+        let mut vectors = vec![self.turning(vmem.k, vreg.k_cos, vreg.k_turning, rows.kv, turning)];
         for row in 0..rows.kv {
             let key = Vector {
                 destination: Destination::Key,
                 ..self.turned(vmem.k, vreg.k_sin, vreg.k_turning, row, shift)
             };
-            self.spread_head_rows(s, key, row, self.plan.channels.kv_heads, self.plan.key_rows());
+            vectors.push(self.spread_head_rows(key, row, self.plan.channels.kv_heads, self.plan.key_rows()));
         }
+        vectors
     }
 
-    pub(super) fn queries(&self, s: &mut Scheduler) {
+    /// Row by row: the matrix makes them one after another.
+    pub(super) fn queries(&self) -> Vec<(Vector, Issues)> {
         let Plan { vmem, vreg, rows, .. } = self.plan;
         let shift = self.formats.q.second;
-        // The last row comes alone: the rows before it need not wait for it.
-        let first = rows.q - 1;
-        if first > 0 {
-            self.turning(s, vmem.q, vreg.q_cos, vreg.q_turning, first, shift, Vector::default());
-        }
+        let mut vectors = Vec::new();
         for row in 0..rows.q {
-            if row == first {
-                let rest = |base: usize| base + first;
-                self.turning(
-                    s,
-                    rest(vmem.q),
-                    rest(vreg.q_cos),
-                    rest(vreg.q_turning),
-                    1,
-                    shift,
-                    Vector::default(),
-                );
-            }
+            let turning = Vector { shift, ..Vector::default() };
+            vectors.push(self.turning(vmem.q + row, vreg.q_cos + row, vreg.q_turning + row, 1, turning));
             let query = Vector {
                 destination: Destination::Act,
                 ..self.turned(vmem.q, vreg.q_sin, vreg.q_turning, row, shift)
             };
-            self.spread_head_rows(s, query, row, self.plan.channels.heads, Rows::Entries);
+            vectors.push(self.spread_head_rows(query, row, self.plan.channels.heads, Rows::Entries));
         }
+        vectors
     }
 
     /// First half of a rotation: sums times cosine factor, plus what `base` adds.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn turning(
-        &self,
-        s: &mut Scheduler,
-        sums: usize,
-        cos: usize,
-        target: usize,
-        rows: usize,
-        shift: i32,
-        base: Vector,
-    ) {
+    fn turning(&self, sums: usize, cos: usize, target: usize, rows: usize, base: Vector) -> (Vector, Issues) {
         let turning = Vector {
             vmem: sums as u32,
             vmem_advance: true,
             b: B::VregA,
             a: cos as u32,
             a_advance: true,
-            shift,
             ..base
         };
-        s.place(self.written(turning, target), Issues::burst(rows));
+        (self.written(turning, target), Issues::burst(rows))
     }
 
     /// Second half: exchanged sums times sine factor, plus the first half.
-    pub(super) fn turned(&self, sums: usize, sin: usize, turning: usize, row: usize, shift: i32) -> Vector {
+    fn turned(&self, sums: usize, sin: usize, turning: usize, row: usize, shift: i32) -> Vector {
         Vector {
             vmem: (sums + row) as u32,
             swap: true,
@@ -154,7 +130,7 @@ impl Writer<'_> {
     }
 
     /// Sends a row of heads to where each head belongs: an activation entry in all groups, or a key row.
-    fn spread_head_rows(&self, s: &mut Scheduler, vector: Vector, row: usize, heads: usize, rows: Rows) {
+    fn spread_head_rows(&self, vector: Vector, row: usize, heads: usize, rows: Rows) -> (Vector, Issues) {
         let Plan { geometry, channels, .. } = self.plan;
         let (lanes, width) = (geometry.vxm_lanes, channels.width);
         let per_row = lanes / width;
@@ -182,14 +158,14 @@ impl Writer<'_> {
             ..base
         };
         // The last row may hold fewer heads than it could.
-        s.place(spread, Issues::burst(per_row.min(heads - head).max(1)));
+        (spread, Issues::burst(per_row.min(heads - head).max(1)))
     }
 
-    pub(super) fn values(&self, s: &mut Scheduler) {
+    pub(super) fn values(&self) -> Vec<(Vector, Issues)> {
         let Plan { vmem, vreg, rows, geometry, .. } = self.plan;
         let parts = geometry.vxm_lanes / geometry.groups();
         let all_parts = self.plan.channels.kv_width() / geometry.groups();
-        for row in 0..rows.kv {
+        let value = |row: usize| {
             let value = Vector {
                 vmem: (vmem.v + row) as u32,
                 b: B::VregA,
@@ -203,8 +179,9 @@ impl Writer<'_> {
                 positions: geometry.vxm_lanes.ilog2(),
                 ..Vector::default()
             };
-            s.place(value, Issues::burst(parts.min(all_parts - row * parts)));
-        }
+            (value, Issues::burst(parts.min(all_parts - row * parts)))
+        };
+        (0..rows.kv).map(value).collect()
     }
 
     /// Scores of all heads, then for each head probabilities into the activation file just ahead of the beats that mix values.
@@ -223,6 +200,7 @@ impl Writer<'_> {
         }
         debug_assert!(geometry.act_entries > MIX_LEAD_CYCLES as usize);
         self.mixed(s);
+        self.output(s);
     }
 
     pub(super) fn scores(&self, s: &mut Scheduler, head: usize) {
@@ -294,55 +272,40 @@ impl Writer<'_> {
         s.place(mix, Issues::per_block(1));
     }
 
-    /// Mixed values over the sum of probabilities, into the activation file.
-    pub(super) fn mixed(&self, s: &mut Scheduler) {
-        let Plan { channels, vmem, rows, geometry, matrices, .. } = self.plan;
-        let per_row = geometry.vxm_lanes / channels.width;
-        // Entries that probabilities passed through are free once the last beat has read them.
-        let earliest = s.matrix_free().to_vec();
-        let target = Activation { entry: self.input_entry(), pieces: &matrices.o.pieces };
+    /// Mixed values over the sum of probabilities, into the activation entries that follow those of the last probabilities.
+    fn mixed(&self, s: &mut Scheduler) {
+        let Plan { channels, vmem, geometry, matrices, .. } = self.plan;
+        let lanes = geometry.vxm_lanes;
+        let per_row = lanes / channels.width;
         let mut row = 0;
-        for (piece, width) in target.pieces.iter().enumerate() {
-            let in_piece = (width / geometry.vxm_lanes).min(rows.q - row);
-            let start = row;
-            for count in self.head_runs(row, in_piece) {
-                let head = row * geometry.vxm_lanes / channels.width;
-                let pairs = per_row > 1 && head + 1 < channels.heads;
-                let mixed = Vector {
-                    vmem: (vmem.mix + row) as u32,
-                    vmem_advance: true,
-                    b: if pairs { B::ScalarPair } else { B::Scalar },
-                    scalar: geometry.scalars as u32 + self.head_reduction(head),
-                    scalar_step: per_row as u32,
-                    shift: 17 - MIX_SHIFT as i32 - MIX_FRACTION_BITS,
-                    destination: Destination::Act,
-                    entry: (target.entry + piece) as u32,
-                    length: 1,
-                    start: 2 * (row - start) as u32,
-                    start_step: 2,
-                    period: (2 * width / geometry.vxm_lanes).ilog2(),
-                    ..Vector::default()
-                };
-                s.place_after(mixed, Issues::burst(count), &earliest);
-                row += count;
-            }
+        for width in matrices.o.iter().flat_map(|part| &part.pieces) {
+            let head = row * lanes / channels.width;
+            let pairs = per_row > 1 && head + 1 < channels.heads;
+            let rows = (width / lanes).min(self.plan.rows.q - row);
+            let mixed = Vector {
+                vmem: (vmem.mix + row) as u32,
+                vmem_advance: true,
+                b: if pairs { B::ScalarPair } else { B::Scalar },
+                scalar: geometry.scalars as u32 + self.head_reduction(head),
+                scalar_step: per_row as u32,
+                shift: 17 - MIX_SHIFT as i32 - MIX_FRACTION_BITS,
+                destination: Destination::Act,
+                entry_continue: true,
+                length: 1,
+                start_step: 2,
+                period: (2 * width / lanes).ilog2(),
+                ..Vector::default()
+            };
+            s.place(mixed, Issues::burst(rows));
+            row += rows;
         }
     }
 
-    /// Runs of rows that one instruction can scale: the rows of one head, or all but the last row and the last row.
-    pub(super) fn head_runs(&self, row: usize, count: usize) -> Vec<usize> {
-        let head = self.plan.rows.head;
-        let all = self.plan.rows.q;
-        if head > 1 {
-            let mut runs = Vec::new();
-            let (mut row, end) = (row, row + count);
-            while row < end {
-                let run = (head - row % head).min(end - row);
-                runs.push(run);
-                row += run;
-            }
-            return runs;
+    /// The output projection, part by part as the mixed values come.
+    fn output(&self, s: &mut Scheduler) {
+        let Plan { matrices, vmem, rows, .. } = self.plan;
+        for (part, matrix) in matrices.o.iter().enumerate() {
+            self.product(s, matrix, Entry::Next, self.formats.o.sum, vmem.o + part * rows.x, true);
         }
-        if row + count == all && count > 1 { vec![count - 1, 1] } else { vec![count] }
     }
 }

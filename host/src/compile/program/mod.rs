@@ -13,9 +13,10 @@ mod mlp;
 mod tokens;
 
 use super::error::CompileError;
-use super::formats::{Formats, MIX_FRACTION_BITS, MIX_SHIFT, PROBABILITY_BITS, Scaled};
+use super::formats::{Added, Formats, MIX_FRACTION_BITS, MIX_SHIFT, PROBABILITY_BITS, Scaled};
 use super::plan::{MatrixPlan, Plan};
 use super::schedule::{Issues, Scheduler};
+use lpu_isa::arith::WEIGHT_BITS;
 use lpu_isa::instruction::{
     B, C, Clear, Destination, Dot, Emit, EndLoop, Function, Gather, Index, Instruction, Memory, Reduce,
     Scaling, Vector, VmemIndex, X,
@@ -50,103 +51,94 @@ pub fn program(plan: &Plan, formats: &Formats) -> Result<Program, CompileError> 
     Ok(Program { matrix, vector })
 }
 
+/// Where a matrix finds its input in the activation file.
+#[derive(Clone, Copy, PartialEq)]
+enum Entry {
+    /// In this entry; further pieces in the entries after it.
+    At(usize),
+    /// In the entry after the last one used: a single piece.
+    Next,
+}
+
 struct Writer<'a> {
     plan: &'a Plan,
     formats: &'a Formats,
 }
 
-/// A vector in the activation file: first entry and the width of each piece.
-struct Activation<'a> {
-    entry: usize,
-    pieces: &'a [usize],
-}
-
 impl Writer<'_> {
+    /// The layer's input is in the activation file when it begins, and the next layer's when it ends.
     fn layer(&self, s: &mut Scheduler) {
         let Plan { matrices, constants, vmem, .. } = self.plan;
-        let input = Activation { entry: self.input_entry(), pieces: &matrices.q.pieces };
-        self.normalised_input(s, vmem.layers + constants.attention_gain, true, &input);
+        let entry = Entry::At(self.input_entry());
         for (matrix, scaled, store) in [
             (&matrices.k, self.formats.k, vmem.k),
             (&matrices.q, self.formats.q, vmem.q),
             (&matrices.v, self.formats.v, vmem.v),
         ] {
-            self.product(s, matrix, input.entry, scaled.sum, store, true);
+            self.product(s, matrix, entry, scaled.sum, store, true);
         }
-        self.attention_factors(s);
-        self.keys(s);
-        self.queries(s);
-        self.values(s);
+        let mut vectors = vec![self.squares()];
+        vectors.extend(self.attention_factors());
+        vectors.extend(self.keys());
+        vectors.extend(self.queries());
+        vectors.extend(self.values());
+        let word = |row: usize| vmem.layers + row;
+        vectors.extend(self.before_add(word(constants.o), self.formats.o, word(constants.mlp_gain)));
+        s.place_soonest(vectors);
         self.attention(s);
-        let mix = Activation { entry: self.input_entry(), pieces: &matrices.o.pieces };
-        self.product(s, &matrices.o, mix.entry, self.formats.o.0, vmem.o, true);
-        self.add_to_residual(s, vmem.o, self.formats.o.1);
-        let input = Activation { entry: self.input_entry(), pieces: &matrices.up.pieces };
-        self.normalised_input(s, vmem.layers + constants.mlp_gain, true, &input);
-        self.mlp(s, &input);
-        self.add_to_residual(s, vmem.down, self.formats.down.1);
+        self.add(s, matrices.o.len(), vmem.o, self.formats.o);
+        self.mlp(s);
+        self.add(s, matrices.down.len(), vmem.down, self.formats.down);
     }
 
-    /// Activations of the residual times the gain, and the normalisation factor, which joins the results later.
-    fn normalised_input(&self, s: &mut Scheduler, gain: usize, in_layer: bool, target: &Activation) {
-        let Plan { vreg, rows, .. } = self.plan;
-        let residual = Vector {
-            x: X::VregA,
-            x_shift: self.formats.residual_shift,
-            a_advance: true,
-            ..Vector::default()
-        };
-        let scaled = Vector {
-            b: B::Vmem,
-            vmem_offset: in_layer,
-            vmem_advance: true,
-            shift: self.formats.input_shift,
-            ..residual
-        };
-        self.activate(s, target, rows.x, |row| Vector {
-            a: (vreg.x + row) as u32,
-            vmem: (gain + row) as u32,
-            ..scaled
-        });
+    /// The normalisation factor of the residual, which joins the results of the matrices that read it.
+    fn squares(&self) -> (Vector, Issues) {
         let squares = Vector {
-            a: vreg.x as u32,
+            a: self.plan.vreg.x as u32,
             b: B::X,
             shift: self.formats.square_shift,
             reduce: Reduce::All,
             scaling: Scaling::ReciprocalSqrt,
             reduction: self.reduction(FACTOR),
             bias: self.formats.square_bias,
-            ..residual
+            ..self.residual()
         };
-        s.place(squares, Issues::burst(rows.x));
+        (squares, Issues::burst(self.plan.rows.x))
     }
 
-    /// Writes `rows` rows of results to the activation file, piece by piece. `vector` makes the operation of the first row of a piece;
-    /// its addresses advance.
-    fn activate(
+    /// The residual as an operand.
+    fn residual(&self) -> Vector {
+        Vector { x: X::VregA, x_shift: self.formats.residual_shift, a_advance: true, ..Vector::default() }
+    }
+
+    /// Writes rows of results to the activation file, piece by piece from `entry` on. `vector` makes the operation of the first row of a
+    /// piece; its addresses advance.
+    fn activate<'p>(
         &self,
-        s: &mut Scheduler,
-        target: &Activation,
+        entry: usize,
+        pieces: impl IntoIterator<Item = &'p usize>,
         rows: usize,
         vector: impl Fn(usize) -> Vector,
-    ) {
+    ) -> Vec<(Vector, Issues)> {
         let lanes = self.plan.geometry.vxm_lanes;
         let mut row = 0;
-        for (piece, width) in target.pieces.iter().enumerate() {
+        let mut vectors = Vec::new();
+        for (piece, width) in pieces.into_iter().enumerate() {
             let count = (width / lanes).min(rows - row);
             let part = Vector {
                 destination: Destination::Act,
-                entry: (target.entry + piece) as u32,
+                entry: (entry + piece) as u32,
                 length: 1,
                 period: (2 * width / lanes).ilog2(),
                 start_step: 2,
                 ..vector(row)
             };
             if count > 0 {
-                s.place(part, Issues::burst(count));
+                vectors.push((part, Issues::burst(count)));
             }
             row += count;
         }
+        vectors
     }
 
     /// All results of a matrix, stored as vector rows from `store` on.
@@ -154,7 +146,7 @@ impl Writer<'_> {
         &self,
         s: &mut Scheduler,
         matrix: &MatrixPlan,
-        entry: usize,
+        entry: Entry,
         shift: u32,
         store: usize,
         in_layer: bool,
@@ -165,7 +157,8 @@ impl Writer<'_> {
             offset: in_layer,
             row: row as u32,
             row_step: 1,
-            entry: (entry + piece) as u32,
+            entry: if let Entry::At(entry) = entry { (entry + piece) as u32 } else { 0 },
+            entry_continue: entry == Entry::Next,
             tap: matrix.pieces[piece].ilog2(),
             lane_advance: true,
             shift,
@@ -198,38 +191,74 @@ impl Writer<'_> {
         }
     }
 
-    fn word_factors(&self, s: &mut Scheduler, words: usize, scaled: Scaled, target: usize, count: usize) {
+    fn word_factors(&self, words: usize, scaled: Scaled, target: usize, count: usize) -> (Vector, Issues) {
         let factor =
             Vector { vmem: words as u32, vmem_offset: true, vmem_advance: true, ..self.normalising(scaled) };
-        s.place(self.written(factor, target), Issues::burst(count));
+        (self.written(factor, target), Issues::burst(count))
     }
 
-    fn add_to_residual(&self, s: &mut Scheduler, sums: usize, shift: i32) {
+    /// What the additions of [`Writer::add`] need of the residual and its scale words before the first sums arrive.
+    fn before_add(&self, words: usize, added: Added, gain: usize) -> Vec<(Vector, Issues)> {
         let Plan { vreg, rows, .. } = self.plan;
-        // The last row comes alone: the rows before it need not wait for it.
-        for (row, count) in [(0, rows.x - 1), (rows.x - 1, 1)] {
-            let add = Vector {
-                vmem: (sums + row) as u32,
-                vmem_advance: true,
-                b: B::VregA,
-                a: (vreg.delta + row) as u32,
+        let gained = |vector: Vector, target: usize| {
+            let gained = Vector {
+                x: X::VregA,
                 a_advance: true,
-                c: C::VregB,
-                bc: (vreg.x + row) as u32,
-                bc_advance: true,
-                shift,
-                ..Vector::default()
+                b: B::Vmem,
+                vmem: gain as u32,
+                vmem_offset: true,
+                vmem_advance: true,
+                ..vector
             };
-            if count > 0 {
-                s.place(self.written(add, vreg.x + row), Issues::burst(count));
+            (self.written(gained, target), Issues::burst(rows.x))
+        };
+        let scale = Vector { a: vreg.delta as u32, shift: added.gain, ..Vector::default() };
+        let residual = Vector { a: vreg.x as u32, shift: self.formats.input_shift, ..self.residual() };
+        vec![
+            self.copy(words, vreg.delta, rows.x),
+            gained(scale, vreg.delta_input),
+            gained(residual, vreg.input),
+        ]
+    }
+
+    /// Adds the results of a matrix's parts to the residual, and at the same time to the input of the matrices that read it next: that
+    /// input need not wait for the residual.
+    fn add(&self, s: &mut Scheduler, parts: usize, sums: usize, added: Added) {
+        let Plan { vreg, rows, matrices, .. } = self.plan;
+        let adding = |sums: usize, scale: usize, base: usize, shift: i32| Vector {
+            vmem: sums as u32,
+            vmem_advance: true,
+            b: B::VregA,
+            a: scale as u32,
+            a_advance: true,
+            c: C::VregB,
+            bc: base as u32,
+            bc_advance: true,
+            shift,
+            ..Vector::default()
+        };
+        let all = Issues::burst(rows.x);
+        for part in 0..parts {
+            let sums = sums + part * rows.x;
+            let input = |row: usize| {
+                adding(sums + row, vreg.delta_input + row, vreg.input + row, added.input)
+            };
+            let mut vectors = if part + 1 == parts {
+                self.activate(self.input_entry(), &matrices.q.pieces, rows.x, input)
+            } else {
+                vec![(self.written(input(0), vreg.input), all)]
+            };
+            vectors.push((self.written(adding(sums, vreg.delta, vreg.x, added.residual), vreg.x), all));
+            for (vector, issues) in vectors {
+                s.place(vector, issues);
             }
         }
     }
 
     /// Constant rows as they are, into registers.
-    fn copy(&self, s: &mut Scheduler, from: usize, to: usize, count: usize) {
+    fn copy(&self, from: usize, to: usize, count: usize) -> (Vector, Issues) {
         let copy = Vector { vmem_offset: true, vmem_advance: true, ..self.copied(from) };
-        s.place(self.written(copy, to), Issues::burst(count));
+        (self.written(copy, to), Issues::burst(count))
     }
 
     /// A row of vector memory times one.
@@ -262,7 +291,6 @@ impl Writer<'_> {
 
     /// The last activation entries hold the inputs of matrices.
     fn input_entry(&self) -> usize {
-        let pieces = self.plan.matrices.q.pieces.len().max(self.plan.matrices.o.pieces.len());
-        self.plan.geometry.act_entries - pieces
+        self.plan.geometry.act_entries - self.plan.matrices.q.pieces.len()
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 impl Writer<'_> {
     pub(super) fn prologue(&self, s: &mut Scheduler) {
-        let Plan { vmem, vreg, rows, geometry, .. } = self.plan;
+        let Plan { vmem, vreg, rows, geometry, constants, matrices, .. } = self.plan;
         let chunks = (self.plan.embedding.width() / geometry.vxm_lanes).ilog2();
         let gather = Gather {
             index: Index::Token,
@@ -19,36 +19,59 @@ impl Writer<'_> {
             reduction: self.reduction(EMBEDDING_SCALE),
             ..self.copied(vmem.embedding)
         };
-        s.place(pick, Issues::burst(1));
+        let mut vectors = vec![(pick, Issues::burst(1))];
+        // Codes times gain, for the first layer's input: that must not wait for the residual.
+        let load = Vector { vmem: vmem.gathered as u32, vmem_advance: true, ..self.copied(vmem.gathered) };
+        vectors.push((self.written(load, vreg.delta), Issues::burst(rows.x)));
+        let gained = Vector {
+            x: X::VregA,
+            a: vreg.delta as u32,
+            a_advance: true,
+            b: B::Vmem,
+            vmem: (vmem.layers + constants.attention_gain) as u32,
+            vmem_advance: true,
+            shift: WEIGHT_BITS as i32 - 1,
+            ..Vector::default()
+        };
+        vectors.push((self.written(gained, vreg.input), Issues::burst(rows.x)));
         if vmem.cos_high != vmem.cos_low {
-            self.rotation(s);
+            vectors.extend(self.rotation());
         }
+        let scaled = Vector { b: B::Scalar, scalar: self.reduced(EMBEDDING_SCALE), ..Vector::default() };
+        let inputs_shift = self.formats.residual_shift as i32 + self.formats.input_shift - WEIGHT_BITS as i32 + 1;
+        vectors.extend(self.activate(self.input_entry(), &matrices.q.pieces, rows.x, |row| Vector {
+            x: X::VregA,
+            a: (vreg.input + row) as u32,
+            a_advance: true,
+            shift: self.formats.embedding_shift + inputs_shift,
+            ..scaled
+        }));
         let embed = Vector {
             vmem: vmem.gathered as u32,
             vmem_advance: true,
-            b: B::Scalar,
-            scalar: self.reduced(EMBEDDING_SCALE),
             shift: self.formats.embedding_shift,
-            write: true,
-            target: vreg.x as u32,
-            target_advance: true,
-            ..Vector::default()
+            ..scaled
         };
-        s.place(embed, Issues::burst(rows.x));
+        vectors.push((self.written(embed, vreg.x), Issues::burst(rows.x)));
+        s.place_soonest(vectors);
     }
 
     /// The angle is the sum of a multiple of the lanes and a rest:
     /// `cos(a + b) = cos a cos b - sin a sin b`, `sin(a + b) = sin a cos b + cos a sin b`, with sines signed by lane.
-    pub(super) fn rotation(&self, s: &mut Scheduler) {
+    fn rotation(&self) -> Vec<(Vector, Issues)> {
         let Plan { vmem, vreg, rows, geometry, blocks, .. } = self.plan;
         // Registers that attention uses later hold the rest's cosine, sine and one product.
         let [low_cos, low_sin, product] = [vreg.q_cos, vreg.q_sin, vreg.q_turning];
+        let mut vectors = Vec::new();
+        let mut push = |vector: Vector, target: usize| {
+            vectors.push((self.written(vector, target), Issues::burst(1)));
+        };
         for chunk in 0..rows.head {
             let low = |table: usize| table + chunk * geometry.vxm_lanes;
             let high = |table: usize| table + chunk * blocks;
             for (table, target) in [(vmem.cos_low, low_cos), (vmem.sin_low, low_sin)] {
                 let load = Vector { vmem_index: VmemIndex::PositionLane, ..self.copied(low(table)) };
-                s.place(self.written(load, target), Issues::burst(1));
+                push(load, target);
             }
             let turn = |table: usize, factor: usize| Vector {
                 vmem: high(table) as u32,
@@ -59,21 +82,23 @@ impl Writer<'_> {
                 ..Vector::default()
             };
             let add = |vector: Vector| Vector { c: C::VregB, bc: product as u32, ..vector };
-            s.place(self.written(turn(vmem.cos_high, low_cos), product), Issues::burst(1));
+            push(turn(vmem.cos_high, low_cos), product);
             // Exchanging the lanes of a signed sine negates it.
             let cos = add(Vector { swap: true, ..turn(vmem.sin_high, low_sin) });
-            s.place(self.written(cos, vreg.cos + chunk), Issues::burst(1));
-            s.place(self.written(turn(vmem.sin_high, low_cos), product), Issues::burst(1));
+            push(cos, vreg.cos + chunk);
+            push(turn(vmem.sin_high, low_cos), product);
             let sin = add(turn(vmem.cos_high, low_sin));
-            s.place(self.written(sin, vreg.sin + chunk), Issues::burst(1));
+            push(sin, vreg.sin + chunk);
         }
+        vectors
     }
 
     pub(super) fn epilogue(&self, s: &mut Scheduler) {
         let Plan { classifier, rows, vmem, .. } = self.plan;
-        let input = Activation { entry: self.input_entry(), pieces: &classifier.pieces };
-        self.normalised_input(s, vmem.final_gain, false, &input);
-        self.product(s, classifier, input.entry, self.formats.classifier.sum, vmem.sums, false);
+        let entry = Entry::At(self.input_entry());
+        self.product(s, classifier, entry, self.formats.classifier.sum, vmem.sums, false);
+        let (squares, all) = self.squares();
+        s.place(squares, all);
         let mut row = 0;
         while row < rows.vocab {
             // The last row comes alone: the rows before it need not wait for it.
