@@ -220,9 +220,12 @@ impl Formats {
         self.embedding_shift = self.embedding_words_shift() - self.residual;
         let gains = NormGains::new(model, &self);
         self.choose_inputs(&gains)?;
-        let scales = |of: fn(&QuantisedLayer) -> &Quantised| layers.iter().map(move |layer| of(layer).scales.as_slice());
+        let scales = |of: fn(&QuantisedLayer) -> &Quantised| {
+            layers.iter().map(move |layer| of(layer).scales.as_slice())
+        };
         self.o = self.added_input(self.o, scales(|layer| &layer.o).zip(&gains.mlp))?;
-        self.down = self.added_input(self.down, scales(|layer| &layer.down).zip(gains.attention.iter().skip(1)))?;
+        self.down =
+            self.added_input(self.down, scales(|layer| &layer.down).zip(gains.attention.iter().skip(1)))?;
         Ok(self)
     }
 
@@ -273,7 +276,11 @@ impl Formats {
         let unit = f64::from(self.input_shift - self.residual + self.residual_shift as i32).exp2();
         let word = |scale: &f64| self.added_word(added, *scale);
         let products = layers.flat_map(|(scales, gains)| {
-            scales.iter().zip(gains).map(move |(scale, gain)| (word(scale) * gain * unit).abs()).collect::<Vec<_>>()
+            scales
+                .iter()
+                .zip(gains)
+                .map(move |(scale, gain)| (word(scale) * gain * unit).abs())
+                .collect::<Vec<_>>()
         });
         let all = added.residual + self.input_shift + self.residual_shift as i32;
         let gain = -exponent_below(max(products).max(1.0), f64::from(WORD_MAX), "an output's scale")?;
@@ -288,7 +295,8 @@ impl Formats {
 
     fn choose_inputs(&mut self, gains: &NormGains) -> Result<(), CompileError> {
         let operand = f64::from(self.residual - self.residual_shift as i32).exp2();
-        let largest = max(gains.attention.iter().chain(&gains.mlp).flatten().map(|gain| gain.abs() / operand));
+        let largest =
+            max(gains.attention.iter().chain(&gains.mlp).flatten().map(|gain| gain.abs() / operand));
         self.input_shift = exponent_below(largest, f64::from(WORD_MAX), "a norm's gain")?;
         Ok(())
     }

@@ -286,19 +286,25 @@ fn pieces(geometry: &Geometry, width: usize) -> Vec<usize> {
     pieces
 }
 
-/// Pieces of an input whose rows arrive one after another: each part runs while the rows of the next are made, and the last row,
-/// for which the matrix unit waits, leaves the least work behind it.
-fn late_parts(geometry: &Geometry, width: usize) -> Vec<Vec<usize>> {
+/// Pieces of an input whose rows arrive one after another and whose matrix waits for the last: what remains after it is short.
+fn late_pieces(geometry: &Geometry, width: usize) -> Vec<usize> {
     let lanes = geometry.vxm_lanes;
-    let early = pieces(geometry, width.next_multiple_of(lanes) - lanes);
-    let full = early.iter().take_while(|piece| **piece == geometry.mxm_lanes).count();
-    // One full matrix row would wait for all its lanes; two halves do not.
-    let first = match full {
-        0 => vec![],
-        1 => vec![vec![geometry.mxm_lanes / 2]; 2],
-        _ => vec![vec![geometry.mxm_lanes; full]],
-    };
-    let rest = early[full..].iter().chain([&lanes]).map(|piece| vec![*piece]);
+    let mut pieces = pieces(geometry, width.next_multiple_of(lanes) - lanes);
+    pieces.reverse();
+    pieces.push(lanes);
+    pieces
+}
+
+/// Parts of the MLP's inner vector. A vector wider than the matrix unit is there before the matrix has used its first lanes; halves of a
+/// matrix row let it begin early, and a wide last part leaves time to add the part before it.
+fn hidden_parts(geometry: &Geometry, width: usize) -> Vec<Vec<usize>> {
+    if width <= geometry.mxm_lanes {
+        return late_pieces(geometry, width).into_iter().map(|piece| vec![piece]).collect();
+    }
+    let mut pieces = pieces(geometry, width);
+    let full = pieces.iter().take_while(|piece| **piece == geometry.mxm_lanes).count();
+    let rest = pieces.split_off(full).into_iter().rev().map(|piece| vec![piece]);
+    let first = if full == 1 { vec![vec![geometry.mxm_lanes / 2]; 2] } else { vec![pieces] };
     first.into_iter().chain(rest).collect()
 }
 
@@ -307,7 +313,7 @@ fn head_parts(geometry: &Geometry, channels: &Channels) -> Vec<Vec<usize>> {
     if channels.width > geometry.vxm_lanes {
         return vec![vec![channels.width]; channels.heads];
     }
-    late_parts(geometry, channels.q_width()).into_iter().flatten().map(|piece| vec![piece]).collect()
+    late_pieces(geometry, channels.q_width()).into_iter().map(|piece| vec![piece]).collect()
 }
 
 fn parts(
@@ -339,7 +345,7 @@ fn layer_matrices(config: &Config, geometry: &Geometry, channels: &Channels, row
     let o = parts(config.dim, head_parts(geometry, channels), &mut next);
     let gate = config.gated.then(|| next(config.hidden_dim, input()));
     let up = next(config.hidden_dim, input());
-    let down = parts(config.dim, late_parts(geometry, config.hidden_dim), &mut next);
+    let down = parts(config.dim, hidden_parts(geometry, config.hidden_dim), &mut next);
     LayerMatrices { k, q, v, o, gate, up, down, rows: row }
 }
 

@@ -9,7 +9,7 @@
 
 use super::access::{Context, Effects, Kind, Location, effects};
 use lpu_isa::instruction::{
-    Affine, C, Control, Destination, End, EndLoop, Instruction, Loop, Nop, Op, Sync, Vector,
+    Affine, C, Control, Destination, Dot, End, EndLoop, Instruction, Loop, Nop, Op, Sync, Vector,
 };
 use lpu_isa::timing::{MIN_PERIOD_CYCLES, SYNC_CYCLES};
 use lpu_isa::{Geometry, timing};
@@ -21,6 +21,9 @@ const SLOPES: std::ops::RangeInclusive<i64> = -80..=80;
 const UNIFORM_TRIES: usize = 64;
 /// Trips after which a loop's body must have settled.
 const BODY_TRIALS: usize = 8;
+
+/// Cycles from the issue of a row for the activation file to the beat that may read it.
+const PASSING_CYCLES: i64 = timing::ACT_EFFECT - timing::ACT_SAMPLE;
 
 /// One number per number of blocks, from one block upward.
 type Times = Vec<i64>;
@@ -65,6 +68,9 @@ pub struct Issues {
     pub interval: u32,
 }
 
+/// A vector operation and its issues.
+pub type Placed = (Vector, Issues);
+
 impl Issues {
     /// `count` issues in consecutive cycles.
     pub const fn burst(count: usize) -> Self {
@@ -94,6 +100,12 @@ impl Scheduler {
     /// Adds an operation to the end of its queue and returns the cycles of its first issue.
     pub fn place(&mut self, op: impl Into<Op>, issues: Issues) -> Times {
         self.place_after(op, issues, &[])
+    }
+
+    /// The cycle in which an operation could be issued if its queue had nothing else to do, for each number of blocks.
+    pub fn earliest(&self, op: impl Into<Op>, issues: Issues) -> Times {
+        let all = self.effects(&op.into(), issues);
+        all.iter().enumerate().map(|(index, effects)| self.bound(effects, index)).collect()
     }
 
     /// As [`Scheduler::place`], not before `earliest` (none when empty).
@@ -127,11 +139,12 @@ impl Scheduler {
 
     /// Adds vector operations in the order in which they can be issued earliest; where several can, in the order given, which is also
     /// the order of what they mean.
-    pub fn place_soonest(&mut self, mut pending: Vec<(Vector, Issues)>) {
+    pub fn place_soonest(&mut self, mut pending: Vec<Placed>) {
         // The order is the same for all positions, so one number of blocks decides.
         let index = (self.blocks() - 1) / 2;
         while !pending.is_empty() {
-            let all: Vec<Effects> = pending.iter().map(|(op, issues)| self.effects_at(&(*op).into(), *issues, index)).collect();
+            let all: Vec<Effects> =
+                pending.iter().map(|(op, issues)| self.effects_at(&(*op).into(), *issues, index)).collect();
             let ready = |number: &usize| {
                 let before = 0..*number;
                 before.into_iter().all(|before| {
@@ -149,9 +162,53 @@ impl Scheduler {
         }
     }
 
-    /// The cycle in which the next matrix instruction could be issued.
-    pub fn matrix_free(&self) -> &[i64] {
-        &self.matrix.free
+    /// Adds an operation, and before it another that may be issued at any time and takes the part of the wait that depends on the
+    /// position: a short instruction could not, for it must wait some cycles anyway.
+    pub fn place_filled(&mut self, filler: Placed, op: Placed, earliest: &[i64]) -> Times {
+        let duration = |issues: Issues, index: usize| issues.count.at(index + 1) * i64::from(issues.interval);
+        let times = 0..self.blocks();
+        let own = times.clone().map(|index| MIN_PERIOD_CYCLES - duration(op.1, index)).max().unwrap_or(0);
+        let bound: Times = self.earliest(op.0, op.1);
+        let bound: Times = times
+            .clone()
+            .map(|index| bound[index].max(earliest.get(index).copied().unwrap_or(NEVER)))
+            .collect();
+        let left = |index: usize| bound[index] - self.vector.free[index] - duration(filler.1, index);
+        let fixed = times.clone().map(left).min().unwrap_or(0).max(own);
+        let filled: Times = times.map(|index| bound[index] - fixed - duration(filler.1, index)).collect();
+        self.place_after(filler.0, filler.1, &filled);
+        self.place_after(op.0, op.1, earliest)
+    }
+
+    /// Adds rows that pass through the activation entries and the beats that read them, one after another. The rows come as late as
+    /// the beats allow: the activation file holds few.
+    pub fn place_passing(&mut self, filler: Option<Placed>, rows: Placed, beats: (Dot, Issues)) {
+        let entries = self.geometry.act_entries as i64;
+        // Few rows find free entries whatever the beats do.
+        let few = |index: usize| 2 * rows.1.count.at(index + 1) <= entries;
+        let lead = |(index, free): (usize, &i64)| if few(index) { NEVER } else { free - PASSING_CYCLES };
+        let mut earliest: Times = self.matrix.free.iter().enumerate().map(lead).collect();
+        loop {
+            let mut trial = self.clone();
+            let written = match filler {
+                Some(filler) => trial.place_filled(filler, rows, &earliest),
+                None => trial.place_after(rows.0, rows.1, &earliest),
+            };
+            let read = trial.place(beats.0, beats.1);
+            // A row takes the entry of the row that many before it, which must have been read.
+            let late = |index: usize| match rows.1.count.at(index + 1) > entries {
+                true => (read[index] + 1 - written[index] - entries).max(0),
+                false => 0,
+            };
+            let late: Times = (0..self.blocks()).map(late).collect();
+            if late.iter().all(|late| *late == 0) {
+                *self = trial;
+                return;
+            }
+            for ((earliest, written), late) in earliest.iter_mut().zip(&written).zip(&late) {
+                *earliest = (*earliest).max(written + late);
+            }
+        }
     }
 
     /// Makes both queues meet; both continue from cycle 0 of a new segment.
@@ -169,25 +226,46 @@ impl Scheduler {
         vector_steps: EndLoop,
         body: impl Fn(&mut Scheduler),
     ) -> bool {
-        self.sync();
-        let delay = Affine::fixed(MIN_PERIOD_CYCLES as i32);
-        let control = Control { delay, count: Affine::fixed(trips as i32), interval: 0 };
-        let begin = Instruction { control, op: Op::Loop(Loop {}) };
-        self.matrix.instructions.push(begin);
-        self.vector.instructions.push(begin);
-        self.shift(&vec![MIN_PERIOD_CYCLES; self.blocks()]);
-        self.reset_time();
+        if trips == 1 {
+            body(self);
+            return true;
+        }
+        self.begin_loop(trips);
         let end = |steps| Instruction { control: Control::default(), op: Op::EndLoop(steps) };
         for _ in 0..BODY_TRIALS {
             let mut trial = self.clone();
             body(&mut trial);
             trial.meet(end(matrix_steps), end(vector_steps));
-            if trips == 1 || !self.absorb(&trial) {
+            if !self.absorb(&trial) {
                 *self = trial;
                 return true;
             }
         }
         false
+    }
+
+    /// Begins a loop in both queues in the same cycle, from which its body counts. What came before is as old then as the end of a trip,
+    /// which `SYNC_CYCLES` more precede, is at the next: later trips do not pay for the first.
+    fn begin_loop(&mut self, trips: usize) {
+        let both = self.matrix.free.iter().zip(&self.vector.free);
+        let latest: Times =
+            both.map(|(matrix, vector)| *matrix.max(vector) + MIN_PERIOD_CYCLES + SYNC_CYCLES).collect();
+        let fixed = |queue: &QueueState| queue.free.windows(2).all(|pair| pair[0] == pair[1]);
+        if fixed(&self.matrix) && fixed(&self.vector) {
+            for queue in [&mut self.matrix, &mut self.vector] {
+                let delay = Affine::fixed((latest[0] - queue.free[0]) as i32);
+                queue.instructions.push(begin_loop(delay, trips));
+            }
+            self.shift(&latest);
+            return self.reset_time();
+        }
+        // What came before takes a time that depends on the position: the queues must meet.
+        self.sync();
+        for queue in [&mut self.matrix, &mut self.vector] {
+            queue.instructions.push(begin_loop(Affine::fixed(MIN_PERIOD_CYCLES as i32), trips));
+        }
+        self.shift(&vec![MIN_PERIOD_CYCLES; self.blocks()]);
+        self.reset_time();
     }
 
     /// Ends both queues once the choice is known and every effect has shown, and returns their instructions.
@@ -397,6 +475,11 @@ impl Wait {
         let total = |delay: &Affine| (1..=least.len()).map(|blocks| delay.at(blocks)).sum::<i64>();
         slopes.map(|slope| late_enough(least, slope)).min_by_key(total).expect("slopes to try")
     }
+}
+
+fn begin_loop(delay: Affine, trips: usize) -> Instruction {
+    let control = Control { delay, count: Affine::fixed(trips as i32), interval: 0 };
+    Instruction { control, op: Op::Loop(Loop {}) }
 }
 
 fn nop(delay: Affine) -> Instruction {

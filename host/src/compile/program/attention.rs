@@ -18,7 +18,7 @@ impl Plan {
 
 impl Writer<'_> {
     /// Row factors that need no sums: scale words, turned by the position, times the normalisation factor.
-    pub(super) fn attention_factors(&self) -> Vec<(Vector, Issues)> {
+    pub(super) fn attention_factors(&self) -> Vec<Placed> {
         let Plan { constants, vmem, vreg, rows, .. } = self.plan;
         let word = |row: usize| vmem.layers + row;
         let mut vectors = vec![self.copy(word(constants.k_centre), vreg.k_centre, rows.kv)];
@@ -48,7 +48,7 @@ impl Writer<'_> {
         target: usize,
         count: usize,
         swap: bool,
-    ) -> Vec<(Vector, Issues)> {
+    ) -> Vec<Placed> {
         let head = self.plan.rows.head;
         let heads = count / head;
         // One instruction when a head is one row; else one for each head.
@@ -70,40 +70,47 @@ impl Writer<'_> {
         (0..instructions).map(turned).collect()
     }
 
-    pub(super) fn keys(&self) -> Vec<(Vector, Issues)> {
-        let Plan { vmem, vreg, rows, .. } = self.plan;
-        let shift = self.formats.k.second;
-        let turning = Vector { c: C::VregB, bc: vreg.k_centre as u32, bc_advance: true, shift, ..Vector::default() };
-        let mut vectors = vec![self.turning(vmem.k, vreg.k_cos, vreg.k_turning, rows.kv, turning)];
-        for row in 0..rows.kv {
-            let key = Vector {
-                destination: Destination::Key,
-                ..self.turned(vmem.k, vreg.k_sin, vreg.k_turning, row, shift)
-            };
-            vectors.push(self.spread_head_rows(key, row, self.plan.channels.kv_heads, self.plan.key_rows()));
-        }
-        vectors
-    }
-
-    /// Row by row: the matrix makes them one after another.
-    pub(super) fn queries(&self) -> Vec<(Vector, Issues)> {
-        let Plan { vmem, vreg, rows, .. } = self.plan;
-        let shift = self.formats.q.second;
-        let mut vectors = Vec::new();
-        for row in 0..rows.q {
-            let turning = Vector { shift, ..Vector::default() };
-            vectors.push(self.turning(vmem.q + row, vreg.q_cos + row, vreg.q_turning + row, 1, turning));
-            let query = Vector {
-                destination: Destination::Act,
-                ..self.turned(vmem.q, vreg.q_sin, vreg.q_turning, row, shift)
-            };
-            vectors.push(self.spread_head_rows(query, row, self.plan.channels.heads, Rows::Entries));
+    /// Keys and queries, row by row as the matrix makes them. The first keys go first: short contexts read them at once.
+    pub(super) fn keys_and_queries(&self) -> Vec<Placed> {
+        let Plan { vmem, vreg, rows, channels, .. } = self.plan;
+        let (k_shift, q_shift) = (self.formats.k.second, self.formats.q.second);
+        let centred = Vector {
+            c: C::VregB,
+            bc: vreg.k_centre as u32,
+            bc_advance: true,
+            shift: k_shift,
+            ..Vector::default()
+        };
+        let key = |row: usize| {
+            let turned = self.turned(vmem.k, vreg.k_sin, vreg.k_turning, row, k_shift);
+            let key = Vector { destination: Destination::Key, ..turned };
+            self.spread_head_rows(key, row, channels.kv_heads, self.plan.key_rows())
+        };
+        let turning = |row: usize| {
+            let shifted = Vector { shift: q_shift, ..Vector::default() };
+            self.turning(vmem.q + row, vreg.q_cos + row, vreg.q_turning + row, 1, shifted)
+        };
+        let query = |row: usize| {
+            let turned = self.turned(vmem.q, vreg.q_sin, vreg.q_turning, row, q_shift);
+            self.spread_head_rows(
+                Vector { destination: Destination::Act, ..turned },
+                row,
+                channels.heads,
+                Rows::Entries,
+            )
+        };
+        let mut vectors =
+            vec![self.turning(vmem.k, vreg.k_cos, vreg.k_turning, rows.kv, centred), turning(0), key(0)];
+        for row in 0..rows.q.max(rows.kv) {
+            vectors.extend((row + 1 < rows.q).then(|| turning(row + 1)));
+            vectors.extend((row < rows.q).then(|| query(row)));
+            vectors.extend((0 < row && row < rows.kv).then(|| key(row)));
         }
         vectors
     }
 
     /// First half of a rotation: sums times cosine factor, plus what `base` adds.
-    fn turning(&self, sums: usize, cos: usize, target: usize, rows: usize, base: Vector) -> (Vector, Issues) {
+    fn turning(&self, sums: usize, cos: usize, target: usize, rows: usize, base: Vector) -> Placed {
         let turning = Vector {
             vmem: sums as u32,
             vmem_advance: true,
@@ -130,7 +137,7 @@ impl Writer<'_> {
     }
 
     /// Sends a row of heads to where each head belongs: an activation entry in all groups, or a key row.
-    fn spread_head_rows(&self, vector: Vector, row: usize, heads: usize, rows: Rows) -> (Vector, Issues) {
+    fn spread_head_rows(&self, vector: Vector, row: usize, heads: usize, rows: Rows) -> Placed {
         let Plan { geometry, channels, .. } = self.plan;
         let (lanes, width) = (geometry.vxm_lanes, channels.width);
         let per_row = lanes / width;
@@ -161,7 +168,7 @@ impl Writer<'_> {
         (spread, Issues::burst(per_row.min(heads - head).max(1)))
     }
 
-    pub(super) fn values(&self) -> Vec<(Vector, Issues)> {
+    pub(super) fn values(&self) -> Vec<Placed> {
         let Plan { vmem, vreg, rows, geometry, .. } = self.plan;
         let parts = geometry.vxm_lanes / geometry.groups();
         let all_parts = self.plan.channels.kv_width() / geometry.groups();
@@ -186,20 +193,24 @@ impl Writer<'_> {
 
     /// Scores of all heads, then for each head probabilities into the activation file just ahead of the beats that mix values.
     pub(super) fn attention(&self, s: &mut Scheduler) {
-        let Plan { channels, geometry, .. } = self.plan;
+        let Plan { channels, constants, vmem, .. } = self.plan;
         for head in 0..channels.heads {
             self.scores(s, head);
         }
         let parts = self.plan.kv_block_rows();
+        // What the sums of the output projection will be added to is made ready meanwhile.
+        let word = |row: usize| vmem.layers + row;
+        let mut ready =
+            self.before_add(word(constants.o), self.formats.o, word(constants.mlp_gain)).into_iter();
         for head in 0..channels.heads {
             for part in 0..parts {
                 let first = head == 0 && part == 0;
-                self.probabilities(s, head, first, part == 0);
-                self.mix(s, head, part, first);
+                let probabilities = self.probabilities(head, first, part == 0);
+                let filler = if first { ready.next() } else { None };
+                s.place_passing(filler, probabilities, self.mix(head, part, first));
             }
         }
-        debug_assert!(geometry.act_entries > MIX_LEAD_CYCLES as usize);
-        self.mixed(s);
+        self.mixed(s, ready);
         self.output(s);
     }
 
@@ -225,7 +236,7 @@ impl Writer<'_> {
         s.place(scores, Issues::per_block(self.plan.kv_block_rows()));
     }
 
-    pub(super) fn probabilities(&self, s: &mut Scheduler, head: usize, first: bool, sums: bool) {
+    fn probabilities(&self, head: usize, first: bool, sums: bool) -> Placed {
         let Plan { vmem, blocks, channels, .. } = self.plan;
         let probabilities = Vector {
             vmem: (vmem.scores + head * blocks) as u32,
@@ -243,12 +254,10 @@ impl Writer<'_> {
             reduction: self.head_reduction(head),
             ..Vector::default()
         };
-        // The beats follow the probabilities closely, so that the activation file never holds more than it can.
-        let earliest: Vec<i64> = s.matrix_free().iter().map(|free| free - MIX_LEAD_CYCLES).collect();
-        s.place_after(probabilities, Issues::per_block(1), &earliest);
+        (probabilities, Issues::per_block(1))
     }
 
-    pub(super) fn mix(&self, s: &mut Scheduler, head: usize, part: usize, first: bool) {
+    fn mix(&self, head: usize, part: usize, first: bool) -> (Dot, Issues) {
         let Plan { channels, vmem, geometry, .. } = self.plan;
         let (lanes, groups) = (geometry.vxm_lanes, geometry.groups());
         let channel = head * channels.width + part * groups;
@@ -269,36 +278,53 @@ impl Writer<'_> {
             store: (vmem.mix + channel / lanes) as u32,
             ..Dot::default()
         };
-        s.place(mix, Issues::per_block(1));
+        (mix, Issues::per_block(1))
     }
 
-    /// Mixed values over the sum of probabilities, into the activation entries that follow those of the last probabilities.
-    fn mixed(&self, s: &mut Scheduler) {
-        let Plan { channels, vmem, geometry, matrices, .. } = self.plan;
+    /// Mixed values over the sum of probabilities, into the activation entries that follow those of the last probabilities; between them
+    /// what is left of `ready`.
+    fn mixed(&self, s: &mut Scheduler, mut ready: impl ExactSizeIterator<Item = Placed>) {
+        let mut row = 0;
+        let parts = &self.plan.matrices.o;
+        for (part, matrix) in parts.iter().enumerate() {
+            let mixed = self.mixed_rows(row, matrix.width());
+            row += matrix.width() / self.plan.geometry.vxm_lanes;
+            let last = part + 1 == parts.len();
+            while last && ready.len() > 1 {
+                let (vector, issues) = ready.next().expect("more than one");
+                s.place(vector, issues);
+            }
+            // The first part waits for little, whatever the position.
+            let filler = if part > 0 { ready.next() } else { None };
+            match filler {
+                Some(filler) => s.place_filled(filler, mixed, &[]),
+                None => s.place(mixed.0, mixed.1),
+            };
+        }
+    }
+
+    /// The mixed values of one part of the output projection, from a row on.
+    fn mixed_rows(&self, row: usize, width: usize) -> Placed {
+        let Plan { channels, vmem, geometry, rows, .. } = self.plan;
         let lanes = geometry.vxm_lanes;
         let per_row = lanes / channels.width;
-        let mut row = 0;
-        for width in matrices.o.iter().flat_map(|part| &part.pieces) {
-            let head = row * lanes / channels.width;
-            let pairs = per_row > 1 && head + 1 < channels.heads;
-            let rows = (width / lanes).min(self.plan.rows.q - row);
-            let mixed = Vector {
-                vmem: (vmem.mix + row) as u32,
-                vmem_advance: true,
-                b: if pairs { B::ScalarPair } else { B::Scalar },
-                scalar: geometry.scalars as u32 + self.head_reduction(head),
-                scalar_step: per_row as u32,
-                shift: 17 - MIX_SHIFT as i32 - MIX_FRACTION_BITS,
-                destination: Destination::Act,
-                entry_continue: true,
-                length: 1,
-                start_step: 2,
-                period: (2 * width / lanes).ilog2(),
-                ..Vector::default()
-            };
-            s.place(mixed, Issues::burst(rows));
-            row += rows;
-        }
+        let head = row * lanes / channels.width;
+        let pairs = per_row > 1 && head + 1 < channels.heads;
+        let mixed = Vector {
+            vmem: (vmem.mix + row) as u32,
+            vmem_advance: true,
+            b: if pairs { B::ScalarPair } else { B::Scalar },
+            scalar: geometry.scalars as u32 + self.head_reduction(head),
+            scalar_step: per_row as u32,
+            shift: 17 - MIX_SHIFT as i32 - MIX_FRACTION_BITS,
+            destination: Destination::Act,
+            entry_continue: true,
+            length: 1,
+            start_step: 2,
+            period: (2 * width / lanes).ilog2(),
+            ..Vector::default()
+        };
+        (mixed, Issues::burst((width / lanes).min(rows.q - row)))
     }
 
     /// The output projection, part by part as the mixed values come.

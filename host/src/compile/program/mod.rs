@@ -15,8 +15,7 @@ mod tokens;
 use super::error::CompileError;
 use super::formats::{Added, Formats, MIX_FRACTION_BITS, MIX_SHIFT, PROBABILITY_BITS, Scaled};
 use super::plan::{MatrixPlan, Plan};
-use super::schedule::{Issues, Scheduler};
-use lpu_isa::arith::WEIGHT_BITS;
+use super::schedule::{Issues, Placed, Scheduler};
 use lpu_isa::instruction::{
     B, C, Clear, Destination, Dot, Emit, EndLoop, Function, Gather, Index, Instruction, Memory, Reduce,
     Scaling, Vector, VmemIndex, X,
@@ -25,8 +24,6 @@ use lpu_isa::instruction::{
 /// Reduction scalars: normalisation factor, embedding scale. Heads' sums count from 0.
 const FACTOR: usize = 1;
 const EMBEDDING_SCALE: usize = 2;
-/// Cycles from a probability's issue to the beat that may read it.
-const MIX_LEAD_CYCLES: i64 = lpu_isa::timing::ACT_EFFECT - lpu_isa::timing::ACT_SAMPLE;
 
 /// Both queues' instructions.
 pub struct Program {
@@ -68,7 +65,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// The layer's input is in the activation file when it begins, and the next layer's when it ends.
     fn layer(&self, s: &mut Scheduler) {
-        let Plan { matrices, constants, vmem, .. } = self.plan;
+        let Plan { matrices, vmem, .. } = self.plan;
         let entry = Entry::At(self.input_entry());
         for (matrix, scaled, store) in [
             (&matrices.k, self.formats.k, vmem.k),
@@ -79,11 +76,8 @@ impl Writer<'_> {
         }
         let mut vectors = vec![self.squares()];
         vectors.extend(self.attention_factors());
-        vectors.extend(self.keys());
-        vectors.extend(self.queries());
+        vectors.extend(self.keys_and_queries());
         vectors.extend(self.values());
-        let word = |row: usize| vmem.layers + row;
-        vectors.extend(self.before_add(word(constants.o), self.formats.o, word(constants.mlp_gain)));
         s.place_soonest(vectors);
         self.attention(s);
         self.add(s, matrices.o.len(), vmem.o, self.formats.o);
@@ -92,7 +86,7 @@ impl Writer<'_> {
     }
 
     /// The normalisation factor of the residual, which joins the results of the matrices that read it.
-    fn squares(&self) -> (Vector, Issues) {
+    fn squares(&self) -> Placed {
         let squares = Vector {
             a: self.plan.vreg.x as u32,
             b: B::X,
@@ -119,7 +113,7 @@ impl Writer<'_> {
         pieces: impl IntoIterator<Item = &'p usize>,
         rows: usize,
         vector: impl Fn(usize) -> Vector,
-    ) -> Vec<(Vector, Issues)> {
+    ) -> Vec<Placed> {
         let lanes = self.plan.geometry.vxm_lanes;
         let mut row = 0;
         let mut vectors = Vec::new();
@@ -191,14 +185,14 @@ impl Writer<'_> {
         }
     }
 
-    fn word_factors(&self, words: usize, scaled: Scaled, target: usize, count: usize) -> (Vector, Issues) {
+    fn word_factors(&self, words: usize, scaled: Scaled, target: usize, count: usize) -> Placed {
         let factor =
             Vector { vmem: words as u32, vmem_offset: true, vmem_advance: true, ..self.normalising(scaled) };
         (self.written(factor, target), Issues::burst(count))
     }
 
     /// What the additions of [`Writer::add`] need of the residual and its scale words before the first sums arrive.
-    fn before_add(&self, words: usize, added: Added, gain: usize) -> Vec<(Vector, Issues)> {
+    fn before_add(&self, words: usize, added: Added, gain: usize) -> Vec<Placed> {
         let Plan { vreg, rows, .. } = self.plan;
         let gained = |vector: Vector, target: usize| {
             let gained = Vector {
@@ -216,8 +210,8 @@ impl Writer<'_> {
         let residual = Vector { a: vreg.x as u32, shift: self.formats.input_shift, ..self.residual() };
         vec![
             self.copy(words, vreg.delta, rows.x),
-            gained(scale, vreg.delta_input),
             gained(residual, vreg.input),
+            gained(scale, vreg.delta_input),
         ]
     }
 
@@ -240,9 +234,8 @@ impl Writer<'_> {
         let all = Issues::burst(rows.x);
         for part in 0..parts {
             let sums = sums + part * rows.x;
-            let input = |row: usize| {
-                adding(sums + row, vreg.delta_input + row, vreg.input + row, added.input)
-            };
+            let input =
+                |row: usize| adding(sums + row, vreg.delta_input + row, vreg.input + row, added.input);
             let mut vectors = if part + 1 == parts {
                 self.activate(self.input_entry(), &matrices.q.pieces, rows.x, input)
             } else {
@@ -256,7 +249,7 @@ impl Writer<'_> {
     }
 
     /// Constant rows as they are, into registers.
-    fn copy(&self, from: usize, to: usize, count: usize) -> (Vector, Issues) {
+    fn copy(&self, from: usize, to: usize, count: usize) -> Placed {
         let copy = Vector { vmem_offset: true, vmem_advance: true, ..self.copied(from) };
         (self.written(copy, to), Issues::burst(count))
     }

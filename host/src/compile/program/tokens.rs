@@ -20,53 +20,41 @@ impl Writer<'_> {
             ..self.copied(vmem.embedding)
         };
         let mut vectors = vec![(pick, Issues::burst(1))];
-        // Codes times gain, for the first layer's input: that must not wait for the residual.
-        let load = Vector { vmem: vmem.gathered as u32, vmem_advance: true, ..self.copied(vmem.gathered) };
-        vectors.push((self.written(load, vreg.delta), Issues::burst(rows.x)));
-        let gained = Vector {
-            x: X::VregA,
-            a: vreg.delta as u32,
-            a_advance: true,
-            b: B::Vmem,
-            vmem: (vmem.layers + constants.attention_gain) as u32,
-            vmem_advance: true,
-            shift: WEIGHT_BITS as i32 - 1,
-            ..Vector::default()
-        };
-        vectors.push((self.written(gained, vreg.input), Issues::burst(rows.x)));
-        if vmem.cos_high != vmem.cos_low {
-            vectors.extend(self.rotation());
-        }
-        let scaled = Vector { b: B::Scalar, scalar: self.reduced(EMBEDDING_SCALE), ..Vector::default() };
-        let inputs_shift = self.formats.residual_shift as i32 + self.formats.input_shift - WEIGHT_BITS as i32 + 1;
-        vectors.extend(self.activate(self.input_entry(), &matrices.q.pieces, rows.x, |row| Vector {
-            x: X::VregA,
-            a: (vreg.input + row) as u32,
-            a_advance: true,
-            shift: self.formats.embedding_shift + inputs_shift,
-            ..scaled
-        }));
         let embed = Vector {
             vmem: vmem.gathered as u32,
             vmem_advance: true,
+            b: B::Scalar,
+            scalar: self.reduced(EMBEDDING_SCALE),
             shift: self.formats.embedding_shift,
-            ..scaled
+            ..Vector::default()
         };
         vectors.push((self.written(embed, vreg.x), Issues::burst(rows.x)));
+        vectors.extend(self.activate(self.input_entry(), &matrices.q.pieces, rows.x, |row| Vector {
+            a: (vreg.x + row) as u32,
+            b: B::Vmem,
+            vmem: (vmem.layers + constants.attention_gain + row) as u32,
+            vmem_advance: true,
+            shift: self.formats.input_shift,
+            ..self.residual()
+        }));
+        if vmem.cos_high != vmem.cos_low {
+            vectors.extend(self.rotation());
+        }
         s.place_soonest(vectors);
     }
 
     /// The angle is the sum of a multiple of the lanes and a rest:
     /// `cos(a + b) = cos a cos b - sin a sin b`, `sin(a + b) = sin a cos b + cos a sin b`, with sines signed by lane.
-    fn rotation(&self) -> Vec<(Vector, Issues)> {
+    fn rotation(&self) -> Vec<Placed> {
         let Plan { vmem, vreg, rows, geometry, blocks, .. } = self.plan;
-        // Registers that attention uses later hold the rest's cosine, sine and one product.
-        let [low_cos, low_sin, product] = [vreg.q_cos, vreg.q_sin, vreg.q_turning];
+        // Registers that attention uses later hold the rest's cosine and sine and two products.
+        let registers = [vreg.q_cos, vreg.q_sin, vreg.k_cos, vreg.k_sin];
         let mut vectors = Vec::new();
         let mut push = |vector: Vector, target: usize| {
             vectors.push((self.written(vector, target), Issues::burst(1)));
         };
         for chunk in 0..rows.head {
+            let [low_cos, low_sin, cos_product, sin_product] = registers.map(|register| register + chunk);
             let low = |table: usize| table + chunk * geometry.vxm_lanes;
             let high = |table: usize| table + chunk * blocks;
             for (table, target) in [(vmem.cos_low, low_cos), (vmem.sin_low, low_sin)] {
@@ -81,14 +69,12 @@ impl Writer<'_> {
                 shift: 16,
                 ..Vector::default()
             };
-            let add = |vector: Vector| Vector { c: C::VregB, bc: product as u32, ..vector };
-            push(turn(vmem.cos_high, low_cos), product);
+            let add = |product: usize, vector: Vector| Vector { c: C::VregB, bc: product as u32, ..vector };
+            push(turn(vmem.cos_high, low_cos), cos_product);
+            push(turn(vmem.sin_high, low_cos), sin_product);
             // Exchanging the lanes of a signed sine negates it.
-            let cos = add(Vector { swap: true, ..turn(vmem.sin_high, low_sin) });
-            push(cos, vreg.cos + chunk);
-            push(turn(vmem.sin_high, low_cos), product);
-            let sin = add(turn(vmem.cos_high, low_sin));
-            push(sin, vreg.sin + chunk);
+            push(add(cos_product, Vector { swap: true, ..turn(vmem.sin_high, low_sin) }), vreg.cos + chunk);
+            push(add(sin_product, turn(vmem.cos_high, low_sin)), vreg.sin + chunk);
         }
         vectors
     }
@@ -130,11 +116,13 @@ impl Writer<'_> {
             row_step: 1,
             ..Vector::default()
         };
-        s.place(logits, Issues::burst(count));
+        s.place(self.written(logits, factors), Issues::burst(count));
         let last = row + count == rows.vocab;
+        // From registers, which show the logits before vector memory does.
         let choose = Vector {
-            vmem: (vmem.logits + row) as u32,
-            vmem_advance: true,
+            x: X::VregA,
+            a: factors as u32,
+            a_advance: true,
             b: B::Scalar,
             scalar: 2 * geometry.scalars as u32 + 1,
             c: C::Noise,
