@@ -3,7 +3,7 @@
 //! A *virtual* geometry is a chip that nobody builds: as wide as the model's vectors and with as much memory as it needs. It runs
 //! on the emulator, so that every supported model can be tried.
 
-use crate::compile::{CompileError, Plan};
+use crate::compile::{CompileError, Features, Plan};
 use crate::model::{Config, Model};
 use lpu_isa::Geometry;
 
@@ -37,14 +37,14 @@ pub struct Fit {
 }
 
 /// Lays the model out on the chip, with memories enlarged until it fits, and says what had to be enlarged.
-pub fn fit(config: &Config, geometry: &Geometry) -> Fit {
+pub fn fit(config: &Config, features: Features, geometry: &Geometry) -> Fit {
     let mut grown = *geometry;
     let mut short = Vec::new();
     if let Err(error) = check_token_ids(config) {
         return Fit { short, context: 0, impossible: Some(error) };
     }
     for _ in 0..ROUNDS_MAX {
-        match Plan::new(config, &grown, None) {
+        match Plan::new(config, features, &grown, None) {
             Ok(plan) => {
                 let context = if short.is_empty() { plan.context } else { 0 };
                 return Fit { short, context, impossible: None };
@@ -126,13 +126,13 @@ fn enlarge(geometry: &mut Geometry, memory: &str, needed: usize) -> bool {
 /// # Errors
 /// When no chip of the instruction set can hold the model.
 pub fn virtual_geometry(model: &Model, context: Option<usize>) -> Result<Geometry, CompileError> {
-    let config = &model.config;
+    let (config, features) = (&model.config, Features::of(model));
     let wanted = context.unwrap_or(config.context).min(config.context_without_windows()).min(1 << 16);
     let mut geometry = wide_enough(config);
     geometry.positions = wanted.next_power_of_two();
     geometry.queue_depth = VIRTUAL_QUEUE_DEPTH;
     for _ in 0..ROUNDS_MAX {
-        match Plan::new(config, &geometry, Some(wanted)) {
+        match Plan::new(config, features, &geometry, Some(wanted)) {
             Ok(_) => return Ok(geometry),
             Err(CompileError::DoesNotFit { memory, needed, .. })
                 if enlarge(&mut geometry, memory, needed) => {}
@@ -161,13 +161,14 @@ mod tests {
     #[test]
     fn every_shortage_is_named() {
         let big = Config { dim: 64, hidden_dim: 4096, layers: 16, ..tiny_llama() };
-        let found = fit(&big, &Geometry::ULX3S_85F);
+        let features = Features::of(&synthetic(&tiny_llama(), 1).unwrap());
+        let found = fit(&big, features, &Geometry::ULX3S_85F);
         let weights =
             found.short.iter().find(|short| short.memory == "weight memory rows").expect("too large");
         assert_eq!(weights.available, Geometry::ULX3S_85F.weight_rows);
         assert!(weights.needed > weights.available);
         assert_eq!(found.context, 0);
-        let small = fit(&tiny_llama(), &Geometry::ULX3S_85F);
+        let small = fit(&tiny_llama(), features, &Geometry::ULX3S_85F);
         assert_eq!((small.short.len(), small.context), (0, tiny_llama().context));
     }
 
@@ -178,6 +179,6 @@ mod tests {
         let geometry = virtual_geometry(&model, None).unwrap();
         assert!(geometry.is_sound());
         assert_eq!(geometry.name, VIRTUAL);
-        assert_eq!(Plan::new(&config, &geometry, None).unwrap().context, 2000);
+        assert_eq!(Plan::new(&config, Features::of(&model), &geometry, None).unwrap().context, 2000);
     }
 }

@@ -3,8 +3,10 @@
 mod shared;
 
 use lpu_host::compile::{CompileError, Compiled, Options, compile};
-use lpu_host::model::synthetic::tiny_llama;
-use lpu_host::model::{Config, Model, Reference, Rope, RopePairing, RopeScaling, load, synthetic};
+use lpu_host::model::synthetic::{Extras, micro_gpt, synthetic_with, tiny_gpt2, tiny_llama};
+use lpu_host::model::{
+    Activation, Config, Model, Reference, Rope, RopePairing, RopeScaling, load, synthetic,
+};
 use lpu_host::verify::verify;
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
@@ -37,6 +39,7 @@ fn holds(model: &Model, geometry: &Geometry) -> Compiled {
     }
     assert_eq!(chip.faults(), Fault(0));
     let decibels = 10.0 * (signal / noise).log10();
+    println!("{decibels:.1} dB");
     assert!(decibels > 30.0, "{}: logits are {decibels:.1} dB above their error", geometry.name);
     compiled
 }
@@ -85,6 +88,73 @@ fn one_layer_and_many_layers_run() {
         let config = Config { layers, ..shape(4, 2, 8, 40) };
         holds(&synthetic(&config, 9).expect("a possible shape"), &Geometry::NANO);
     }
+}
+
+/// Llama with each part that another family adds or takes away, and the families themselves.
+fn architectures() -> Vec<(&'static str, Model)> {
+    let llama = tiny_llama();
+    let usual = Extras::usual(&llama);
+    let gpt2 = tiny_gpt2();
+    let rotated = |pairing| Some(Rope { theta: 10_000.0, pairing, dims: 4, scaling: RopeScaling::None });
+    let shapes: [(&str, Config, Extras); 10] = [
+        ("microGPT", micro_gpt(), Extras::usual(&micro_gpt())),
+        ("GPT-2", gpt2.clone(), Extras::usual(&gpt2)),
+        (
+            "GPT-2 with heads of 8",
+            Config { heads: 2, kv_heads: 2, head_dim: 8, ..gpt2.clone() },
+            Extras::usual(&gpt2),
+        ),
+        ("GPT-2 with SiLU", Config { activation: Activation::Silu, ..gpt2.clone() }, Extras::usual(&gpt2)),
+        (
+            "GPT-2 with ReLU, rotated",
+            Config { activation: Activation::Relu, rope: rotated(RopePairing::Adjacent), ..gpt2.clone() },
+            Extras::usual(&gpt2),
+        ),
+        (
+            "Qwen2",
+            Config { rope: rotated(RopePairing::Halves), ..llama.clone() },
+            Extras { qkv_bias: true, ..usual },
+        ),
+        ("Llama with a classifier of its own", llama.clone(), Extras { tied: false, ..usual }),
+        ("Llama without a final norm", llama.clone(), Extras { final_norm: false, ..usual }),
+        ("Llama with GELU", Config { activation: Activation::GeluTanh, ..llama.clone() }, usual),
+        (
+            "Llama that turns half of each head",
+            Config { rope: Some(Rope { dims: 2, ..rotated(RopePairing::Halves).expect("some") }), ..llama },
+            usual,
+        ),
+    ];
+    shapes
+        .map(|(name, config, extras)| (name, synthetic_with(&config, extras, 11).expect("a possible shape")))
+        .into()
+}
+
+#[test]
+fn every_architecture_runs_on_both_chips() {
+    for (name, model) in architectures() {
+        for geometry in CHIPS {
+            println!("{name} on {}", geometry.name);
+            holds(&model, &geometry);
+        }
+    }
+}
+
+#[test]
+fn a_residual_wider_than_the_matrix_unit_runs() {
+    let wide = Config { dim: 48, hidden_dim: 72, ..tiny_llama() };
+    holds(&synthetic(&wide, 12).expect("a possible shape"), &Geometry::NANO);
+    let gpt2 = Config { dim: 40, hidden_dim: 72, ..tiny_gpt2() };
+    holds(&synthetic(&gpt2, 12).expect("a possible shape"), &Geometry::NANO);
+}
+
+#[test]
+fn microgpt_takes_at_most_500_cycles_a_token() {
+    let model = synthetic(&micro_gpt(), 1).expect("a possible shape");
+    let compiled = holds(&model, &Geometry::ULX3S_85F);
+    assert_eq!((model.parameter_count(), compiled.plan.context), (4192, 16));
+    let cycles: i64 = (0..16).map(|position| predict(&compiled.image, position)).sum();
+    println!("{} cycles a token, mean over 16 positions", cycles as f64 / 16.0);
+    assert!(cycles <= 500 * 16, "{cycles} cycles for 16 tokens");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, paint};
 use super::{Failure, GeometryChoice, ModelArguments, source};
+use lpu_host::compile::Features;
 use lpu_host::fit::{self, Fit, Shortage};
 use lpu_host::model::Model;
 use lpu_isa::Geometry;
@@ -76,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Some(GeometryChoice::Named(geometry)) => geometry,
         None => Geometry::ULX3S_85F,
     };
-    let mut found = fit::fit(&model.config, &geometry);
+    let mut found = fit::fit(&model.config, Features::of(&model), &geometry);
     let mut cycles_mean = None;
     if found.short.is_empty() && found.impossible.is_none() {
         match source::try_compile(path, &model, tokenizer.as_ref(), &geometry, None) {
@@ -101,7 +102,7 @@ fn report(
     cycles_mean: Option<f64>,
 ) -> Report {
     let fits = |geometry: &Geometry| {
-        let Fit { short, impossible, .. } = fit::fit(&model.config, geometry);
+        let Fit { short, impossible, .. } = fit::fit(&model.config, Features::of(model), geometry);
         short.is_empty() && impossible.is_none()
     };
     let measured = fit::virtual_geometry(model, None).ok();

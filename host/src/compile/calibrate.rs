@@ -1,8 +1,9 @@
 //! Pass 1: how large every vector gets, seen on text that the model itself writes. Import needs no data.
 
 use super::channels::Channels;
+use super::simplify::Simplified;
 use crate::model::reference::{Reference, Site};
-use crate::model::{Model, NormKind};
+use crate::model::{Linear, Matrix, Model, NormKind};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -51,6 +52,8 @@ pub struct Ranges {
     pub layers: Vec<LayerRange>,
     /// The residual anywhere.
     pub residual: f64,
+    /// The embedding before its normalisation, where it has one.
+    pub embedding: f64,
     /// Residual times final gain, its factor, logits before and after the factor.
     pub final_input: f64,
     pub final_factor: f64,
@@ -59,7 +62,8 @@ pub struct Ranges {
 }
 
 /// Runs the fp32 reference on sampled text and notes every range. Channels are the chip's ([`Channels`]).
-pub fn calibrate(model: &Model, channels: &Channels, bos: u32) -> Ranges {
+pub fn calibrate(simplified: &Simplified, channels: &Channels, bos: u32) -> Ranges {
+    let Simplified { model, logits_bias } = simplified;
     let mut collector = Collector::new(model, channels);
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut reference = Reference::new(model);
@@ -72,7 +76,10 @@ pub fn calibrate(model: &Model, channels: &Channels, bos: u32) -> Ranges {
                     collector.observe(site, layer, values)
                 })
                 .expect("sampled tokens exist and positions are in order");
-            token = sample(logits, &mut random);
+            let bias = logits_bias.iter().flatten().copied().chain(std::iter::repeat(0.0));
+            let logits: Vec<f32> = logits.iter().zip(bias).map(|(logit, bias)| logit + bias).collect();
+            raise(&mut collector.ranges.logits, &logits);
+            token = sample(&logits, &mut random);
         }
     }
     collector.finish()
@@ -130,9 +137,12 @@ impl<'m> Collector<'m> {
                 range.mlp_factor = range.mlp_factor.max(self.factor);
                 raise_product(&mut range.mlp_input, values, weights.mlp_norm.gain.as_deref());
             }
-            Site::QProjected => raise_each(&mut range.q_raw, &channels.spread_q(values), self.factor),
+            Site::QProjected => {
+                raise_each(&mut range.q_raw, &channels.spread_q(&unbiased(&weights.q, values)), self.factor)
+            }
             Site::KProjected => {
-                raise_each(&mut range.k_raw, &channels.spread_kv(values), self.factor);
+                let raw = unbiased(&weights.k, values);
+                raise_each(&mut range.k_raw, &channels.spread_kv(&raw), self.factor);
                 self.keys[layer].push(channels.spread_kv(values));
             }
             Site::Q => raise_each(&mut range.q, &channels.spread_q(values), 1.0),
@@ -141,14 +151,20 @@ impl<'m> Collector<'m> {
                 raise_each(&mut range.v, &values, 1.0);
                 raise_each(&mut range.v_raw, &values, self.factor);
             }
-            Site::AttnOut => raise_each(&mut range.attention_output, values, 1.0),
+            Site::AttnOut => raise_each(&mut range.attention_output, &unbiased(&weights.o, values), 1.0),
             Site::Gate => {
                 raise(&mut range.gate, values);
-                raise_each(&mut range.gate_raw, values, self.factor);
+                let gate = weights.gate.as_ref().unwrap_or(&weights.up);
+                raise_each(&mut range.gate_raw, &unbiased(gate, values), self.factor);
             }
-            Site::Up => raise_each(&mut range.up_raw, values, self.factor),
+            Site::Up => {
+                if weights.gate.is_none() {
+                    raise(&mut range.gate, values);
+                }
+                raise_each(&mut range.up_raw, &unbiased(&weights.up, values), self.factor);
+            }
             Site::Hidden => raise(&mut range.hidden, values),
-            Site::MlpOut => raise_each(&mut range.mlp_output, values, 1.0),
+            Site::MlpOut => raise_each(&mut range.mlp_output, &unbiased(&weights.down, values), 1.0),
             _ => {}
         }
     }
@@ -174,6 +190,12 @@ impl<'m> Collector<'m> {
 
     /// Keys meet every position sooner or later: each sampled key is rotated over the whole context.
     fn finish(mut self) -> Ranges {
+        let largest = |matrix: Option<&Matrix>| {
+            matrix.map_or(0.0, |matrix| {
+                matrix.data().iter().fold(0.0f64, |max, value| max.max(f64::from(value.abs())))
+            })
+        };
+        self.ranges.embedding = largest(Some(&self.model.embedding)) + largest(self.model.positions.as_ref());
         let positions: Vec<_> = (0..self.model.config.context).step_by(ROTATION_STEP).collect();
         for (range, keys) in self.ranges.layers.iter_mut().zip(&self.keys) {
             let width = keys.first().map_or(0, Vec::len);
@@ -193,6 +215,12 @@ impl<'m> Collector<'m> {
         }
         self.ranges
     }
+}
+
+/// A matrix's results without its bias.
+fn unbiased(linear: &Linear, values: &[f32]) -> Vec<f32> {
+    let bias = linear.bias.iter().flatten().copied().chain(std::iter::repeat(0.0));
+    values.iter().zip(bias).map(|(value, bias)| value - bias).collect()
 }
 
 fn widen(ends: &mut (f64, f64), value: f64) {

@@ -1,16 +1,19 @@
 //! Pass 6: fills weight memory and the constant rows of vector memory.
 
-use super::formats::{Formats, gain};
+use super::formats::{Formats, Gelu};
 use super::plan::Plan;
-use super::quantise::{Quantised, QuantisedLayer, write_matrix};
-use crate::model::{Model, Norm};
+use super::quantise::{Quantised, QuantisedLayer, QuantisedTokens, write_matrix};
+use super::simplify::{Simplified, gain};
+use crate::model::{Activation, Model, Norm};
 use lpu_isa::arith::{WORD_BITS, saturate};
 
 /// Fraction bits of cosines and sines.
 const TURN_FRACTION_BITS: i32 = 16;
+/// Further fraction bits of a bias of k, which is turned before it is rounded.
+pub const K_BIAS_FRACTION_BITS: i32 = 8;
 
 /// Weight memory, row after row.
-pub fn weights(plan: &Plan, layers: &[QuantisedLayer], embedding: &Quantised) -> Vec<i16> {
+pub fn weights(plan: &Plan, layers: &[QuantisedLayer], tokens: &QuantisedTokens) -> Vec<i16> {
     let geometry = &plan.geometry;
     let mut memory = vec![0; plan.weight_rows * geometry.mxm_lanes];
     for (index, layer) in layers.iter().enumerate() {
@@ -29,18 +32,26 @@ pub fn weights(plan: &Plan, layers: &[QuantisedLayer], embedding: &Quantised) ->
             write_matrix(geometry, plan, first, matrix, &mut memory);
         }
     }
-    write_matrix(geometry, &plan.embedding, 0, embedding, &mut memory);
+    write_matrix(geometry, &plan.embedding, 0, &tokens.embedding, &mut memory);
+    for (plan, matrix) in
+        [(Some(&plan.classifier), &tokens.classifier), (plan.positions.as_ref(), &tokens.positions)]
+    {
+        if let (Some(plan), Some(matrix)) = (plan, matrix) {
+            write_matrix(geometry, plan, 0, matrix, &mut memory);
+        }
+    }
     memory
 }
 
 /// Vector memory up to the last constant row.
 pub fn vector_memory(
-    model: &Model,
+    simplified: &Simplified,
     plan: &Plan,
     formats: &Formats,
     layers: &[QuantisedLayer],
-    embedding: &Quantised,
+    tokens: &QuantisedTokens,
 ) -> Vec<i32> {
+    let model = &simplified.model;
     let mut writer = Writer {
         lanes: plan.geometry.vxm_lanes,
         words: vec![0; plan.vmem.constants * plan.geometry.vxm_lanes],
@@ -53,15 +64,52 @@ pub fn vector_memory(
         plan.vmem.final_gain,
         (0..dim).map(|i| formats.gain_word(formats.final_input, gain(model.final_norm.as_ref(), i))),
     );
-    let unit = f64::from(formats.logits).exp2() / formats.final_input;
-    writer.rows(
-        plan.vmem.embedding,
-        embedding.scales.iter().map(|scale| formats.row_word(&formats.classifier, unit * scale)),
-    );
-    if model.config.rope.is_some() {
+    token_constants(simplified, plan, formats, tokens, &mut writer);
+    if plan.features.rotation {
         rotation_tables(plan, &mut writer);
     }
     writer.words
+}
+
+fn token_constants(
+    simplified: &Simplified,
+    plan: &Plan,
+    formats: &Formats,
+    tokens: &QuantisedTokens,
+    writer: &mut Writer,
+) {
+    let (vmem, features) = (&plan.vmem, plan.features);
+    let gathered = |matrix: &Quantised, words: i32| -> Vec<f64> {
+        matrix.scales.iter().map(|scale| scale * f64::from(words).exp2()).collect()
+    };
+    let classifier = tokens.classifier.as_ref().unwrap_or(&tokens.embedding);
+    writer.rows(
+        vmem.classifier,
+        classifier.scales.iter().map(|scale| formats.classifier_word(*scale, features)),
+    );
+    if features.own_classifier {
+        writer.rows(vmem.embedding, gathered(&tokens.embedding, formats.embedding.words));
+    }
+    if let Some(positions) = &tokens.positions {
+        // The context may be shorter than the table.
+        let count = plan.blocks * writer.lanes;
+        writer.rows(vmem.positions, gathered(positions, formats.positions.words).into_iter().take(count));
+    }
+    if let Some(bias) = &simplified.logits_bias {
+        let unit = f64::from(formats.logits).exp2();
+        writer.rows(vmem.logits_bias, bias.iter().map(|bias| f64::from(*bias) * unit));
+    }
+    if let Some(norm) = &formats.embedding_norm {
+        writer.all_lanes(vmem.embedding_gain, norm.gain);
+    }
+    if features.o || features.down {
+        writer.all_lanes(vmem.bias_unit, f64::from(formats.bias_shift).exp2());
+    }
+    if features.gelu() {
+        for (row, word) in Gelu::words().into_iter().enumerate() {
+            writer.all_lanes(vmem.gelu + row, word);
+        }
+    }
 }
 
 fn layer_constants(
@@ -94,25 +142,65 @@ fn layer_constants(
         .into_iter()
         .map(|(row, scale)| formats.row_word(&formats.v, scale * format.v[row] / input));
     writer.rows(first + constants.v, v);
-    let centre = format.k_centre.iter().zip(&format.k).map(|(centre, unit)| -centre * unit);
-    writer.rows(first + constants.k_centre, centre);
+    // Without rotation the bias of k joins its middle.
+    let channels = &plan.channels;
+    let spread = |bias: Option<&Vec<f32>>, q: bool| match (bias, q) {
+        (Some(bias), true) => channels.spread_q(bias),
+        (Some(bias), false) => channels.spread_kv(bias),
+        (None, _) => Vec::new(),
+    };
+    let (q_bias, k_bias) = (spread(weights.q.bias.as_ref(), true), spread(weights.k.bias.as_ref(), false));
+    let joined = |row: usize| match plan.features.rotation {
+        true => 0.0,
+        false => k_bias.get(row).map_or(0.0, |bias| f64::from(*bias)),
+    };
+    let centre = format.k_centre.iter().zip(&format.k).enumerate();
+    writer
+        .rows(first + constants.k_centre, centre.map(|(row, (centre, unit))| (joined(row) - centre) * unit));
+    if plan.features.k && plan.features.rotation {
+        let unit = f64::from(K_BIAS_FRACTION_BITS).exp2();
+        let words = k_bias.iter().zip(&format.k).map(|(bias, k)| f64::from(*bias) * k * unit);
+        writer.rows(first + constants.k_bias, words);
+    }
+    if plan.features.q {
+        writer.rows(
+            first + constants.q_bias,
+            q_bias.iter().zip(&format.q).map(|(bias, q)| f64::from(*bias) * q),
+        );
+    }
     for (row, matrix, added) in
         [(constants.o, &layer.o, formats.o), (constants.down, &layer.down, formats.down)]
     {
         writer.rows(first + row, matrix.scales.iter().map(|scale| formats.added_word(added, *scale)));
     }
     let input = format.mlp_input;
+    let gate_unit = f64::from(lpu_isa::arith::SIGMOID_ARGUMENT_FRACTION_BITS).exp2();
     if let Some(gate) = &layer.gate {
-        let unit = f64::from(lpu_isa::arith::SIGMOID_ARGUMENT_FRACTION_BITS).exp2() / input;
-        writer.rows(
-            first + constants.gate,
-            gate.scales.iter().map(|scale| formats.row_word(&formats.gate, scale * unit)),
-        );
+        let words =
+            gate.scales.iter().map(|scale| formats.row_word(&formats.gate, scale * gate_unit / input));
+        writer.rows(first + constants.gate, words);
     }
-    writer.rows(
-        first + constants.up,
-        layer.up.scales.iter().map(|scale| formats.up_word(scale * format.hidden / input)),
-    );
+    let gated = model.config.gated;
+    let relu = plan.features.activation == Activation::Relu;
+    let up_word = |scale: &f64| match (gated, relu) {
+        (true, _) => formats.up_word(scale * format.hidden / input),
+        (false, true) => formats.row_word(&formats.up, scale * format.hidden / input),
+        (false, false) => formats.row_word(&formats.gate, scale * gate_unit / input),
+    };
+    writer.rows(first + constants.up, layer.up.scales.iter().map(up_word));
+    let residual = f64::from(formats.residual - formats.bias_shift).exp2();
+    let up_unit = if relu { format.hidden } else { gate_unit };
+    let gate = weights.gate.as_ref();
+    for (row, linear, unit) in [
+        (constants.o_bias, Some(&weights.o), residual),
+        (constants.down_bias, Some(&weights.down), residual),
+        (constants.gate_bias, gate, gate_unit),
+        (constants.up_bias, Some(&weights.up), up_unit),
+    ] {
+        if let Some(bias) = linear.and_then(|linear| linear.bias.as_ref()) {
+            writer.rows(first + row, bias.iter().map(|bias| f64::from(*bias) * unit));
+        }
+    }
 }
 
 /// Cosines, and sines negative in the first lane of each pair, as the exchange of lanes wants them.
@@ -137,12 +225,17 @@ fn rotation_tables(plan: &Plan, writer: &mut Writer) {
     table(plan.vmem.cos_low, plan.vmem.sin_low, lanes, 1);
 }
 
+/// Constant rows being written.
 struct Writer {
     lanes: usize,
     words: Vec<i32>,
 }
 
 impl Writer {
+    fn all_lanes(&mut self, row: usize, value: f64) {
+        self.rows(row, vec![value; self.lanes]);
+    }
+
     /// Rounds values into words from the first lane of `row` on.
     fn rows(&mut self, row: usize, values: impl IntoIterator<Item = f64>) {
         for (offset, value) in values.into_iter().enumerate() {

@@ -16,7 +16,8 @@ pub enum CompileError {
     )]
     HeadTooWide { head: usize, lanes: usize },
     #[error(
-        "this compiler has no program for {feature}; supported: RMSNorm, RoPE, gated SiLU, a shared classifier"
+        "this compiler has no program for {feature}; supported: RMSNorm and LayerNorm, RoPE and learned positions, SiLU, GELU \
+         and ReLU, gated or not, biases, grouped heads"
     )]
     Unsupported { feature: &'static str },
     #[error("the range of {what} is {found}: the weights are too large or too small for fixed point")]

@@ -9,9 +9,12 @@
 
 use super::calibrate::{LayerRange, Ranges};
 use super::error::CompileError;
+use super::features::Features;
 use super::plan::Plan;
+use super::quantise::QuantisedTokens;
 use super::quantise::{Quantised, QuantisedLayer};
-use crate::model::{Config, Model, Norm, NormKind};
+use super::simplify::gain;
+use crate::model::{Activation, Config, Model, Norm, NormKind};
 use lpu_isa::arith::{SCORE_FRACTION_BITS, SIGMOID_ARGUMENT_FRACTION_BITS, WORD_MAX};
 
 /// How far beyond its calibrated range a vector may go.
@@ -75,14 +78,10 @@ pub struct Formats {
     pub layers: Vec<LayerFormats>,
     /// Fraction bits of the residual.
     pub residual: i32,
-    /// Shift that makes the residual an operand.
-    pub residual_shift: u32,
-    /// Shift of the residual's square.
-    pub square_shift: i32,
-    /// Added to the sum of squares.
-    pub square_bias: u32,
-    /// `M`: units of the normalisation factor's mantissa, at exponent zero.
-    pub factor: f64,
+    /// How the residual is normalised.
+    pub norm: NormFormat,
+    /// The embedding before its normalisation, where it has one.
+    pub embedding_norm: Option<EmbeddingNorm>,
     /// Shift of operand times gain.
     pub input_shift: i32,
     /// Activation units per unit of residual times final gain.
@@ -103,8 +102,112 @@ pub struct Formats {
     pub classifier: Scaled,
     /// Fraction bits of the logits.
     pub logits: i32,
-    /// Shift of code times scale word of the embedding.
-    pub embedding_shift: i32,
+    /// Scale words of the embedding and of the positions.
+    pub embedding: Gathered,
+    pub positions: Gathered,
+    /// Binary logarithm of the residual's units in one unit of the biases that are added to it.
+    pub bias_shift: i32,
+    /// GELU of the gate; see [`Gelu`].
+    pub gelu: Gelu,
+    /// Shift of gate times sigmoid, where that is the inner vector.
+    pub activated: i32,
+}
+
+/// A vector that is squared, summed and divided by the root.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct NormFormat {
+    /// Fraction bits of the vector.
+    pub fraction: i32,
+    /// Shift that makes it an operand.
+    pub shift: u32,
+    /// Shift of its square.
+    pub square: i32,
+    /// Added to the sum of squares.
+    pub bias: u32,
+    /// `M`: units of the factor's mantissa, at exponent zero.
+    pub factor: f64,
+}
+
+/// The embedding is made in a format of its own; operand times `gain` shifted by `first`, times the factor, shifted by `second`, is
+/// the residual.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct EmbeddingNorm {
+    pub norm: NormFormat,
+    pub gain: f64,
+    pub first: i32,
+    pub second: i32,
+}
+
+/// Codes times scale words.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Gathered {
+    /// Binary logarithm of word over scale.
+    pub words: i32,
+    /// Shift of code times word.
+    pub shift: i32,
+}
+
+/// `x * Phi(x)` is nearly `x * sigmoid(x * (x * x + offset) * slope)`: shifts of the three products.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Gelu {
+    pub square: i32,
+    pub slope: i32,
+    pub argument: i32,
+}
+
+/// Fraction bits of `x * x + offset`, and of that times `slope`.
+const GELU_SQUARE_FRACTION_BITS: i32 = 10;
+const GELU_SLOPE_FRACTION_BITS: i32 = 13;
+/// Fraction bits of the slope's word.
+const GELU_WORD_FRACTION_BITS: i32 = 20;
+/// The cubic term of GPT-2's approximation.
+const GELU_CUBIC: f64 = 0.044_715;
+
+impl Gelu {
+    /// The words of the offset and of the slope: `2 sqrt(2/pi) (x + c x^3) = 2 sqrt(2/pi) c x (x^2 + 1/c)`.
+    pub fn words() -> [f64; 2] {
+        let slope = 2.0 * (2.0 / std::f64::consts::PI).sqrt() * GELU_CUBIC;
+        [
+            f64::from(GELU_SQUARE_FRACTION_BITS).exp2() / GELU_CUBIC,
+            slope * f64::from(GELU_WORD_FRACTION_BITS).exp2(),
+        ]
+    }
+
+    fn new(gate_fraction: i32) -> Self {
+        Self {
+            square: 2 * gate_fraction - GELU_SQUARE_FRACTION_BITS,
+            slope: GELU_SQUARE_FRACTION_BITS + GELU_WORD_FRACTION_BITS - GELU_SLOPE_FRACTION_BITS,
+            argument: gate_fraction + GELU_SLOPE_FRACTION_BITS - SIGMOID_ARGUMENT_FRACTION_BITS as i32,
+        }
+    }
+}
+
+impl NormFormat {
+    fn new(largest: f64, dim: usize, eps: f32, what: &'static str) -> Result<Self, CompileError> {
+        let vector_max = f64::from((1 << 23) - 1);
+        let word_max = f64::from(WORD_MAX);
+        let largest = largest * HEADROOM;
+        let fraction = exponent_below(largest, vector_max, what)?;
+        let operand = exponent_below(largest, word_max, what)?.min(fraction);
+        let shift = (fraction - operand).clamp(0, 7) as u32;
+        let operand = fraction - shift as i32;
+        let square = -exponent_below((largest * f64::from(operand).exp2()).powi(2), vector_max, what)?;
+        let square_fraction = 2 * operand - square;
+        let dim = dim as f64;
+        let bias = (dim * f64::from(eps) * f64::from(square_fraction).exp2()).round() as u32;
+        let factor = 17f64.exp2() / (dim.sqrt() * (f64::from(square_fraction) / 2.0).exp2());
+        Ok(Self { fraction, shift, square, bias: bias.max(1), factor })
+    }
+}
+
+impl EmbeddingNorm {
+    fn new(norm: NormFormat, residual: i32) -> Self {
+        // A word of 17 bits, whatever its power of two.
+        let gain = f64::from(residual - norm.fraction + norm.shift as i32).exp2() / norm.factor;
+        let first = 17;
+        let second = 16 - gain.log2().floor() as i32 - first;
+        Self { norm, gain: gain * f64::from(first + second).exp2(), first, second }
+    }
 }
 
 /// Largest power of two, as its exponent, that keeps `value` within `limit`.
@@ -124,36 +227,29 @@ fn max(values: impl IntoIterator<Item = f64>) -> f64 {
 impl Formats {
     /// What can be chosen before weights are quantised.
     pub fn before_weights(config: &Config, plan: &Plan, ranges: &Ranges) -> Result<Self, CompileError> {
-        let vector_max = f64::from((1 << 23) - 1);
         let word_max = f64::from(WORD_MAX);
-        let residual = exponent_below(ranges.residual * HEADROOM, vector_max, "the residual")?;
-        let operand = exponent_below(ranges.residual * HEADROOM, word_max, "the residual")?.min(residual);
-        let residual_shift = (residual - operand).clamp(0, 7) as u32;
-        let operand = residual - residual_shift as i32;
-        let square = (ranges.residual * HEADROOM * f64::from(operand).exp2()).powi(2);
-        let square_shift = -exponent_below(square, vector_max, "the squared residual")?;
-        let square_fraction = 2 * operand - square_shift;
-        let dim = config.dim as f64;
         let NormKind::Rms { eps } = config.norm else {
             return Err(CompileError::Unsupported { feature: "LayerNorm" });
         };
-        let square_bias = (dim * f64::from(eps) * f64::from(square_fraction).exp2()).round() as u32;
-        let factor = 17f64.exp2() / (dim.sqrt() * (f64::from(square_fraction) / 2.0).exp2());
+        let norm = NormFormat::new(ranges.residual, config.dim, eps, "the residual")?;
         let layers = ranges.layers.iter().map(|range| layer_formats(plan, range)).collect();
-        let mut formats = Self {
-            layers,
-            residual,
-            residual_shift,
-            square_shift,
-            square_bias: square_bias.max(1),
-            factor,
-            ..Self::default()
-        };
+        let mut formats = Self { layers, residual: norm.fraction, norm, ..Self::default() };
+        if plan.features.embedding_norm {
+            let norm = NormFormat::new(ranges.embedding, config.dim, eps, "the embedding")?;
+            formats.embedding_norm = Some(EmbeddingNorm::new(norm, formats.residual));
+        }
         // A power of two over M, so that embedding and classifier can share their words.
-        let final_limit = ACT_MAX / (HEADROOM * ranges.final_input) * factor;
-        formats.final_input = final_limit.log2().floor().exp2() / factor;
+        let unit = if plan.features.final_norm { formats.norm.factor } else { 1.0 };
+        let final_limit = ACT_MAX / (HEADROOM * ranges.final_input) * unit;
+        formats.final_input = final_limit.log2().floor().exp2() / unit;
         formats.logits = exponent_below(ranges.logits * HEADROOM, word_max, "the logits")?;
         formats.choose_scores(config, plan, ranges)?;
+        if !config.gated && config.activation != Activation::Relu {
+            // Gate times sigmoid has the same shift in all layers, and so has what it makes.
+            let largest = max(ranges.layers.iter().map(|range| range.hidden));
+            let hidden = f64::from(exponent_below(largest * HEADROOM, ACT_MAX, "the inner vector")?).exp2();
+            formats.layers.iter_mut().for_each(|layer| layer.hidden = hidden);
+        }
         Ok(formats)
     }
 
@@ -181,8 +277,9 @@ impl Formats {
         mut self,
         ranges: &Ranges,
         layers: &[QuantisedLayer],
-        embedding: &Quantised,
+        tokens: &QuantisedTokens,
         model: &Model,
+        features: Features,
     ) -> Result<Self, CompileError> {
         let each = |of: &dyn Fn(&LayerRange, &LayerFormats, &QuantisedLayer) -> RowUse| -> Vec<RowUse> {
             ranges
@@ -199,25 +296,39 @@ impl Formats {
         let v = each(&|r, f, l| RowUse::new(&l.v, f.attention_input, &r.v_raw, attention(r), |row| f.v[row]));
         let mlp = |range: &LayerRange| range.mlp_factor * HEADROOM;
         let gate_unit = f64::from(SIGMOID_ARGUMENT_FRACTION_BITS).exp2();
+        // What goes through the sigmoid: the gate, or an inner vector without one.
         let gate = each(&|r, f, l| {
-            let gate = l.gate.as_ref().expect("gated models only");
-            RowUse::new(gate, f.mlp_input, &r.gate_raw, mlp(r), |_| gate_unit)
+            let (gate, raw) = l.gate.as_ref().map_or((&l.up, &r.up_raw), |gate| (gate, &r.gate_raw));
+            RowUse::new(gate, f.mlp_input, raw, mlp(r), |_| gate_unit)
         });
         let up = each(&|r, f, l| RowUse::new(&l.up, f.mlp_input, &r.up_raw, mlp(r), |_| f.hidden));
         let o = each(&|r, _, l| RowUse::new(&l.o, 1.0, &r.attention_output, 1.0, |_| 1.0));
         let down = each(&|r, _, l| RowUse::new(&l.down, 1.0, &r.mlp_output, 1.0, |_| 1.0));
         let factor = ranges.final_factor * HEADROOM;
         let logit = f64::from(self.logits).exp2();
-        let classifier = RowUse::new(embedding, self.final_input, &ranges.logits_raw, factor, |_| logit);
+        let classifier = tokens.classifier.as_ref().unwrap_or(&tokens.embedding);
+        let classifier = RowUse::new(classifier, self.final_input, &ranges.logits_raw, factor, |_| logit);
         self.k = self.scaled(&k)?;
         self.q = self.scaled(&q)?;
         self.v = self.scaled(&v)?;
         self.gate = self.scaled(&gate)?;
-        self.choose_up(&up, ranges)?;
+        if model.config.gated {
+            self.choose_up(&up, ranges)?;
+        } else {
+            self.up = self.scaled(&up)?;
+        }
+        let gate_max = max(ranges.layers.iter().map(|range| range.gate)) * HEADROOM * gate_unit;
+        self.gate_shift =
+            (-exponent_below(gate_max.max(1.0), f64::from(WORD_MAX), "the gate")?).clamp(0, 7) as u32;
+        let gate_fraction = SIGMOID_ARGUMENT_FRACTION_BITS as i32 - self.gate_shift as i32;
+        self.gelu = Gelu::new(gate_fraction);
+        self.activated =
+            gate_fraction + 17 - self.layers.first().map_or(0.0, |layer| layer.hidden.log2()) as i32;
         self.o = self.added(&o)?;
         self.down = self.added(&down)?;
-        self.classifier = self.scaled(&[classifier])?;
-        self.embedding_shift = self.embedding_words_shift() - self.residual;
+        self.classifier = if features.final_norm { self.scaled(&[classifier])? } else { plain(&classifier)? };
+        self.choose_gathered(tokens, features)?;
+        self.choose_biases(model)?;
         let gains = NormGains::new(model, &self);
         self.choose_inputs(&gains)?;
         let scales = |of: fn(&QuantisedLayer) -> &Quantised| {
@@ -233,7 +344,7 @@ impl Formats {
         let word_max = f64::from(WORD_MAX);
         let sum = sum_shift(layers)?;
         let largest = max(layers.iter().map(|layer| layer.largest)) * f64::from(sum).exp2();
-        let split = exponent_below(largest / self.factor, word_max, "a row factor")?;
+        let split = exponent_below(largest / self.norm.factor, word_max, "a row factor")?;
         let scaled = max(layers.iter().map(|layer| layer.largest * layer.factor))
             * f64::from(sum as i32 + split).exp2();
         let first = -exponent_below(scaled, word_max, "a scaled row factor")?;
@@ -273,7 +384,7 @@ impl Formats {
         added: Added,
         layers: impl Iterator<Item = (&'a [f64], &'a Vec<f64>)>,
     ) -> Result<Added, CompileError> {
-        let unit = f64::from(self.input_shift - self.residual + self.residual_shift as i32).exp2();
+        let unit = f64::from(self.input_shift - self.residual + self.norm.shift as i32).exp2();
         let word = |scale: &f64| self.added_word(added, *scale);
         let products = layers.flat_map(|(scales, gains)| {
             scales
@@ -282,7 +393,7 @@ impl Formats {
                 .map(move |(scale, gain)| (word(scale) * gain * unit).abs())
                 .collect::<Vec<_>>()
         });
-        let all = added.residual + self.input_shift + self.residual_shift as i32;
+        let all = added.residual + self.input_shift + self.norm.shift as i32;
         let gain = -exponent_below(max(products).max(1.0), f64::from(WORD_MAX), "an output's scale")?;
         let gain = gain.clamp(0, all.max(0));
         Ok(Added { gain, input: all - gain, ..added })
@@ -294,7 +405,7 @@ impl Formats {
     }
 
     fn choose_inputs(&mut self, gains: &NormGains) -> Result<(), CompileError> {
-        let operand = f64::from(self.residual - self.residual_shift as i32).exp2();
+        let operand = f64::from(self.residual - self.norm.shift as i32).exp2();
         let largest =
             max(gains.attention.iter().chain(&gains.mlp).flatten().map(|gain| gain.abs() / operand));
         self.input_shift = exponent_below(largest, f64::from(WORD_MAX), "a norm's gain")?;
@@ -303,18 +414,46 @@ impl Formats {
 
     /// `word = P * 2^split / M` of a row whose sum counts `unit` per real unit.
     pub fn row_word(&self, scaled: &Scaled, per_sum: f64) -> f64 {
-        per_sum * f64::from(scaled.sum as i32 + scaled.first + scaled.second).exp2() / self.factor
+        per_sum * f64::from(scaled.sum as i32 + scaled.first + scaled.second).exp2() / self.norm.factor
     }
 
-    /// Binary logarithm of embedding word over embedding scale.
-    fn embedding_words_shift(&self) -> i32 {
-        let per_scale = f64::from(self.logits).exp2() / self.final_input;
-        self.row_word(&self.classifier, per_scale).log2().round() as i32
+    /// Row factor of a logit whose classifier row has this scale.
+    pub fn classifier_word(&self, scale: f64, features: Features) -> f64 {
+        let per_sum = scale * f64::from(self.logits).exp2() / self.final_input;
+        let word = self.row_word(&self.classifier, per_sum);
+        if features.final_norm { word } else { word * self.norm.factor }
+    }
+
+    /// Scale words of what is gathered. An embedding that the classifier shares has the classifier's.
+    fn choose_gathered(&mut self, tokens: &QuantisedTokens, features: Features) -> Result<(), CompileError> {
+        let fraction = self.embedding_norm.map_or(self.residual, |embedding| embedding.norm.fraction);
+        let own = |matrix: &Quantised| {
+            let largest = max(matrix.scales.iter().copied());
+            exponent_below(largest, f64::from(WORD_MAX), "an embedding's scale")
+        };
+        let words = match features.own_classifier {
+            true => own(&tokens.embedding)?,
+            false => self.classifier_word(1.0, features).log2().round() as i32,
+        };
+        self.embedding = Gathered { words, shift: words - fraction };
+        if let Some(positions) = &tokens.positions {
+            let words = own(positions)?;
+            self.positions = Gathered { words, shift: words - fraction };
+        }
+        Ok(())
+    }
+
+    fn choose_biases(&mut self, model: &Model) -> Result<(), CompileError> {
+        let linears = model.layers.iter().flat_map(|layer| [&layer.o, &layer.down]);
+        let biases = linears.filter_map(|linear| linear.bias.as_ref()).flatten();
+        let largest = max(biases.map(|bias| f64::from(bias.abs()))) * f64::from(self.residual).exp2();
+        self.bias_shift = (-exponent_below(largest.max(1.0), f64::from(WORD_MAX), "a bias")?).max(0);
+        Ok(())
     }
 
     /// Word of the gain of a normalised input.
     pub fn gain_word(&self, input: f64, gain: f64) -> f64 {
-        gain * input * f64::from(self.input_shift - self.residual + self.residual_shift as i32).exp2()
+        gain * input * f64::from(self.input_shift - self.residual + self.norm.shift as i32).exp2()
     }
 
     /// As [`Formats::row_word`] for the row factors of `up`, which go through one more product.
@@ -348,11 +487,6 @@ impl NormGains {
     }
 }
 
-/// A norm's gain of a channel; one where there is none.
-pub fn gain(norm: Option<&Norm>, channel: usize) -> f64 {
-    norm.and_then(|norm| norm.gain.as_ref()).map_or(1.0, |gain| f64::from(gain[channel]))
-}
-
 /// The key channel that a query channel meets.
 pub fn key_channel(plan: &Plan, channel: usize) -> usize {
     let width = plan.channels.width;
@@ -384,6 +518,13 @@ impl RowUse {
 fn sum_shift(layers: &[RowUse]) -> Result<u32, CompileError> {
     let largest = max(layers.iter().map(|layer| layer.sum));
     Ok((-exponent_below(largest, f64::from(WORD_MAX), "a matrix product")?).clamp(0, 31) as u32)
+}
+
+/// As [`Formats::scaled`] where no normalisation factor joins.
+fn plain(layer: &RowUse) -> Result<Scaled, CompileError> {
+    let sum = sum_shift(std::slice::from_ref(layer))?;
+    let largest = layer.largest * f64::from(sum).exp2();
+    Ok(Scaled { sum, first: 0, second: exponent_below(largest, f64::from(WORD_MAX), "a row factor")? })
 }
 
 fn layer_formats(plan: &Plan, range: &LayerRange) -> LayerFormats {

@@ -2,6 +2,7 @@
 //!
 //! | pass | file | result |
 //! |---|---|---|
+//! | simplify | `simplify.rs`, `features.rs` | the same function with fewer kinds of parts |
 //! | calibrate | `calibrate.rs` | how large each vector gets on text that the model writes itself |
 //! | plan | `plan.rs`, `channels.rs` | where everything lies, and how many positions fit |
 //! | formats | `formats.rs` | binary points and shifts |
@@ -19,21 +20,26 @@ mod calibrate;
 mod channels;
 mod constants;
 mod error;
+mod features;
 mod formats;
 mod plan;
 mod program;
 mod quantise;
 mod schedule;
+mod simplify;
 
 pub use calibrate::Ranges;
 pub use error::CompileError;
+pub use features::Features;
 pub use formats::Formats;
 pub use plan::Plan;
+use simplify::simplify;
 
-use crate::model::{Activation, Model, NormKind, Tokenizer};
+use crate::model::{Activation, Layer, Model, NormKind, Tokenizer};
 use lpu_isa::Geometry;
 use lpu_isa::image::{Image, ModelInfo};
 use lpu_isa::instruction::{Instruction, Word};
+use quantise::{QuantisedLayer, QuantisedTokens};
 
 /// What the user may choose.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,26 +68,19 @@ pub fn compile(
     geometry: &Geometry,
     options: &Options,
 ) -> Result<Compiled, CompileError> {
-    check_supported(model, geometry)?;
-    let plan = Plan::new(&model.config, geometry, options.context)?;
+    check_supported(model)?;
+    let simplified = simplify(model);
+    let features = Features::of(model);
+    let plan = Plan::new(&model.config, features, geometry, options.context)?;
     let bos = tokenizer.map_or(0, Tokenizer::bos);
-    let ranges = calibrate::calibrate(model, &plan.channels, bos);
-    let formats = Formats::before_weights(&model.config, &plan, &ranges)?;
-    let layers: Vec<_> = model
-        .layers
-        .iter()
-        .zip(&formats.layers)
-        .map(|(layer, format)| {
-            let fraction = f64::from(formats::MIX_FRACTION_BITS).exp2();
-            let step = |channel| 1.0 / (format.v[formats::key_channel(&plan, channel)] * fraction);
-            let mix: Vec<f64> = (0..plan.channels.q_width()).map(step).collect();
-            quantise::quantise_layer(&model.config, layer, &plan, &mix, 1.0 / format.hidden)
-        })
-        .collect();
-    let embedding = quantise::quantise_embedding(model, &plan);
-    let formats = formats.with_weights(&ranges, &layers, &embedding, model)?;
-    let weights = constants::weights(&plan, &layers, &embedding);
-    let vmem = constants::vector_memory(model, &plan, &formats, &layers, &embedding);
+    let ranges = calibrate::calibrate(&simplified, &plan.channels, bos);
+    let simple = &simplified.model;
+    let formats = Formats::before_weights(&simple.config, &plan, &ranges)?;
+    let layers = quantise_layers(simple, &plan, &formats);
+    let tokens = QuantisedTokens::new(simple, &plan);
+    let formats = formats.with_weights(&ranges, &layers, &tokens, simple, features)?;
+    let weights = constants::weights(&plan, &layers, &tokens);
+    let vmem = constants::vector_memory(&simplified, &plan, &formats, &layers, &tokens);
     let program = program::program(&plan, &formats)?;
     let image = Image {
         geometry: *geometry,
@@ -95,35 +94,31 @@ pub fn compile(
     Ok(Compiled { image, plan, formats })
 }
 
-fn check_supported(model: &Model, geometry: &Geometry) -> Result<(), CompileError> {
+fn quantise_layers(model: &Model, plan: &Plan, formats: &Formats) -> Vec<QuantisedLayer> {
+    let quantise = |(layer, format): (&Layer, &formats::LayerFormats)| {
+        let fraction = f64::from(formats::MIX_FRACTION_BITS).exp2();
+        let step = |channel| 1.0 / (format.v[formats::key_channel(plan, channel)] * fraction);
+        let mix: Vec<f64> = (0..plan.channels.q_width()).map(step).collect();
+        quantise::quantise_layer(&model.config, layer, plan, &mix, 1.0 / format.hidden)
+    };
+    model.layers.iter().zip(&formats.layers).map(quantise).collect()
+}
+
+fn check_supported(model: &Model) -> Result<(), CompileError> {
     let config = &model.config;
     let unsupported = |feature| Err(CompileError::Unsupported { feature });
-    if !matches!(config.norm, NormKind::Rms { .. }) {
-        return unsupported("LayerNorm");
+    if config.gated && config.activation == Activation::Relu {
+        return unsupported("a gated MLP with ReLU");
     }
-    if config.rope.is_none() || model.positions.is_some() {
-        return unsupported("learned positions");
+    let norm_bias = |layer: &Layer| layer.mlp_norm.bias.is_some();
+    if config.gated && model.layers.iter().any(|layer| layer.up.bias.is_some() || norm_bias(layer)) {
+        return unsupported("biases of a gated MLP's inner vector");
     }
-    if !config.gated || config.activation != Activation::Silu {
-        return unsupported("an MLP other than gated SiLU");
+    if config.embedding_norm && !matches!(config.norm, NormKind::Rms { .. }) {
+        return unsupported("an embedding with LayerNorm");
     }
-    if model.classifier.is_some() {
-        return unsupported("a classifier of its own");
-    }
-    if model.final_norm.is_none() || config.embedding_norm {
-        return unsupported("this order of normalisations");
-    }
-    if config.dim > geometry.mxm_lanes {
-        return unsupported("a residual wider than the matrix unit");
-    }
-    for layer in &model.layers {
-        let linears = [&layer.q, &layer.k, &layer.v, &layer.o, &layer.up, &layer.down];
-        if linears.into_iter().chain(layer.gate.as_ref()).any(|linear| linear.bias.is_some()) {
-            return unsupported("biases");
-        }
-        if layer.q_norm.is_some() || layer.k_norm.is_some() {
-            return unsupported("head normalisation");
-        }
+    if model.layers.iter().any(|layer| layer.q_norm.is_some() || layer.k_norm.is_some()) {
+        return unsupported("head normalisation");
     }
     Ok(())
 }
@@ -149,7 +144,8 @@ fn model_info(
     options: &Options,
 ) -> ModelInfo {
     let config = &model.config;
-    let layer = config.dim * (2 * config.q_dim() + 2 * config.kv_dim()) + config.dim * config.hidden_dim * 3;
+    let layer = config.dim * (2 * config.q_dim() + 2 * config.kv_dim())
+        + config.dim * config.hidden_dim * (2 + usize::from(config.gated));
     let macs = layer * config.layers + config.vocab * config.dim;
     ModelInfo {
         name: options.name.clone(),

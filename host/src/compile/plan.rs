@@ -3,6 +3,7 @@
 
 use super::channels::Channels;
 use super::error::CompileError;
+use super::features::Features;
 use crate::model::Config;
 use lpu_isa::Geometry;
 
@@ -20,11 +21,13 @@ pub struct MatrixPlan {
     pub pieces: Vec<usize>,
     /// Rows in all.
     pub rows: usize,
+    /// The rows of one result are neighbours, as gathering wants them; else those of one piece are.
+    pub whole: bool,
 }
 
 impl MatrixPlan {
     fn new(geometry: &Geometry, outputs: usize, pieces: Vec<usize>) -> Self {
-        let mut plan = Self { row: 0, column: 0, outputs, pieces, rows: 0 };
+        let mut plan = Self { row: 0, column: 0, outputs, pieces, rows: 0, whole: false };
         plan.rows = (0..plan.groups(geometry)).map(|group| plan.group_rows(geometry, group)).sum();
         plan
     }
@@ -44,9 +47,15 @@ impl MatrixPlan {
         (0..self.pieces.len()).map(|piece| self.beats(geometry, group, piece)).sum()
     }
 
-    /// First row of a group, from the first row of the matrix.
-    pub fn group_row(&self, geometry: &Geometry, group: usize) -> usize {
-        (0..group).map(|group| self.group_rows(geometry, group)).sum()
+    /// First row of a piece of a group, and the rows from beat to beat, counted from the first row of the matrix.
+    pub fn beat_rows(&self, geometry: &Geometry, group: usize, piece: usize) -> (usize, usize) {
+        if self.whole && self.pieces.len() > 1 {
+            let per_result = self.pieces.len();
+            return (group * geometry.vxm_lanes * per_result + piece, per_result);
+        }
+        // All groups but the last are alike.
+        let before = group * self.group_rows(geometry, 0);
+        (before + (0..piece).map(|piece| self.beats(geometry, group, piece)).sum::<usize>(), 1)
     }
 
     /// Lanes of the input vector, padding included.
@@ -84,6 +93,13 @@ pub struct LayerConstants {
     pub gate: usize,
     pub up: usize,
     pub down: usize,
+    /// Biases.
+    pub q_bias: usize,
+    pub k_bias: usize,
+    pub o_bias: usize,
+    pub gate_bias: usize,
+    pub up_bias: usize,
+    pub down_bias: usize,
     /// Rows of a layer.
     pub rows: usize,
 }
@@ -97,6 +113,13 @@ pub struct VmemPlan {
     /// Scale of each token's embedding row; the classifier's row factors when it shares the embedding.
     pub embedding: usize,
     pub classifier: usize,
+    pub logits_bias: usize,
+    /// Scale of each position's row.
+    pub positions: usize,
+    /// The same number in all lanes: factor of a normalised embedding, scale of biases of the residual, the polynomial of GELU.
+    pub embedding_gain: usize,
+    pub bias_unit: usize,
+    pub gelu: usize,
     /// Cosine and signed sine by position / lanes, then by position mod lanes; one table for each row of a head.
     pub cos_high: usize,
     pub sin_high: usize,
@@ -114,6 +137,7 @@ pub struct VmemPlan {
     pub gate: usize,
     pub up: usize,
     pub gathered: usize,
+    pub gathered_position: usize,
     pub sums: usize,
     pub logits: usize,
     /// First row that is not a constant, and rows in all.
@@ -136,6 +160,10 @@ pub struct VregPlan {
     pub k_centre: usize,
     pub q_turning: usize,
     pub k_turning: usize,
+    /// Bias of q, turned.
+    pub q_add: usize,
+    /// Scale of biases of the residual.
+    pub bias_unit: usize,
     /// Scale of what is added to the residual, and the same times the gain of the norm that reads the residual next.
     pub delta: usize,
     pub delta_input: usize,
@@ -171,9 +199,11 @@ pub struct Plan {
     pub rows: Rows,
     pub matrices: LayerMatrices,
     pub layers: usize,
+    pub features: Features,
     /// Weight row of token 0's embedding, and of the classifier.
     pub embedding: MatrixPlan,
     pub classifier: MatrixPlan,
+    pub positions: Option<MatrixPlan>,
     pub weight_rows: usize,
     pub constants: LayerConstants,
     pub vmem: VmemPlan,
@@ -186,12 +216,19 @@ pub struct Plan {
     pub kv_rows: usize,
 }
 
+/// Constant rows that GELU reads.
+const GELU_ROWS: usize = 2;
 /// Classifier rows whose factors are held in registers at once.
 const CHUNK_ROWS: usize = 7;
 
 impl Plan {
     /// Lays a model out on a chip, with the longest context that fits (at most `context` when given).
-    pub fn new(config: &Config, geometry: &Geometry, context: Option<usize>) -> Result<Self, CompileError> {
+    pub fn new(
+        config: &Config,
+        features: Features,
+        geometry: &Geometry,
+        context: Option<usize>,
+    ) -> Result<Self, CompileError> {
         let channels = Channels::new(config, geometry);
         if channels.width > geometry.mxm_lanes {
             return Err(CompileError::HeadTooWide { head: config.head_dim, lanes: geometry.mxm_lanes });
@@ -207,23 +244,28 @@ impl Plan {
             chunk: CHUNK_ROWS.min(config.vocab.div_ceil(lanes)),
         };
         let matrices = layer_matrices(config, geometry, &channels, &rows);
-        let (embedding, classifier, weight_rows) = token_matrices(config, geometry, &rows, &matrices);
+        let wanted =
+            context.unwrap_or(config.context).min(config.context_without_windows()).min(geometry.positions);
+        let tokens =
+            TokenMatrices::new(config, features, geometry, &rows, wanted, matrices.rows * config.layers);
+        let TokenMatrices { embedding, classifier, positions, end: weight_rows } = tokens;
         fits("weight memory rows", weight_rows, geometry.weight_rows)?;
-        let constants = layer_constants(config, &rows);
-        let vreg = registers(config, &rows);
+        let constants = layer_constants(config, features, &rows);
+        let vreg = registers(features, &rows);
         fits("vector registers", vreg.rows, geometry.vreg_rows)?;
         let entries = matrices.q.pieces.len() + config.heads;
         fits("activation entries", entries, geometry.act_entries)?;
-        fits("scalars", config.heads + 2, geometry.scalars)?;
-        let wanted = context.unwrap_or(config.context).min(config.context).min(geometry.positions);
+        fits("scalars", config.heads + 2 + usize::from(features.positions), geometry.scalars)?;
         let mut plan = Self {
             geometry: *geometry,
             channels,
             rows,
             matrices,
             layers: config.layers,
+            features,
             embedding,
             classifier,
+            positions,
             weight_rows,
             constants,
             vmem: VmemPlan::default(),
@@ -349,22 +391,49 @@ fn layer_matrices(config: &Config, geometry: &Geometry, channels: &Channels, row
     LayerMatrices { k, q, v, o, gate, up, down, rows: row }
 }
 
-/// Embedding and classifier follow the layers; they are one when the model shares them. Their rows hold whole tokens, so that one
-/// token's chunks are neighbours.
-fn token_matrices(
-    config: &Config,
-    geometry: &Geometry,
-    rows: &Rows,
-    layer: &LayerMatrices,
-) -> (MatrixPlan, MatrixPlan, usize) {
-    let width = (rows.x * geometry.vxm_lanes).next_power_of_two().min(geometry.mxm_lanes);
-    let row = layer.rows * config.layers;
-    let embedding = MatrixPlan { row, ..MatrixPlan::new(geometry, config.vocab, vec![width]) };
-    let end = row + embedding.rows;
-    (embedding.clone(), embedding, end)
+/// Embedding, classifier and positions follow the layers; embedding and classifier are one when the model shares them.
+struct TokenMatrices {
+    embedding: MatrixPlan,
+    classifier: MatrixPlan,
+    positions: Option<MatrixPlan>,
+    end: usize,
 }
 
-fn layer_constants(config: &Config, rows: &Rows) -> LayerConstants {
+impl TokenMatrices {
+    fn new(
+        config: &Config,
+        features: Features,
+        geometry: &Geometry,
+        rows: &Rows,
+        context: usize,
+        first_row: usize,
+    ) -> Self {
+        let mut end = first_row;
+        let mut place = |plan: MatrixPlan| {
+            let plan = MatrixPlan { row: end, ..plan };
+            end += plan.rows;
+            plan
+        };
+        // Rows hold whole tokens, a power of two of chunks each, so that one token's chunks are neighbours.
+        let width = (rows.x * geometry.vxm_lanes).next_power_of_two();
+        let whole = |outputs: usize| {
+            let plan = MatrixPlan::new(geometry, outputs, vec![width.min(geometry.mxm_lanes)]);
+            let pieces = width.div_ceil(geometry.mxm_lanes);
+            let rows = plan.rows * pieces;
+            MatrixPlan { pieces: vec![plan.pieces[0]; pieces], rows, whole: true, ..plan }
+        };
+        let embedding = place(whole(config.vocab));
+        let classifier = match features.own_classifier {
+            true => place(MatrixPlan::new(geometry, config.vocab, pieces(geometry, config.dim))),
+            false => embedding.clone(),
+        };
+        let positions = features.positions.then(|| place(whole(context)));
+        Self { embedding, classifier, positions, end }
+    }
+}
+
+fn layer_constants(config: &Config, features: Features, rows: &Rows) -> LayerConstants {
+    let when = |present: bool, rows: usize| if present { rows } else { 0 };
     let mut next = Bump(0);
     LayerConstants {
         attention_gain: next.take(rows.x),
@@ -374,9 +443,15 @@ fn layer_constants(config: &Config, rows: &Rows) -> LayerConstants {
         k_centre: next.take(rows.kv),
         o: next.take(rows.x),
         mlp_gain: next.take(rows.x),
-        gate: next.take(if config.gated { rows.hidden } else { 0 }),
+        gate: next.take(when(config.gated, rows.hidden)),
         up: next.take(rows.hidden),
         down: next.take(rows.x),
+        q_bias: next.take(when(features.q, rows.q)),
+        k_bias: next.take(when(features.k && features.rotation, rows.kv)),
+        o_bias: next.take(when(features.o, rows.x)),
+        gate_bias: next.take(when(features.gate, rows.hidden)),
+        up_bias: next.take(when(features.up, rows.hidden)),
+        down_bias: next.take(when(features.down, rows.x)),
         rows: next.0,
     }
 }
@@ -388,8 +463,15 @@ fn vector_memory(config: &Config, plan: &Plan) -> VmemPlan {
     let mut vmem = VmemPlan { layers: next.take(plan.constants.rows * config.layers), ..VmemPlan::default() };
     vmem.final_gain = next.take(x);
     vmem.embedding = next.take(vocab);
-    vmem.classifier = vmem.embedding;
-    if config.rope.is_some() {
+    let features = &plan.features;
+    vmem.classifier = if features.own_classifier { next.take(vocab) } else { vmem.embedding };
+    let when = |present: bool, rows: usize| if present { rows } else { 0 };
+    vmem.logits_bias = next.take(when(features.logits, vocab));
+    vmem.positions = next.take(when(features.positions, plan.blocks));
+    vmem.embedding_gain = next.take(when(features.embedding_norm, 1));
+    vmem.bias_unit = next.take(when(features.o || features.down, 1));
+    vmem.gelu = next.take(when(features.gelu(), GELU_ROWS));
+    if features.rotation {
         vmem.cos_high = next.take(head * plan.blocks);
         vmem.sin_high = next.take(head * plan.blocks);
         vmem.cos_low = next.take(head * lanes);
@@ -407,21 +489,23 @@ fn vector_memory(config: &Config, plan: &Plan) -> VmemPlan {
     vmem.gate = next.0;
     vmem.up = next.0 + if config.gated { hidden } else { 0 };
     vmem.gathered = next.0;
+    vmem.gathered_position = next.0 + x;
     vmem.sums = next.0;
     vmem.logits = next.0 + vocab;
     vmem.down = vmem.up + hidden;
     let inner = vmem.down + plan.matrices.down.len() * x - next.0;
-    vmem.rows = next.0 + (config.heads * plan.blocks).max(outputs).max(inner).max(2 * vocab);
+    vmem.rows = next.0 + (config.heads * plan.blocks).max(outputs).max(inner).max(2 * vocab).max(2 * x);
     vmem
 }
 
-fn registers(config: &Config, rows: &Rows) -> VregPlan {
+fn registers(features: Features, rows: &Rows) -> VregPlan {
     let mut next = Bump(0);
     let mut plan = VregPlan { x: next.take(rows.x), ..VregPlan::default() };
-    if config.rope.is_some() {
+    if features.rotation {
         plan.cos = next.take(rows.head);
         plan.sin = next.take(rows.head);
     }
+    plan.bias_unit = next.take(usize::from(features.o || features.down));
     plan.delta = next.take(rows.x);
     plan.delta_input = next.take(rows.x);
     plan.input = next.take(rows.x);
@@ -434,6 +518,7 @@ fn registers(config: &Config, rows: &Rows) -> VregPlan {
     plan.k_centre = next.take(rows.kv);
     plan.q_turning = next.take(rows.q);
     plan.k_turning = next.take(rows.kv);
+    plan.q_add = next.take(if features.q { rows.q } else { 0 });
     // The MLP's vectors take the place of attention's, the classifier's of both.
     let mut mlp = Bump(shared);
     plan.gate_factor = mlp.take(rows.hidden);
@@ -441,7 +526,7 @@ fn registers(config: &Config, rows: &Rows) -> VregPlan {
     plan.gate = mlp.take(rows.hidden);
     plan.sigmoid = mlp.take(rows.hidden);
     plan.classifier = shared;
-    plan.rows = next.0.max(mlp.0).max(shared + 2 * rows.chunk);
+    plan.rows = next.0.max(mlp.0).max(shared + if features.logits { 4 } else { 2 } * rows.chunk);
     plan
 }
 

@@ -2,7 +2,7 @@
 
 use super::channels::{Channels, place, straight};
 use super::plan::{MatrixPlan, Plan};
-use crate::model::{Config, Layer, Model};
+use crate::model::{Config, Layer, Matrix, Model};
 use lpu_isa::Geometry;
 
 /// Largest magnitude of a quantised weight.
@@ -27,6 +27,30 @@ pub struct QuantisedLayer {
     pub gate: Option<Quantised>,
     pub up: Quantised,
     pub down: Quantised,
+}
+
+/// The quantised matrices outside the layers.
+#[derive(Clone, Debug)]
+pub struct QuantisedTokens {
+    pub embedding: Quantised,
+    /// Where it is not the embedding.
+    pub classifier: Option<Quantised>,
+    pub positions: Option<Quantised>,
+}
+
+impl QuantisedTokens {
+    pub fn new(model: &Model, plan: &Plan) -> Self {
+        let vocab = model.config.vocab;
+        let positions = model.positions.as_ref().zip(plan.positions.as_ref());
+        Self {
+            embedding: quantise_rows(&model.embedding, vocab, &plan.embedding),
+            classifier: model
+                .classifier
+                .as_ref()
+                .map(|matrix| quantise_rows(matrix, vocab, &plan.classifier)),
+            positions: positions.map(|(matrix, plan)| quantise_rows(matrix, plan.outputs, plan)),
+        }
+    }
 }
 
 /// Rounds each row to nearest; a row's largest weight becomes 255.
@@ -78,11 +102,11 @@ fn parts_width(parts: &[MatrixPlan]) -> usize {
     parts.iter().map(MatrixPlan::width).sum()
 }
 
-/// Quantises the embedding, which the classifier shares.
-pub fn quantise_embedding(model: &Model, plan: &Plan) -> Quantised {
-    let rows = straight(model.config.vocab, model.config.vocab);
-    let columns = straight(model.config.dim, plan.embedding.width());
-    quantise(&place(&model.embedding, &rows, &columns, |_| 1.0))
+/// Quantises a matrix whose rows are tokens or positions, the first `count` of them.
+fn quantise_rows(matrix: &Matrix, count: usize, plan: &MatrixPlan) -> Quantised {
+    let rows = straight(count, count);
+    let columns = straight(matrix.inputs(), plan.width());
+    quantise(&place(matrix, &rows, &columns, |_| 1.0))
 }
 
 /// Writes a matrix into weight memory at `first_row`.
@@ -94,12 +118,13 @@ pub fn write_matrix(
     memory: &mut [i16],
 ) {
     let (width, lanes) = (geometry.mxm_lanes, geometry.vxm_lanes);
-    let mut row = first_row + plan.row;
     for group in 0..plan.groups(geometry) {
         let mut column = plan.column;
         for (piece, &piece_width) in plan.pieces.iter().enumerate() {
             let per_row = width / piece_width;
+            let (start, step) = plan.beat_rows(geometry, group, piece);
             for beat in 0..plan.beats(geometry, group, piece) {
+                let row = first_row + plan.row + start + beat * step;
                 for slot in 0..per_row {
                     let output = group * lanes + beat * per_row + slot;
                     if let Some(weights) = matrix.rows.get(output) {
@@ -108,7 +133,6 @@ pub fn write_matrix(
                             .copy_from_slice(&weights[column..column + piece_width]);
                     }
                 }
-                row += 1;
             }
             column += piece_width;
         }

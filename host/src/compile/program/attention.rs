@@ -1,6 +1,10 @@
 //! Attention: q, k and v from the normalised input, scores, probabilities, mixed values.
 
 use super::*;
+use crate::compile::constants::K_BIAS_FRACTION_BITS;
+
+/// Fraction bits of cosines and sines.
+const TURN_SHIFT: i32 = 16;
 
 /// Where the heads of a row go.
 enum Rows {
@@ -19,16 +23,26 @@ impl Plan {
 impl Writer<'_> {
     /// Row factors that need no sums: scale words, turned by the position, times the normalisation factor.
     pub(super) fn attention_factors(&self) -> Vec<Placed> {
-        let Plan { constants, vmem, vreg, rows, .. } = self.plan;
+        let Plan { constants, vmem, vreg, rows, features, .. } = self.plan;
         let word = |row: usize| vmem.layers + row;
         let mut vectors = vec![self.copy(word(constants.k_centre), vreg.k_centre, rows.kv)];
+        if !features.rotation {
+            vectors.push(self.word_factors(word(constants.k), self.formats.k, vreg.k_cos, rows.kv));
+            vectors.push(self.word_factors(word(constants.q), self.formats.q, vreg.q_cos, rows.q));
+            vectors.push(self.word_factors(word(constants.v), self.formats.v, vreg.v, rows.kv));
+            vectors.extend(features.q.then(|| self.copy(word(constants.q_bias), vreg.q_add, rows.q)));
+            return vectors;
+        }
+        vectors.extend(self.turned_biases());
         let turns = [
             (constants.k, self.formats.k, vreg.k_cos, vreg.k_sin, rows.kv),
             (constants.q, self.formats.q, vreg.q_cos, vreg.q_sin, rows.q),
         ];
         for (constant, _, cos, sin, count) in turns {
-            vectors.extend(self.turned_words(word(constant), vreg.cos, cos, count, false));
-            vectors.extend(self.turned_words(word(constant), vreg.sin, sin, count, true));
+            let turned = Vector { shift: TURN_SHIFT, ..Vector::default() };
+            vectors.extend(self.turned_words(word(constant), vreg.cos, cos, count, turned));
+            let swapped = Vector { swap: true, ..turned };
+            vectors.extend(self.turned_words(word(constant), vreg.sin, sin, count, swapped));
         }
         for (_, scaled, cos, sin, count) in turns {
             // Cosine and sine parts lie next to each other.
@@ -40,14 +54,43 @@ impl Writer<'_> {
         vectors
     }
 
-    /// Scale words times cosine or signed sine, which repeat from head to head.
+    /// Biases turn as what they are added to; those of k join its middle.
+    fn turned_biases(&self) -> Vec<Placed> {
+        let Plan { constants, vmem, vreg, rows, features, .. } = self.plan;
+        let mut vectors = Vec::new();
+        let word = |row: usize| vmem.layers + row;
+        let joined = |register: usize, shift: i32| Vector {
+            c: C::VregB,
+            bc: register as u32,
+            bc_advance: true,
+            shift,
+            ..Vector::default()
+        };
+        if features.k {
+            let (words, base) =
+                (word(constants.k_bias), joined(vreg.k_centre, TURN_SHIFT + K_BIAS_FRACTION_BITS));
+            vectors.extend(self.turned_words(words, vreg.cos, vreg.k_centre, rows.kv, base));
+            let swapped = Vector { swap: true, ..base };
+            vectors.extend(self.turned_words(words, vreg.sin, vreg.k_centre, rows.kv, swapped));
+        }
+        if features.q {
+            let (words, shift) = (word(constants.q_bias), TURN_SHIFT);
+            let first = Vector { shift, ..Vector::default() };
+            vectors.extend(self.turned_words(words, vreg.cos, vreg.q_add, rows.q, first));
+            let swapped = Vector { swap: true, ..joined(vreg.q_add, shift) };
+            vectors.extend(self.turned_words(words, vreg.sin, vreg.q_add, rows.q, swapped));
+        }
+        vectors
+    }
+
+    /// Words times cosine or signed sine, which repeat from head to head; `base` says what else happens.
     fn turned_words(
         &self,
         words: usize,
         turn: usize,
         target: usize,
         count: usize,
-        swap: bool,
+        base: Vector,
     ) -> Vec<Placed> {
         let head = self.plan.rows.head;
         let heads = count / head;
@@ -58,12 +101,11 @@ impl Writer<'_> {
                 vmem: (words + index * rows) as u32,
                 vmem_offset: true,
                 vmem_advance: true,
-                swap,
                 b: B::VregA,
                 a: turn as u32,
                 a_advance: head > 1,
-                shift: 16,
-                ..Vector::default()
+                bc: base.bc + (index * rows) as u32,
+                ..base
             };
             (self.written(turned, target + index * rows), Issues::burst(rows))
         };
@@ -72,7 +114,10 @@ impl Writer<'_> {
 
     /// Keys and queries, row by row as the matrix makes them. The first keys go first: short contexts read them at once.
     pub(super) fn keys_and_queries(&self) -> Vec<Placed> {
-        let Plan { vmem, vreg, rows, channels, .. } = self.plan;
+        let Plan { vmem, vreg, rows, channels, features, .. } = self.plan;
+        if !features.rotation {
+            return self.plain_keys_and_queries();
+        }
         let (k_shift, q_shift) = (self.formats.k.second, self.formats.q.second);
         let centred = Vector {
             c: C::VregB,
@@ -87,7 +132,8 @@ impl Writer<'_> {
             self.spread_head_rows(key, row, channels.kv_heads, self.plan.key_rows())
         };
         let turning = |row: usize| {
-            let shifted = Vector { shift: q_shift, ..Vector::default() };
+            let c = if features.q { C::VregB } else { C::Zero };
+            let shifted = Vector { shift: q_shift, c, bc: (vreg.q_add + row) as u32, ..Vector::default() };
             self.turning(vmem.q + row, vreg.q_cos + row, vreg.q_turning + row, 1, shifted)
         };
         let query = |row: usize| {
@@ -105,6 +151,31 @@ impl Writer<'_> {
             vectors.extend((row + 1 < rows.q).then(|| turning(row + 1)));
             vectors.extend((row < rows.q).then(|| query(row)));
             vectors.extend((0 < row && row < rows.kv).then(|| key(row)));
+        }
+        vectors
+    }
+
+    /// Keys and queries that do not turn: sums times factor, plus the middle of k and the bias of q.
+    fn plain_keys_and_queries(&self) -> Vec<Placed> {
+        let Plan { vmem, vreg, rows, channels, features, .. } = self.plan;
+        let key = |row: usize| {
+            let centred = Vector {
+                destination: Destination::Key,
+                ..self.turned(vmem.k, vreg.k_cos, vreg.k_centre, row, self.formats.k.second)
+            };
+            let key = Vector { swap: false, ..centred };
+            self.spread_head_rows(key, row, channels.kv_heads, self.plan.key_rows())
+        };
+        let query = |row: usize| {
+            let c = if features.q { C::VregB } else { C::Zero };
+            let turned = self.turned(vmem.q, vreg.q_cos, vreg.q_add, row, self.formats.q.second);
+            let query = Vector { swap: false, c, destination: Destination::Act, ..turned };
+            self.spread_head_rows(query, row, channels.heads, Rows::Entries)
+        };
+        let mut vectors = Vec::new();
+        for row in 0..rows.q.max(rows.kv) {
+            vectors.extend((row < rows.kv).then(|| key(row)));
+            vectors.extend((row < rows.q).then(|| query(row)));
         }
         vectors
     }
@@ -193,15 +264,13 @@ impl Writer<'_> {
 
     /// Scores of all heads, then for each head probabilities into the activation file just ahead of the beats that mix values.
     pub(super) fn attention(&self, s: &mut Scheduler) {
-        let Plan { channels, constants, vmem, .. } = self.plan;
+        let Plan { channels, .. } = self.plan;
         for head in 0..channels.heads {
             self.scores(s, head);
         }
         let parts = self.plan.kv_block_rows();
         // What the sums of the output projection will be added to is made ready meanwhile.
-        let word = |row: usize| vmem.layers + row;
-        let mut ready =
-            self.before_add(word(constants.o), self.formats.o, word(constants.mlp_gain)).into_iter();
+        let mut ready = self.before_output().into_iter();
         for head in 0..channels.heads {
             for part in 0..parts {
                 let first = head == 0 && part == 0;
@@ -214,7 +283,14 @@ impl Writer<'_> {
         self.output(s);
     }
 
-    pub(super) fn scores(&self, s: &mut Scheduler, head: usize) {
+    fn before_output(&self) -> Vec<Placed> {
+        let Plan { constants, vmem, features, .. } = self.plan;
+        let word = |row: usize| vmem.layers + row;
+        let bias = features.o.then(|| word(constants.o_bias));
+        self.before_add(word(constants.o), bias, self.formats.o, word(constants.mlp_gain))
+    }
+
+    fn scores(&self, s: &mut Scheduler, head: usize) {
         let Plan { channels, vmem, blocks, .. } = self.plan;
         let scores = Dot {
             memory: Memory::Kv,

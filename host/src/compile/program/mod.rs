@@ -13,7 +13,7 @@ mod mlp;
 mod tokens;
 
 use super::error::CompileError;
-use super::formats::{Added, Formats, MIX_FRACTION_BITS, MIX_SHIFT, PROBABILITY_BITS, Scaled};
+use super::formats::{Added, Formats, MIX_FRACTION_BITS, MIX_SHIFT, NormFormat, PROBABILITY_BITS, Scaled};
 use super::plan::{MatrixPlan, Plan};
 use super::schedule::{Issues, Placed, Scheduler};
 use lpu_isa::instruction::{
@@ -24,6 +24,7 @@ use lpu_isa::instruction::{
 /// Reduction scalars: normalisation factor, embedding scale. Heads' sums count from 0.
 const FACTOR: usize = 1;
 const EMBEDDING_SCALE: usize = 2;
+const POSITION_SCALE: usize = 3;
 
 /// Both queues' instructions.
 pub struct Program {
@@ -87,22 +88,29 @@ impl Writer<'_> {
 
     /// The normalisation factor of the residual, which joins the results of the matrices that read it.
     fn squares(&self) -> Placed {
-        let squares = Vector {
-            a: self.plan.vreg.x as u32,
+        let squares = Vector { a: self.plan.vreg.x as u32, ..self.squared(&self.formats.norm) };
+        (squares, Issues::burst(self.plan.rows.x))
+    }
+
+    /// Rows squared and summed, from a register on that is still to be named, to the factor that normalises them.
+    fn squared(&self, norm: &NormFormat) -> Vector {
+        Vector {
+            x: X::VregA,
+            x_shift: norm.shift,
+            a_advance: true,
             b: B::X,
-            shift: self.formats.square_shift,
+            shift: norm.square,
             reduce: Reduce::All,
             scaling: Scaling::ReciprocalSqrt,
             reduction: self.reduction(FACTOR),
-            bias: self.formats.square_bias,
-            ..self.residual()
-        };
-        (squares, Issues::burst(self.plan.rows.x))
+            bias: norm.bias,
+            ..Vector::default()
+        }
     }
 
     /// The residual as an operand.
     fn residual(&self) -> Vector {
-        Vector { x: X::VregA, x_shift: self.formats.residual_shift, a_advance: true, ..Vector::default() }
+        Vector { x: X::VregA, x_shift: self.formats.norm.shift, a_advance: true, ..Vector::default() }
     }
 
     /// Writes rows of results to the activation file, piece by piece from `entry` on. `vector` makes the operation of the first row of a
@@ -146,11 +154,11 @@ impl Writer<'_> {
         in_layer: bool,
     ) {
         let geometry = &self.plan.geometry;
-        let beat = |row: usize, piece: usize| Dot {
+        let beat = |row: usize, row_step: usize, piece: usize| Dot {
             memory: Memory::Weights,
             offset: in_layer,
-            row: row as u32,
-            row_step: 1,
+            row: (matrix.row + row) as u32,
+            row_step: row_step as i32,
             entry: if let Entry::At(entry) = entry { (entry + piece) as u32 } else { 0 },
             entry_continue: entry == Entry::Next,
             tap: matrix.pieces[piece].ilog2(),
@@ -159,28 +167,22 @@ impl Writer<'_> {
             ..Dot::default()
         };
         if matrix.pieces.len() == 1 {
-            let dot = Dot {
-                clear: Clear::Always,
-                emit: Emit::WrapOrLast,
-                store: store as u32,
-                ..beat(matrix.row, 0)
-            };
+            let dot =
+                Dot { clear: Clear::Always, emit: Emit::WrapOrLast, store: store as u32, ..beat(0, 1, 0) };
             s.place(dot, Issues::burst(matrix.rows));
             return;
         }
         for group in 0..matrix.groups(geometry) {
-            let mut row = matrix.row + matrix.group_row(geometry, group);
             for piece in 0..matrix.pieces.len() {
                 let last = piece + 1 == matrix.pieces.len();
+                let (row, row_step) = matrix.beat_rows(geometry, group, piece);
                 let dot = Dot {
                     clear: if piece == 0 { Clear::Always } else { Clear::Never },
                     emit: if last { Emit::Last } else { Emit::Never },
                     store: (store + group) as u32,
-                    ..beat(row, piece)
+                    ..beat(row, row_step, piece)
                 };
-                let beats = matrix.beats(geometry, group, piece);
-                s.place(dot, Issues::burst(beats));
-                row += beats;
+                s.place(dot, Issues::burst(matrix.beats(geometry, group, piece)));
             }
         }
     }
@@ -192,7 +194,7 @@ impl Writer<'_> {
     }
 
     /// What the additions of [`Writer::add`] need of the residual and its scale words before the first sums arrive.
-    fn before_add(&self, words: usize, added: Added, gain: usize) -> Vec<Placed> {
+    fn before_add(&self, words: usize, bias: Option<usize>, added: Added, gain: usize) -> Vec<Placed> {
         let Plan { vreg, rows, .. } = self.plan;
         let gained = |vector: Vector, target: usize| {
             let gained = Vector {
@@ -208,11 +210,26 @@ impl Writer<'_> {
         };
         let scale = Vector { a: vreg.delta as u32, shift: added.gain, ..Vector::default() };
         let residual = Vector { a: vreg.x as u32, shift: self.formats.input_shift, ..self.residual() };
-        vec![
+        let biased = |words: usize| {
+            let biased = Vector {
+                vmem: words as u32,
+                vmem_offset: true,
+                vmem_advance: true,
+                b: B::VregA,
+                a: vreg.bias_unit as u32,
+                c: C::VregB,
+                bc: vreg.x as u32,
+                bc_advance: true,
+                ..Vector::default()
+            };
+            (self.written(biased, vreg.x), Issues::burst(rows.x))
+        };
+        let after = [
             self.copy(words, vreg.delta, rows.x),
             gained(residual, vreg.input),
             gained(scale, vreg.delta_input),
-        ]
+        ];
+        bias.map(biased).into_iter().chain(after).collect()
     }
 
     /// Adds the results of a matrix's parts to the residual, and at the same time to the input of the matrices that read it next: that
