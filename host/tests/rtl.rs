@@ -4,7 +4,7 @@
 mod shared;
 
 use lpu_host::compile::{Options, compile};
-use lpu_host::model::synthetic::tiny_llama;
+use lpu_host::model::synthetic::{architectures, micro_gpt, tiny_llama};
 use lpu_host::model::{load, synthetic};
 use lpu_host::random_program::random_program;
 use lpu_isa::Geometry;
@@ -76,6 +76,25 @@ fn a_transformer_at_nano_takes_every_position_of_its_context() {
     let agreement = lockstep(&mut emulator, &mut rtl, &image, &RunRequest::greedy(&[7, 8], 20))
         .unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(agreement.positions, 20);
+}
+
+#[test]
+fn every_architecture_is_the_same_on_the_rtl() {
+    for (name, model) in architectures().expect("possible shapes") {
+        println!("{name}");
+        let image =
+            compile(&model, None, &Geometry::NANO, &Options::default()).expect("the model fits").image;
+        // Two blocks of positions: keys and values of an earlier block, and of the current one.
+        assert_eq!(agree(&image, &RunRequest::greedy(&[1, 20, 9], 12)), 12);
+    }
+}
+
+#[test]
+fn microgpt_takes_its_whole_context_on_the_full_chip() {
+    let model = synthetic(&micro_gpt(), 1).expect("a possible shape");
+    let options = Options::default();
+    let image = compile(&model, None, &Geometry::ULX3S_85F, &options).expect("the model fits").image;
+    assert_eq!(agree(&image, &RunRequest::greedy(&[26], 16)), 16);
 }
 
 #[test]

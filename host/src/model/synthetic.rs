@@ -126,6 +126,38 @@ pub fn synthetic_with(config: &Config, extras: Extras, seed: u64) -> Result<Mode
     Ok(model)
 }
 
+/// Llama with each part that another family adds or takes away, and the families themselves.
+///
+/// # Errors
+/// None: all shapes are possible.
+pub fn architectures() -> Result<Vec<(&'static str, Model)>, ModelError> {
+    let llama = tiny_llama();
+    let usual = Extras::usual(&llama);
+    let gpt2 = tiny_gpt2();
+    let biased = Extras::usual(&gpt2);
+    let rope = |dims, pairing| Some(Rope { theta: 10_000.0, pairing, dims, scaling: RopeScaling::None });
+    let (halves, adjacent) = (RopePairing::Halves, RopePairing::Adjacent);
+    let relu = Activation::Relu;
+    let heads = |config: &Config| Config { heads: 2, kv_heads: 2, head_dim: 8, ..config.clone() };
+    let shapes = [
+        ("microGPT", micro_gpt(), Extras::usual(&micro_gpt())),
+        ("GPT-2", gpt2.clone(), biased),
+        ("GPT-2 with heads of 8", heads(&gpt2), biased),
+        ("GPT-2 with SiLU", Config { activation: Activation::Silu, ..gpt2.clone() }, biased),
+        ("GPT-2 with ReLU, rotated", Config { activation: relu, rope: rope(4, adjacent), ..gpt2 }, biased),
+        ("Qwen2", Config { rope: rope(4, halves), ..llama.clone() }, Extras { qkv_bias: true, ..usual }),
+        ("a classifier of its own", llama.clone(), Extras { tied: false, ..usual }),
+        ("no final norm", llama.clone(), Extras { final_norm: false, ..usual }),
+        ("Gemma's GELU", Config { activation: Activation::GeluTanh, ..llama.clone() }, usual),
+        ("Gemma's scaled embedding", Config { embedding_scale: 4.0, ..llama.clone() }, usual),
+        ("half of each head turns", Config { rope: rope(2, halves), ..llama }, usual),
+    ];
+    let make = |(name, config, extras): (&'static str, Config, Extras)| {
+        synthetic_with(&config, extras, 11).map(|model| (name, model))
+    };
+    shapes.into_iter().map(make).collect()
+}
+
 struct Maker {
     state: u64,
     extras: Extras,
