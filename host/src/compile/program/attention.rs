@@ -371,7 +371,7 @@ impl Writer<'_> {
                 s.place(vector, issues);
             }
             // The first part waits for little, whatever the position.
-            let filler = if part > 0 { ready.next() } else { None };
+            let filler = if part > 0 || last { ready.next() } else { None };
             match filler {
                 Some(filler) => s.place_filled(filler, mixed, &[]),
                 None => s.place(mixed.0, mixed.1),
