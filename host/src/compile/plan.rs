@@ -243,7 +243,7 @@ impl Plan {
             head: channels.width.div_ceil(lanes),
             chunk: CHUNK_ROWS.min(config.vocab.div_ceil(lanes)),
         };
-        let matrices = layer_matrices(config, geometry, &channels, &rows);
+        let matrices = layer_matrices(config, features, geometry, &channels, &rows);
         let wanted =
             context.unwrap_or(config.context).min(config.context_without_windows()).min(geometry.positions);
         let tokens =
@@ -372,9 +372,24 @@ fn parts(
     parts.into_iter().map(place).collect()
 }
 
-fn layer_matrices(config: &Config, geometry: &Geometry, channels: &Channels, rows: &Rows) -> LayerMatrices {
+/// Pieces of the residual, as the layers' matrices and the classifier take it. A classifier that is the embedding holds whole tokens.
+fn input_pieces(config: &Config, features: Features, geometry: &Geometry) -> Vec<usize> {
+    if features.own_classifier {
+        return pieces(geometry, config.dim);
+    }
+    let width = config.dim.next_multiple_of(geometry.vxm_lanes).next_power_of_two();
+    vec![width.min(geometry.mxm_lanes); width.div_ceil(geometry.mxm_lanes)]
+}
+
+fn layer_matrices(
+    config: &Config,
+    features: Features,
+    geometry: &Geometry,
+    channels: &Channels,
+    rows: &Rows,
+) -> LayerMatrices {
     let lanes = geometry.vxm_lanes;
-    let input = || pieces(geometry, config.dim);
+    let input = || input_pieces(config, features, geometry);
     let mut row = 0;
     let mut next = |outputs: usize, pieces: Vec<usize>| {
         let plan = MatrixPlan { row, ..MatrixPlan::new(geometry, outputs, pieces) };

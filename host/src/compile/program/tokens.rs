@@ -132,21 +132,8 @@ impl Writer<'_> {
     }
 
     pub(super) fn epilogue(&self, s: &mut Scheduler) {
-        let Plan { classifier, rows, vmem, vreg, matrices, geometry, .. } = self.plan;
-        let first = geometry.act_entries - classifier.pieces.len();
-        if classifier.pieces != matrices.q.pieces {
-            // A classifier whose rows hold whole tokens takes its input in other pieces than the layers do.
-            let input = self.activate(first, &classifier.pieces, rows.x, |row| Vector {
-                a: (vreg.x + row) as u32,
-                b: B::Vmem,
-                vmem: (vmem.final_gain + row) as u32,
-                vmem_advance: true,
-                shift: self.formats.input_shift,
-                ..self.residual()
-            });
-            input.into_iter().for_each(|(vector, issues)| drop(s.place(vector, issues)));
-        }
-        let entry = Entry::At(first);
+        let Plan { classifier, rows, vmem, .. } = self.plan;
+        let entry = Entry::At(self.input_entry());
         self.product(s, classifier, entry, self.formats.classifier.sum, vmem.sums, false);
         if self.plan.features.final_norm {
             let (squares, all) = self.squares();
