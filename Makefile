@@ -6,6 +6,9 @@
 LPU := cargo run --quiet --release -p lpu-host --features rtl --bin lpu --
 MODEL := models/stories-lpu/model.bin
 
+# Tests look at the waves of the small chip only: with signals to show, the large one takes minutes longer to compile.
+export LPU_WAVES_GEOMETRY ?= nano
+
 # Runs the bundled model on the Verilated RTL of the full-size chip.
 demo: setup
 	@echo "building the tools and the Verilated chip (minutes the first time)"

@@ -27,6 +27,7 @@ mod run;
 mod serve;
 mod session;
 mod source;
+mod waves;
 mod write;
 
 use clap::builder::{PossibleValuesParser, Styles, TypedValueParser, styling::AnsiColor};

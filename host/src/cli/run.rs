@@ -3,7 +3,7 @@
 use super::choice::{ChoiceArguments, cost_text, failure};
 use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, note, paint};
 use super::session::{self, Executed, Session};
-use super::{DeviceKind, Failure, ModelArguments, source};
+use super::{DeviceKind, Failure, ModelArguments, source, waves};
 use lpu_host::model::Tokenizer;
 use lpu_host::model::tokenizer::StreamDecoder;
 use lpu_host::sampling::{self, Engine, Event, Finish, LogProb, Options, Reason};
@@ -28,6 +28,7 @@ Examples:
   lpu run stories260K.bin --temperature 1 --top-p 0.9 --stop \"The end\"
   lpu run SmolLM2-135M-Instruct/ --geometry virtual --prompt Hello
   lpu run stories260K.bin --device rtl --tokens 32
+  lpu run stories260K.bin --device rtl --tokens 8 --waves token.fst --waves-positions 3..5
   lpu run stories.lpu --ignore-eos --json > run.json")]
 pub struct Arguments {
     #[command(flatten)]
@@ -35,6 +36,8 @@ pub struct Arguments {
     /// Machine that executes the program.
     #[arg(long, value_enum, default_value_t = DeviceKind::Emu)]
     device: DeviceKind,
+    #[command(flatten)]
+    waves: waves::Arguments,
     /// Text that the model continues.
     #[arg(long, value_name = "TEXT", default_value = "")]
     prompt: String,
@@ -83,9 +86,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Source { image, tokenizer } = source::open(&arguments.model)?;
     let options =
         Options { logprobs: arguments.logprobs, keep_logits: arguments.json, ..arguments.choice.options() };
-    let device = session::device(arguments.device, &image)?;
+    let (device, waves) = match arguments.waves.open(arguments.device, &image)? {
+        Some((device, waves)) => (device, Some(waves)),
+        None => (session::device(arguments.device, &image)?, None),
+    };
     let mut engine = Engine::new(device, &image, tokenizer).map_err(Failure::machine)?;
     let prompt = prompt_tokens(&engine, &arguments.prompt)?;
+    if let Some(waves) = &waves {
+        let last = (prompt.len() - 1).saturating_add(options.tokens_max);
+        waves.check(last.min(image.model.context as usize))?;
+    }
     let begin = Instant::now();
     let mut made = Made { text: spoken(engine.tokenizer(), &prompt), ..Made::default() };
     let mut generation = engine.generate(&prompt, &options).map_err(failure)?;
@@ -94,6 +104,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         show(arguments, made.take(event))?;
     }
     let finish = generation.finish().map_err(failure)?;
+    drop(engine);
     let session = Session {
         steps: std::mem::take(&mut made.steps),
         faults: finish.faults,
@@ -111,6 +122,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         summarise(arguments, &image, &finish, &session);
     }
+    waves.map_or(Ok(()), |waves| waves.finish(&session))?;
     session.check()
 }
 

@@ -5,6 +5,7 @@ use super::{DeviceKind, Failure};
 use lpu_isa::host::Fault;
 use lpu_isa::image::Image;
 use lpu_sim::device::{Device, RunRequest};
+use lpu_sim::{Emulator, PortDevice};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
@@ -40,8 +41,8 @@ pub struct Session {
 /// A device of the image's geometry, with nothing loaded.
 pub fn device(kind: DeviceKind, image: &Image) -> Result<Box<dyn Device>, Failure> {
     match kind {
-        DeviceKind::Emu => Ok(Box::new(lpu_sim::PortDevice::new(lpu_sim::Emulator::new(image.geometry)))),
-        DeviceKind::Rtl => rtl(image),
+        DeviceKind::Emu => Ok(Box::new(PortDevice::new(Emulator::new(image.geometry)))),
+        DeviceKind::Rtl => Ok(Box::new(chip(image)?)),
     }
 }
 
@@ -52,19 +53,19 @@ pub fn open(kind: DeviceKind, image: &Image) -> Result<Box<dyn Device>, Failure>
     Ok(device)
 }
 
+/// The Verilated chip that an image is for.
 #[cfg(feature = "rtl")]
-fn rtl(image: &Image) -> Result<Box<dyn Device>, Failure> {
-    match lpu_sim::rtl::chip(&image.geometry) {
-        Some(chip) => Ok(Box::new(chip)),
-        None => Err(Failure::input(format!(
+pub fn chip(image: &Image) -> Result<PortDevice<lpu_sim::rtl::Rtl>, Failure> {
+    lpu_sim::rtl::chip(&image.geometry).ok_or_else(|| {
+        Failure::input(format!(
             "expected a geometry that exists as RTL, found `{}`; choose `--device emu`",
             image.geometry.name
-        ))),
-    }
+        ))
+    })
 }
 
 #[cfg(not(feature = "rtl"))]
-fn rtl(_image: &Image) -> Result<Box<dyn Device>, Failure> {
+fn chip(_image: &Image) -> Result<PortDevice<Emulator>, Failure> {
     Err(Failure::input(
         "this `lpu` was built without the RTL device; expected `--device emu`. \
          To have it, install Verilator and build with `cargo build --release -p lpu-host --features rtl`",

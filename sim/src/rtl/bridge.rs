@@ -20,6 +20,17 @@ pub mod ffi {
         lanes: Vec<i32>,
     }
 
+    /// What became of a wish for waves.
+    #[derive(Debug)]
+    enum WavesState {
+        /// The file is open.
+        Open,
+        /// The file could not be created.
+        Unwritable,
+        /// The chip was built without signals to show.
+        NotBuilt,
+    }
+
     // SAFETY: the C++ side keeps no reference to a slice beyond the call, and each chip is reached through one pointer only.
     unsafe extern "C++" {
         include!("chip.h");
@@ -38,5 +49,7 @@ pub mod ffi {
         fn record(self: Pin<&mut Chip>, on: bool);
         /// The writes recorded since the last call.
         fn take(self: Pin<&mut Chip>) -> Vec<RawEvent>;
+        /// Writes the waves of these positions to a file, which is whole when the chip is gone.
+        fn waves(self: Pin<&mut Chip>, path: &str, first: u16, last: u16) -> WavesState;
     }
 }

@@ -7,9 +7,7 @@
 namespace lpu {
 
 struct RawEvent;
-
-// Kinds of RawEvent.
-enum Kind : uint8_t { kVmem = 0, kVreg = 1, kMaximum = 2, kReduction = 3, kAct = 4, kKey = 5, kValue = 6 };
+enum class WavesState : uint8_t;
 
 class Chip {
 public:
@@ -19,6 +17,7 @@ public:
     virtual uint64_t cycles() const = 0;
     virtual void record(bool on) = 0;
     virtual rust::Vec<RawEvent> take() = 0;
+    virtual WavesState waves(rust::Str path, uint16_t first, uint16_t last) = 0;
 };
 
 std::unique_ptr<Chip> new_chip(size_t number);

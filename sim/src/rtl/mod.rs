@@ -19,15 +19,18 @@ mod bridge;
 
 use crate::device::{BytePort, DeviceError, Framed, HostPort, HostWord, PortDevice};
 use crate::trace::{Location, Tap, Trace};
-use bridge::ffi::{Chip, RawEvent, new_chip};
+use bridge::ffi::{Chip, RawEvent, WavesState, new_chip};
 use cxx::UniquePtr;
 use lpu_isa::Geometry;
 use lpu_isa::host::Space;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 /// Cycles without a byte after which the chip counts as hung: longer than any token.
 const PATIENCE_CYCLES: u64 = 10_000_000;
 
-/// The Verilated chip's byte port.
+/// A Verilated chip's byte port.
 pub struct Verilated {
     chip: UniquePtr<Chip>,
     geometry: Geometry,
@@ -35,10 +38,16 @@ pub struct Verilated {
 
 /// The Verilated chip of a geometry after power-up; `None` when no RTL of that geometry exists.
 pub fn chip(geometry: &Geometry) -> Option<PortDevice<Rtl>> {
-    let number = Geometry::ALL.iter().position(|known| known == geometry)?;
-    let chip = new_chip(number);
-    (!chip.is_null())
-        .then(|| PortDevice::new(Rtl { port: Framed { line: Verilated { chip, geometry: *geometry } } }))
+    let line = Verilated::new(geometry)?;
+    Some(PortDevice::new(Rtl { port: Framed { line } }))
+}
+
+impl Verilated {
+    fn new(geometry: &Geometry) -> Option<Self> {
+        let number = Geometry::ALL.iter().position(|known| known == geometry)?;
+        let chip = new_chip(number);
+        (!chip.is_null()).then_some(Self { chip, geometry: *geometry })
+    }
 }
 
 impl BytePort for Verilated {
@@ -53,6 +62,32 @@ impl BytePort for Verilated {
     }
 }
 
+/// Why there are no waves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WavesError {
+    /// The file cannot be created.
+    Unwritable(PathBuf),
+    /// This chip was built without them.
+    NotBuilt(&'static str),
+}
+
+impl fmt::Display for WavesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unwritable(file) => {
+                write!(f, "cannot write {}: name a file in a folder that you may write", file.display())
+            }
+            Self::NotBuilt(geometry) => write!(
+                f,
+                "the chip `{geometry}` was built without waves; expected one with them: build again with the feature \
+                 `waves`, and LPU_WAVES_GEOMETRY unset or naming `{geometry}`"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for WavesError {}
+
 /// The host port of the Verilated chip, whose writes can be recorded.
 pub struct Rtl {
     port: Framed<Verilated>,
@@ -62,6 +97,21 @@ impl Rtl {
     /// Clock cycles since power-up.
     pub fn cycles(&self) -> u64 {
         self.port.line.chip.cycles()
+    }
+
+    /// Writes the waves of all signals to an FST file, while tokens at these positions run. The file is whole when this is
+    /// dropped. Its time counts the cycles of these tokens alone, from zero: 10 ns a cycle, whatever the board's clock.
+    ///
+    /// # Errors
+    /// The file cannot be created, or the chip was built without waves.
+    pub fn waves(&mut self, file: &Path, positions: RangeInclusive<u16>) -> Result<(), WavesError> {
+        let path = file.to_str().ok_or_else(|| WavesError::Unwritable(file.to_owned()))?;
+        let chip = self.port.line.chip.pin_mut();
+        match chip.waves(path, *positions.start(), *positions.end()) {
+            WavesState::Open => Ok(()),
+            WavesState::NotBuilt => Err(WavesError::NotBuilt(self.port.line.geometry.name)),
+            _ => Err(WavesError::Unwritable(file.to_owned())),
+        }
     }
 }
 
