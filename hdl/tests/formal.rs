@@ -1,0 +1,202 @@
+//! Formal proofs of the control logic, by SymbiYosys and z3, on the Verilog of the chip itself.
+//!
+//! A property lies in `hdl/formal` as text that is put inside the module it speaks of, since the open Yosys has no `bind`. Each is
+//! proved by induction, so for runs of any length, and then must fail on planted bugs: a proof that cannot fail proves nothing.
+//! What a property assumes of the modules around it is asserted by the property of that module, which the text names.
+
+mod formal_tools;
+
+use formal_tools::{Tools, Verdict, decide, tools};
+use lpu_hdl::icu::layout::executes;
+use lpu_isa::Geometry;
+use lpu_isa::instruction::{On, Queue, TABLE};
+use std::sync::OnceLock;
+
+/// Begins the part of a property that only induction needs; planted bugs must show without it.
+const INDUCTION: &str = "    // Induction:";
+
+/// A module with a property.
+struct Proof {
+    /// File of the property.
+    property: &'static str,
+    module: &'static str,
+    /// Modules inside of which nothing is known but what the property assumes.
+    cut: &'static [&'static str],
+    /// Cycles that an induction step looks back.
+    steps: usize,
+}
+
+/// A planted bug: what stands in the module, and what instead.
+type Bug = (&'static str, &'static str);
+
+/// The chip's modules, each with its name and its text.
+fn modules() -> &'static Vec<(String, String)> {
+    static MODULES: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    MODULES.get_or_init(|| {
+        let design = lpu_hdl::chip::emit(&Geometry::NANO, "lpu").expect("the chip is emitted");
+        let texts = design.verilog.split_inclusive("endmodule\n");
+        texts
+            .filter_map(|text| {
+                let text = &text[text.find("module ")?..];
+                Some((text.split_whitespace().nth(1)?.to_owned(), text.to_owned()))
+            })
+            .collect()
+    })
+}
+
+/// A module and those inside of it, each once and before its users.
+fn closure(name: &str) -> Vec<&'static (String, String)> {
+    let module = modules().iter().find(|(known, _)| known == name).unwrap_or_else(|| {
+        panic!("the chip has no module `{name}`: give the proof the name that it has in the emitted Verilog")
+    });
+    let mut found = Vec::new();
+    for word in module.1.lines().filter_map(|line| line.split_whitespace().next()) {
+        if word != name && modules().iter().any(|(known, _)| known == word) {
+            found
+                .extend(closure(word).into_iter().filter(|inner| !found.contains(inner)).collect::<Vec<_>>());
+        }
+    }
+    found.push(module);
+    found
+}
+
+/// The codes of operations of a module's queue, as a case label.
+fn codes(module: &str, issuing: bool) -> String {
+    let queue = if module.starts_with("vector") { Queue::Vector } else { Queue::Matrix };
+    let rows = TABLE.iter().filter(|row| executes(queue, row) && !(issuing && row.on == On::Both));
+    rows.map(|row| format!("4'h{:x}", row.code)).collect::<Vec<_>>().join(", ")
+}
+
+impl Proof {
+    fn property(&self) -> String {
+        let path = format!("{}/formal/{}.sv", env!("CARGO_MANIFEST_DIR"), self.property);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// The text to be proved: the module with its property and, perhaps, a bug.
+    fn text(&self, property: &str, bug: Option<&Bug>) -> String {
+        let mut text = format!(
+            "`define FORMAL_LEGAL_CODES {}\n`define FORMAL_ISSUING_CODES {}\n",
+            codes(self.module, false),
+            codes(self.module, true)
+        );
+        for (name, module) in closure(self.module) {
+            let mut module = module.clone();
+            if name == self.module {
+                if let Some((from, to)) = bug {
+                    assert!(module.contains(from), "`{name}` has no text `{from}` to plant a bug in");
+                    module = module.replacen(from, to, 1);
+                }
+                let end = module.rfind("endmodule").expect("a module ends");
+                module.insert_str(end, property);
+            }
+            text += &module;
+        }
+        text
+    }
+
+    fn check(&self, tools: &Tools) {
+        let verdict =
+            decide(tools, &self.text(&self.property(), None), self.module, self.cut, "prove", self.steps);
+        assert!(matches!(verdict, Verdict::Proved), "`{}` is not proved: {verdict:?}", self.module);
+    }
+
+    /// Within some cycles from power-up the bug breaks what the property says of the ports.
+    fn refute(&self, tools: &Tools, bug: &Bug, cycles: usize) {
+        let property = self.property();
+        let (of_ports, _) = property.split_once(INDUCTION).expect("the property has its induction");
+        let verdict = decide(tools, &self.text(of_ports, Some(bug)), self.module, self.cut, "bmc", cycles);
+        assert!(matches!(verdict, Verdict::Refuted(_)), "the bug {bug:?} of `{}`: {verdict:?}", self.module);
+    }
+}
+
+/// Proves a property of each module, and that each bug planted in the first is found within some cycles.
+fn prove(proofs: &[Proof], bug_cycles: usize, bugs: &[Bug]) {
+    let Some(tools) = tools() else { return };
+    proofs.iter().for_each(|proof| proof.check(&tools));
+    bugs.iter().for_each(|bug| proofs[0].refute(&tools, bug, bug_cycles));
+}
+
+#[test]
+fn memories_keep_what_was_written() {
+    let proof = |module| Proof { property: "lut_ram", module, cut: &[], steps: 1 };
+    let bug = ("if (write_enable)", "if (write_enable && write_address != 6'h5)");
+    prove(&[proof("lut_ram_6_16_1"), proof("lut_ram_6_64_1")], 3, &[bug]);
+    let proof = |module| Proof { property: "queue_store", module, cut: &[], steps: 1 };
+    prove(
+        &[proof("matrix_store"), proof("vector_store")],
+        3,
+        &[("words_0[write_index$0]", "words_0[write_index$1]")],
+    );
+}
+
+#[test]
+fn prompt_and_records_leave_their_queues_in_order() {
+    let proofs = [
+        Proof { property: "fifo", module: "fifo_6_16", cut: &["lut_ram_6_16_1"], steps: 1 },
+        Proof { property: "fifo", module: "fifo_6_64", cut: &["lut_ram_6_64_1"], steps: 1 },
+    ];
+    let bugs = [
+        ("assign pops = pop & some;", "assign pops = pop;"),
+        ("taken$d = taken + 6'h1;", "taken$d = taken + 6'h2;"),
+    ];
+    prove(&proofs, 6, &bugs);
+}
+
+#[test]
+fn delays_and_counts_follow_the_position() {
+    let proof = |module| Proof { property: "affine", module, cut: &["multiplier"], steps: 1 };
+    prove(&[proof("affine_12"), proof("affine_8")], 5, &[("held - 21'h1", "wide_constant$y - 21'h1")]);
+}
+
+#[test]
+fn instructions_are_fetched_in_order_none_lost_and_none_twice() {
+    let cut: [&[&str]; 2] =
+        [&["matrix_store", "affine_12", "affine_8"], &["vector_store", "affine_12", "affine_8"]];
+    let proof = |module, cut| Proof { property: "fetch", module, cut, steps: 4 };
+    let bugs = [
+        ("next_place = place + 8'h1;", "next_place = place + 8'h2;"),
+        ("next_place = place + 8'h1;", "next_place = place;"),
+        ("code == legal_codes$0", "code == 4'h7"),
+    ];
+    prove(&[proof("matrix_fetch", cut[0]), proof("vector_fetch", cut[1])], 10, &bugs);
+}
+
+#[test]
+fn issues_come_in_their_cycles_and_in_their_number() {
+    let proof = Proof { property: "timer", module: "timer", cut: &[], steps: 1 };
+    let bugs =
+        [("left$d = count - 21'h1;", "left$d = count;"), ("zero$d = interval_zero;", "zero$d = 1'h0;")];
+    prove(&[proof], 6, &bugs);
+}
+
+#[test]
+fn loops_make_their_trips() {
+    let proof = Proof { property: "trips", module: "trips", cut: &[], steps: 1 };
+    prove(&[proof], 10, &[("left$d = left - 21'h1;", "left$d = left;")]);
+}
+
+#[test]
+fn each_instruction_is_activated_once_and_in_time() {
+    let proofs = [
+        Proof { property: "issue_queue", module: "matrix_queue", cut: &["matrix_fetch"], steps: 1 },
+        Proof { property: "issue_queue", module: "vector_queue", cut: &["vector_fetch"], steps: 1 },
+    ];
+    let bugs = [
+        ("age$d = age_activated;", "age$d = age_started;"),
+        ("wanted$d = 1'h1;", "wanted$d = wanted;"),
+        ("wanted$d = 1'h0;", "wanted$d = wanted;"),
+    ];
+    prove(&proofs, 10, &bugs);
+}
+
+#[test]
+fn the_host_port_loses_and_invents_no_byte() {
+    let proof = Proof { property: "host_port", module: "host_port", cut: &[], steps: 1 };
+    let bugs = [
+        ("((memory & in_range) & (!running))", "(memory & in_range)"),
+        ("if (bytes == header_last)", "if (bytes == word_last)"),
+        ("| (phase == Phase$Word)", "| (phase == Phase$Word) | (phase == Phase$Check)"),
+    ];
+    prove(&[proof], 20, &bugs);
+}
