@@ -1,5 +1,7 @@
 //! A folder with a small random checkpoint and its tokenizer, and the command to run on it.
 
+#![allow(dead_code, reason = "each test binary takes what it needs of the fixture")]
+
 use assert_cmd::Command;
 use lpu_host::model::tokenizer::TokenizerBuilder;
 use lpu_host::model::{Tokenizer, llama2c, synthetic};
