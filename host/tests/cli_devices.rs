@@ -31,8 +31,9 @@ fn without_waves_their_absence_is_explained() {
 #[test]
 fn waves_of_a_window_are_written_whole_or_not_at_all() {
     let fixture = Fixture::new();
-    let run =
-        |tail: &[&str]| [&RUN[..], &["--device", "rtl", "--ignore-eos", "--waves-positions"], tail].concat();
+    let run = |tail: &[&'static str]| {
+        [&RUN[..], &["--device", "rtl", "--ignore-eos", "--waves-positions"], tail].concat()
+    };
     assert_eq!(
         fixture.refused(&run(&["3..5"])),
         "error: --waves-positions begins at 3; expected a position below 3, those that this run executes\n"

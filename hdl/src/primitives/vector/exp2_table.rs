@@ -29,7 +29,7 @@ combinational! {
     model |below: i64| {
         let limited = below.clamp(0, 1 << 17);
         let (_, _, extra) = arith::exp2_factors(-(limited as i32));
-        (i64::from(arith::EXP2[(below & 0x7f) as usize]), i64::from(below < 0 || below >= 1 << 17), i64::from(extra))
+        (i64::from(arith::EXP2[(below & 0x7f) as usize]), i64::from(!(0..1 << 17).contains(&below)), i64::from(extra))
     };
     verilog format!(
         "{}assign at_edge = below[18] || below[17];
