@@ -109,7 +109,7 @@ fn configurations_cannot_ask_for_more_than_the_weights_hold() {
         ),
         ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1048576", "expected at most 4096 layers"),
         ("\"vocab_size\": 64", "\"vocab_size\": 1048576", "has shape [64, 24]; expected [1048576, 24]"),
-        ("\"vocab_size\": 64", "\"vocab_size\": 1e300", "vocab_size is 1e300; expected a whole number"),
+        ("\"vocab_size\": 64", "\"vocab_size\": 1e300", "vocab_size is 1e+300; expected a whole number"),
         ("\"vocab_size\": 64", "\"vocab_size\": -1", "vocab_size is -1; expected a whole number"),
         ("\"hidden_size\": 24", "\"hidden_size\": 23", "has shape [64, 24]; expected [64, 23]"),
         (
