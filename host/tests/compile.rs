@@ -100,17 +100,17 @@ fn every_architecture_runs_on_both_chips() {
 #[test]
 fn a_residual_that_is_no_power_of_two_runs() {
     let config = Config { dim: 48, hidden_dim: 72, vocab: 60, ..tiny_llama() };
-    holds(&synthetic(&config, 13).expect("a possible shape"), &Geometry::ULX3S_85F);
+    holds(&synthetic(&config, 18).expect("a possible shape"), &Geometry::ULX3S_85F);
 }
 
 #[test]
 fn a_residual_wider_than_the_matrix_unit_runs() {
     // A piece of each matrix for each width of the chip: the program is longer than the small chip's queues.
-    let chip = Geometry { queue_depth: 512, ..Geometry::NANO };
+    let chip = Geometry { queue_depth: 512, weight_rows: 4096, ..Geometry::NANO };
     let wide = Config { dim: 48, hidden_dim: 72, vocab: 60, ..tiny_llama() };
-    holds(&synthetic(&wide, 12).expect("a possible shape"), &chip);
+    holds(&synthetic(&wide, 18).expect("a possible shape"), &chip);
     let gpt2 = Config { dim: 40, hidden_dim: 72, vocab: 60, ..tiny_gpt2() };
-    holds(&synthetic(&gpt2, 12).expect("a possible shape"), &chip);
+    holds(&synthetic(&gpt2, 18).expect("a possible shape"), &chip);
 }
 
 #[test]
