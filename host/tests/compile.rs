@@ -109,7 +109,7 @@ fn a_residual_wider_than_the_matrix_unit_runs() {
     let chip = Geometry { queue_depth: 512, weight_rows: 4096, ..Geometry::NANO };
     let wide = Config { dim: 48, hidden_dim: 72, vocab: 60, ..tiny_llama() };
     holds(&synthetic(&wide, 18).expect("a possible shape"), &chip);
-    let gpt2 = Config { dim: 40, hidden_dim: 72, vocab: 60, ..tiny_gpt2() };
+    let gpt2 = Config { dim: 48, hidden_dim: 72, vocab: 60, ..tiny_gpt2() };
     holds(&synthetic(&gpt2, 18).expect("a possible shape"), &chip);
 }
 
