@@ -1,6 +1,5 @@
 //! Models of all formats at the command line: `fit`, `chat`, `run` with its choices, and virtual chips.
 
-#[allow(dead_code, reason = "the tests of other commands use the rest of it")]
 mod cli_fixture;
 
 use assert_cmd::Command;

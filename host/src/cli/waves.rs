@@ -36,9 +36,12 @@ fn positions(text: &str) -> Result<RangeInclusive<u16>, String> {
     if first < end { Ok(first..=end - 1) } else { Err(refused()) }
 }
 
+/// A device whose waves are written, and what is known of them.
+type Watched = (Box<dyn Device>, Waves);
+
 impl Arguments {
     /// The device and the file to be filled, if waves are wanted.
-    pub fn open(&self, kind: DeviceKind, image: &Image) -> Result<Option<(Box<dyn Device>, Waves)>, Failure> {
+    pub fn open(&self, kind: DeviceKind, image: &Image) -> Result<Option<Watched>, Failure> {
         let Some(path) = &self.waves else { return Ok(None) };
         if kind != DeviceKind::Rtl {
             return Err(Failure::input(format!(
