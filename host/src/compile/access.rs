@@ -40,9 +40,17 @@ pub struct Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Read,
+    /// Is read, as a row that passes through: what is written here next must wait, but the read waits for that row alone.
+    Hold,
     Write,
     /// Ends the life of what was written there; earlier reads must have been issued.
     Replace,
+}
+
+impl Kind {
+    fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::Hold)
+    }
 }
 
 /// What varies with the position, and the entry pointers that instructions leave behind.
@@ -81,7 +89,7 @@ impl Effects {
     pub fn conflicts(&self, other: &Effects) -> bool {
         self.accesses.iter().any(|mine| {
             let touches = |theirs: &&Access| theirs.location == mine.location;
-            let writes = |theirs: &Access| mine.kind != Kind::Read || theirs.kind != Kind::Read;
+            let writes = |theirs: &Access| !mine.kind.reads() || !theirs.kind.reads();
             other.accesses.iter().filter(touches).any(writes)
         })
     }
@@ -109,6 +117,10 @@ fn dot_effects(geometry: &Geometry, dot: &Dot, count: usize, interval: i64, effe
         let passing = dot.entry_advance || dot.entry_continue;
         let location = if passing { Location::Passing(entry) } else { Location::Act(entry) };
         effects.read(location, issue, timing::ACT_SAMPLE);
+        if passing {
+            let location = Location::Act(entry % geometry.act_entries);
+            effects.accesses.push(Access { location, issue, cycle: timing::ACT_SAMPLE, kind: Kind::Hold });
+        }
         let lane = (dot.lane as usize + if dot.lane_advance { beat * results } else { 0 }) % lanes;
         let last = beat + 1 == count;
         let wraps = matches!(dot.emit, Emit::Wrap | Emit::WrapOrLast) && lane + results == lanes;

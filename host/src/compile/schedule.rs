@@ -318,6 +318,7 @@ impl Scheduler {
                 Kind::Read => (write + 1).max(shown - access.cycle),
                 Kind::Write => (read + 1).max(write + 1).max(shown + 1 - access.cycle),
                 Kind::Replace => read + 1,
+                Kind::Hold => return None,
             };
             Some(issue - access.issue)
         });
@@ -356,7 +357,7 @@ impl Scheduler {
                 let past = self.past.entry(access.location).or_insert_with(|| Past::empty(blocks));
                 let issue = start + access.issue;
                 match access.kind {
-                    Kind::Read => past.read[index] = past.read[index].max(issue),
+                    Kind::Read | Kind::Hold => past.read[index] = past.read[index].max(issue),
                     Kind::Write => {
                         past.write[index] = past.write[index].max(issue);
                         past.shown[index] = past.shown[index].max(issue + access.cycle);
