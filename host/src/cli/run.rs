@@ -37,7 +37,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = DeviceKind::Emu)]
     device: DeviceKind,
     #[command(flatten)]
-    waves: waves::Arguments,
+    waves: waves::WavesArguments,
     /// Text that the model continues.
     #[arg(long, value_name = "TEXT", default_value = "")]
     prompt: String,

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct WavesArguments {
     /// Write the chip's signals to this FST file, for GTKWave or Surfer; only with --device rtl.
     #[arg(long, value_name = "FILE.fst")]
     waves: Option<PathBuf>,
@@ -39,7 +39,7 @@ fn positions(text: &str) -> Result<RangeInclusive<u16>, String> {
 /// A device whose waves are written, and what is known of them.
 type Watched = (Box<dyn Device>, Waves);
 
-impl Arguments {
+impl WavesArguments {
     /// The device and the file to be filled, if waves are wanted.
     pub fn open(&self, kind: DeviceKind, image: &Image) -> Result<Option<Watched>, Failure> {
         let Some(path) = &self.waves else { return Ok(None) };
