@@ -21,7 +21,7 @@ fn run_reports_every_executed_position() {
     let fixture = Fixture::new();
     let report =
         fixture.json(&["run", "model.bin", "--prompt", "abc", "--tokens", "5", "--ignore-eos", "--json"]);
-    let expected = ["device", "geometry", "isa_hash", "prompt_tokens", "steps", "text", "tokens"];
+    let expected = ["device", "finish", "geometry", "isa_hash", "prompt_tokens", "steps", "text", "tokens"];
     assert_eq!(keys(&report), expected);
     assert_eq!((&report["device"], &report["geometry"]), (&"emu".into(), &"ulx3s-85f".into()));
     let prompt = ids(&report["prompt_tokens"]);

@@ -31,6 +31,8 @@ fn fit_names_what_is_short() {
     let fixture = Fixture::new();
     let config = lpu_host::model::Config {
         dim: 64,
+        heads: 16,
+        kv_heads: 8,
         hidden_dim: 2048,
         layers: 8,
         ..lpu_host::model::synthetic::tiny_llama()
