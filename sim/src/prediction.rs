@@ -132,7 +132,7 @@ mod tests {
         // Start 4, delay 9 + 2n, 1 + 3n issues every 4 cycles, wait 30, turnaround 4.
         let formula = |position: i64| {
             let blocks_begun = position / 8 + 1;
-            4 + 9 + 2 * blocks_begun + 4 * (1 + 3 * blocks_begun) + 30 + 4
+            4 + 9 + 2 * blocks_begun + 4 * (1 + 3 * blocks_begun) + 30 + 7
         };
         let predictor = Predictor::new(&image());
         for position in [0, 7, 8, 100, 1023] {

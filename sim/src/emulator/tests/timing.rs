@@ -36,10 +36,10 @@ fn ended() -> Instruction {
 fn issues_follow_delay_count_and_interval() {
     let matrix = [nop(10), op(control(3, 5, 2), Op::Gather(Gather::default())), nop(7), ended()];
     let (blocks, cycles, faults) = walk(&matrix, &[ended()], 0);
-    // Activations: 4, 14, 14 + 3 + 10 = 27, 34; then the turnaround of 4.
+    // Activations: 4, 14, 14 + 3 + 10 = 27, 34; then the turnaround of 7.
     let expected = Block { index: 1, first: 17, interval: 2, count: 5, offsets: [0, 0] };
     assert_eq!(blocks[MATRIX], [expected]);
-    assert_eq!((cycles, faults), (38, Fault::default()));
+    assert_eq!((cycles, faults), (41, Fault::default()));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn delay_and_count_follow_the_blocks_begun() {
         let delay = (20 - 6 * blocks_begun).max(0);
         let count = 2 + 3 * blocks_begun;
         assert_eq!((blocks[MATRIX][0].first, blocks[MATRIX][0].count), (4 + delay, count), "{position}");
-        assert_eq!(cycles, 4 + delay + 4 * count + 4);
+        assert_eq!(cycles, 4 + delay + 4 * count + 7);
     }
 }
 
@@ -67,7 +67,7 @@ fn a_sync_waits_for_the_later_queue() {
     let (blocks, cycles, faults) = walk(&[nop(50), sync, issue, ended()], &[nop(20), sync, row, ended()], 0);
     // The later queue meets in cycle 54; both go on in 58.
     assert_eq!((blocks[MATRIX][0].first, blocks[VECTOR][0].first), (58, 60));
-    assert_eq!((cycles, faults), (64 + 4, Fault::default()));
+    assert_eq!((cycles, faults), (64 + 7, Fault::default()));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn loops_of_both_queues_meet_at_their_ends() {
     let firsts: Vec<_> = blocks[MATRIX].iter().map(|block| (block.first, block.offsets)).collect();
     assert_eq!(firsts, [(9, [0, 0]), (22, [7, -2]), (35, [14, -4]), (48, [0, 0])]);
     assert_eq!(blocks[VECTOR].iter().map(|block| block.first).collect::<Vec<_>>(), [9, 22, 35]);
-    assert_eq!((cycles, faults), (48 + 30 + 4, Fault::default()));
+    assert_eq!((cycles, faults), (48 + 30 + 7, Fault::default()));
 }
 
 #[test]
