@@ -76,7 +76,6 @@ fn run(request: &RunRequest, file: &Path, positions: std::ops::RangeInclusive<u1
 }
 
 #[test]
-#[ignore = "fails: the trace sees a token start three cycles after the chip is busy, so a window lacks them"]
 fn the_window_holds_the_cycles_of_its_positions_exactly() {
     for pause in [false, true] {
         let file = path(&format!("window-{pause}.fst"));

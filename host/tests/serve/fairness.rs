@@ -47,7 +47,6 @@ fn sixty_four_streams_on_two_devices_all_have_their_own_text() {
 }
 
 #[test]
-#[ignore = "fails: the queue of an abandoned request is not seen empty within a minute on two cores"]
 fn a_client_that_goes_away_frees_its_device() {
     let served = Served::start(&["--queue", "64"]);
     let long = r#"{"prompt": "Lily", "n": 32, "max_tokens": 300, "temperature": 1, "stream": true, "x_lpu": {"ignore_eos": true}}"#;

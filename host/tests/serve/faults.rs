@@ -190,17 +190,21 @@ fn text(answer: &Answer) -> (String, String) {
 }
 
 #[test]
-#[ignore = "fails now and then on a loaded machine"]
 fn the_text_goes_on_unchanged_when_a_device_fails_in_the_middle() {
     let served = Served::start(2, Limits::default());
     let (expected, end) = text(&post(served.address, "/v1/completions", REQUEST));
     assert_eq!(end, "[DONE]");
+    // Both hold the program before anything breaks: a device that cannot be opened would fail before its text begins.
+    for device in ["flaky-0", "flaky-1"] {
+        let pinned = REQUEST.replace("\"stream\": true", &format!("\"x_lpu\": {{\"device\": \"{device}\"}}"));
+        assert_eq!(post(served.address, "/v1/completions", &pinned).status, 200);
+    }
     for (number, plan) in served.plans.iter().enumerate() {
         plan.flags.store(number == 1, Ordering::SeqCst);
         plan.gone.store(true, Ordering::SeqCst);
         plan.steps_to_break.store(25, Ordering::SeqCst);
-        // Whichever device takes a request, after a few pairs the flaky one was among them.
-        for _ in 0..12 {
+        // Whichever device takes a request, after some pairs the flaky one was among them.
+        for _ in 0..200 {
             let ask = || text(&post(served.address, "/v1/completions", REQUEST));
             let answers =
                 std::thread::scope(|scope| [scope.spawn(ask), scope.spawn(ask)].map(|answer| answer.join()));

@@ -20,7 +20,9 @@ public:
             file_.dump(time_ns_ + kCycleNs / 2);
             time_ns_ += kCycleNs;
             // A token's last cycle is the first in which the chip is not busy, or the one before the next token's start.
-            over_ = !model_.busy;
+            // Both are seen where the sides see the start, behind the dispatch.
+            busy_ = static_cast<uint8_t>(busy_ << 1 | model_.busy);
+            over_ = !(busy_ >> kDispatchCycles & 1);
         }
         recorder_.settled();
     }
@@ -29,6 +31,7 @@ public:
         if (!file_.isOpen()) return;
         if (model_.trace_token_start) {
             inside_ = model_.trace_position >= first_ && model_.trace_position <= last_;
+            busy_ = 0xff;
         } else if (over_) {
             inside_ = false;
         }
@@ -55,6 +58,8 @@ public:
 
 private:
     static constexpr uint64_t kCycleNs = 10;
+    // As `DISPATCH_CYCLES` of the hardware: from the queues to the sides.
+    static constexpr int kDispatchCycles = 3;
     static constexpr int kLevelsAll = 99;
 
     Model& model_;
@@ -64,6 +69,7 @@ private:
     uint16_t first_ = 0;
     uint16_t last_ = 0;
     bool traced_ = false;
+    uint8_t busy_ = 0;
     bool inside_ = false;
     bool over_ = false;
 };

@@ -159,8 +159,12 @@ impl HuggingFace {
 /// # Errors
 /// When it is none.
 pub fn read(file: &[u8]) -> Result<tokenizers::Tokenizer, TokenizerError> {
-    tokenizers::Tokenizer::from_bytes(file)
-        .map_err(|error| TokenizerError::Json { reason: error.to_string() })
+    let refuse = |reason: String| TokenizerError::Json { reason };
+    let _: serde::de::IgnoredAny = serde_json::from_slice(file).map_err(|error| refuse(error.to_string()))?;
+    // The library panics on some files that are JSON and no tokenizer, as one with a damaged table of precompiled characters.
+    let read = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(file));
+    let read = read.map_err(|_| refuse("the library `tokenizers` cannot read it".into()))?;
+    read.map_err(|error| refuse(error.to_string()))
 }
 
 /// Whether the tokenizer puts `start` in front of a text by itself.

@@ -74,9 +74,10 @@ impl Queue {
                 return None;
             }
             lines.drop_abandoned();
-            if let Some(job) = lines.take(device, loaded) {
-                self.metrics.waiting.set(lines.waiting() as i64);
-                return Some(job);
+            let job = lines.take(device, loaded);
+            self.metrics.waiting.set(lines.waiting() as i64);
+            if job.is_some() {
+                return job;
             }
             lines = self.changed.wait(lines).unwrap_or_else(|broken| broken.into_inner());
         }
