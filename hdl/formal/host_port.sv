@@ -196,6 +196,6 @@
         if (formal_complete && !formal_writes && formal_age == 5'(read_wait) + 5'd4)
             assert (formal_sent == 0 && formal_answer == (formal_allowed ? answer : 72'h0));
         if (formal_complete && formal_age > 3 && !formal_answers)
-            assert (waits_left == read_wait + 8'h4 - {3'h0, formal_age});
+            assert (waits_left == read_wait + 8'h4 - {3'h0, formal_age} && waited == (waits_left == 0));
         if (formal_answers) assert (shift == formal_answer >> {formal_sent, 3'h0});
     end

@@ -53,6 +53,7 @@
     // Induction: what holds between the registers, so that the proof needs no bound.
     always @* begin
         assert (active == formal_runs);
+        assert (due_held == (active && zero && left[20]));
         if (formal_runs) begin
             assert (formal_count <= 30'h100000 && formal_made_then <= formal_count);
             assert ({{9{left[20]}}, left} == formal_count - formal_made_then - 30'h1);

@@ -134,6 +134,8 @@ pub struct HostPort {
     place: DFF<Bits<24>>,
     left: DFF<Bits<16>>,
     waits_left: DFF<Bits<8>>,
+    /// No wait is left: known a cycle ahead, for the shift register hangs on it.
+    waited: DFF<Bit>,
     allowed: DFF<Bit>,
     refused_held: DFF<Bit>,
     in_range: DFF<Bit>,
@@ -238,6 +240,7 @@ impl HostPort {
             place: Default::default(),
             left: Default::default(),
             waits_left: Default::default(),
+            waited: Default::default(),
             allowed: Default::default(),
             refused_held: Default::default(),
             in_range: Default::default(),
@@ -273,6 +276,7 @@ impl Logic for HostPort {
             place,
             left,
             waits_left,
+            waited,
             allowed,
             refused_held
         );
@@ -441,6 +445,7 @@ impl Logic for HostPort {
             Phase::Execute => {
                 self.refused_held.d.next = !self.allowed.q.val();
                 self.waits_left.d.next = self.read_wait.val();
+                self.waited.d.next = self.read_wait.val() == 0;
                 self.phase.d.next = Phase::Wait;
                 if self.writes.q.val() {
                     self.place.d.next = self.place.q.val() + 1;
@@ -453,7 +458,8 @@ impl Logic for HostPort {
             }
             Phase::Wait => {
                 self.waits_left.d.next = self.waits_left.q.val() - 1;
-                if self.waits_left.q.val() == 0 {
+                self.waited.d.next = self.waits_left.q.val() == 1;
+                if self.waited.q.val() {
                     self.phase.d.next = Phase::Answer;
                     self.shift.d.next = 0.into();
                     if self.allowed.q.val() {

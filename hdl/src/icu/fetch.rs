@@ -91,6 +91,7 @@ pub struct Fetch {
     ends_held: DFF<Bit>,
     returns_held: DFF<Bit>,
     legal_held: DFF<Bit>,
+    _upper: usize,
     kind: Kind<Self>,
 }
 
@@ -134,16 +135,17 @@ impl Fetch {
             code_end: code("End"),
             legal_codes: codes(false),
             issuing_codes: codes(true),
-            write_here: (0..parts(queue)).map(|_| Default::default()).collect(),
-            index_here: (0..parts(queue)).map(|_| Default::default()).collect(),
+            write_here: (0..=parts(queue)).map(|_| Default::default()).collect(),
+            index_here: (0..=parts(queue)).map(|_| Default::default()).collect(),
             data_here: Default::default(),
-            store: QueueStore::new(&format!("{name}_store"), layout::stored_masks(geometry, queue)),
+            store: QueueStore::new(&format!("{name}_store"), banks(geometry, queue)),
+            _upper: parts(queue),
             delay: Default::default(),
             count: Default::default(),
             control: Default::default(),
             next_place: Default::default(),
             place: Default::default(),
-            places: (0..parts(queue)).map(|_| Default::default()).collect(),
+            places: (0..=parts(queue)).map(|_| Default::default()).collect(),
             part_held: (1..parts(queue)).map(|_| Default::default()).collect(),
             body: Default::default(),
             code: Default::default(),
@@ -159,6 +161,15 @@ impl Fetch {
             kind: Kind::named(format!("{name}_fetch")),
         }
     }
+}
+
+/// Masks of the stored banks: the parts, of which the first comes in two halves, the upper one last. What is counted from it
+/// follows in the same cycle, so its memories share their index with as few others as may be.
+fn banks(geometry: &Geometry, queue: Queue) -> Vec<u64> {
+    let mut masks = layout::stored_masks(geometry, queue);
+    masks.push(masks[0] & !u64::from(u32::MAX));
+    masks[0] &= u64::from(u32::MAX);
+    masks
 }
 
 fn other(queue: Queue) -> Queue {
@@ -190,7 +201,10 @@ impl Logic for Fetch {
             self.places[p].clock.next = self.clock.val();
             self.store.read_index[p].next = self.places[p].q.val();
         }
-        self.control.next = self.store.part[0].val();
+        for u in self._upper..(self._upper + 1) {
+            self.write_here[u].d.next = (self.write.val() & (self.write_part.val() == 0)).into();
+            self.control.next = self.store.part[0].val() | self.store.part[u].val();
+        }
         for p in 0..self.part.len() {
             self.part_held[p].clock.next = self.clock.val();
             self.part_held[p].d.next = self.store.part[p + 1].val();

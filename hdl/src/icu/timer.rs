@@ -46,11 +46,13 @@ pub struct Timer {
     /// Issues yet to come, less one.
     left: DFF<Bits<COUNTER>>,
     cycles: DFF<Bits<COUNTER>>,
-    /// No cycle is left: known a cycle ahead, since the activation of the next instruction hangs on it.
+    /// No cycle is left.
     zero: DFF<Bit>,
     interval: DFF<Bits<8>>,
     interval_zero: DFF<Bit>,
     begun: DFF<Bit>,
+    /// The next instruction is due: known a cycle ahead, since its activation hangs on it.
+    due_held: DFF<Bit>,
     issue_held: DFF<Bit>,
     first_held: DFF<Bit>,
     last_held: DFF<Bit>,
@@ -84,6 +86,7 @@ impl Default for Timer {
             interval: Default::default(),
             interval_zero: Default::default(),
             begun: Default::default(),
+            due_held: Default::default(),
             issue_held: Default::default(),
             first_held: Default::default(),
             last_held: Default::default(),
@@ -105,7 +108,7 @@ impl Logic for Timer {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, active, left, cycles, zero, interval, interval_zero);
-        dff_setup!(self, clock, begun, issue_held, first_held, last_held);
+        dff_setup!(self, clock, begun, due_held, issue_held, first_held, last_held);
         self.issue.next = self.issue_held.q.val();
         self.first.next = self.first_held.q.val();
         self.last.next = self.last_held.q.val();
@@ -116,11 +119,12 @@ impl Logic for Timer {
         }
         self.exhausted.next = self.left.q.val().get_bit(20);
         self.elapsed.next = self.active.q.val() & self.zero.q.val();
-        self.due.next = self.elapsed.val() & self.exhausted.val();
+        self.due.next = self.due_held.q.val();
 
         self.issue_held.d.next = false;
         self.cycles.d.next = self.cycles.q.val() - 1;
         self.zero.d.next = self.cycles.q.val() == 1;
+        self.due_held.d.next = self.active.q.val() & (self.cycles.q.val() == 1) & self.exhausted.val();
         if self.elapsed.val() {
             self.cycles.d.next = bit_cast::<COUNTER, 8>(self.interval.q.val());
             self.zero.d.next = self.interval_zero.q.val();
@@ -128,6 +132,7 @@ impl Logic for Timer {
             self.issue_held.d.next = !self.exhausted.val();
             self.first_held.d.next = !self.begun.q.val();
             self.last_held.d.next = self.left.q.val() == 0;
+            self.due_held.d.next = self.interval_zero.q.val() & (self.left.q.val() == 0);
             self.begun.d.next = true;
             if self.exhausted.val() {
                 self.active.d.next = false;
@@ -140,6 +145,7 @@ impl Logic for Timer {
             self.begun.d.next = false;
             self.cycles.d.next = self.delay_less_one.val();
             self.zero.d.next = self.delay_less_one.val() == 0;
+            self.due_held.d.next = self.timed.val() & !self.issues.val() & (self.delay_less_one.val() == 0);
             self.left.d.next = self.count.val();
             if !self.issues.val() {
                 self.left.d.next = self.none.val();
@@ -147,6 +153,7 @@ impl Logic for Timer {
             if self.at_once.val() {
                 self.cycles.d.next = 0.into();
                 self.zero.d.next = true;
+                self.due_held.d.next = self.timed.val();
                 if self.issues.val() {
                     self.cycles.d.next = bit_cast::<COUNTER, 8>(self.interval_less_one.val());
                     self.zero.d.next = self.interval_less_one.val() == 0;
@@ -154,6 +161,8 @@ impl Logic for Timer {
                     self.issue_held.d.next = true;
                     self.first_held.d.next = true;
                     self.last_held.d.next = self.count.val() == 0;
+                    self.due_held.d.next =
+                        self.timed.val() & (self.interval_less_one.val() == 0) & (self.count.val() == 0);
                     self.begun.d.next = true;
                 }
             }

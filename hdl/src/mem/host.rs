@@ -30,8 +30,8 @@
 
 use crate::kind::Kind;
 use crate::mxm::group::defaults;
-use crate::primitives::JoinLanes;
 use crate::primitives::vector::kv_encode::KvEncode;
+use crate::primitives::{Extend, JoinLanes};
 use crate::widths::{GROUP, HALVES, MATRIX_ROW, OCTET};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
@@ -72,6 +72,7 @@ pub struct HostAccess {
     number_held: [DFF<Bits<10>>; OCTET_LANES],
     code_held: [DFF<Bits<9>>; OCTET_LANES],
     weight_held: [DFF<Bits<9>>; OCTET_LANES],
+    wide: [Extend<10, 24>; OCTET_LANES],
     encode: [KvEncode; OCTET_LANES],
     read_lane: JoinLanes<OCTET_LANES, 9, 72>,
     read_held: DFF<Bits<72>>,
@@ -166,7 +167,8 @@ impl Logic for HostAccess {
         for i in 0..OCTET_LANES {
             self.number_held[i].clock.next = self.clock.val();
             self.number_held[i].d.next = self.number[i].val();
-            self.encode[i].x.next = self.number_held[i].q.val();
+            self.wide[i].x.next = self.number_held[i].q.val();
+            self.encode[i].x.next = self.wide[i].y.val();
             self.code_held[i].clock.next = self.clock.val();
             self.code_held[i].d.next = self.encode[i].code.val();
             self.weight_held[i].clock.next = self.clock.val();

@@ -1,8 +1,8 @@
 //! The registers that the host reads, and the counters among them.
 //!
 //! ```text
-//!  address ─►[reg]─►(which)─►[reg]─► data
-//!                     ▲
+//!  address ─► which ─►[reg]─► choose ─►[reg]─► data
+//!                               ▲
 //!  status, faults, [cycles], [saturations], constants
 //! ```
 //!
@@ -28,6 +28,18 @@ use rust_hdl::prelude::*;
 
 /// Bits of the count of saturations.
 const SATURATIONS: usize = 40;
+/// Registers that can be read, in the order of their words in the kernel.
+const READABLE: [Register; READ] = [
+    Register::Identity,
+    Register::IsaHash,
+    Register::GeometryHash,
+    Register::Status,
+    Register::Faults,
+    Register::Cycles,
+    Register::Saturations,
+    Register::Bitstream,
+];
+const READ: usize = 8;
 
 /// The read registers.
 #[derive(LogicBlock)]
@@ -44,15 +56,9 @@ pub struct Registers {
     identity: Constant<Bits<64>>,
     isa_hash: Constant<Bits<64>>,
     geometry_hash: Constant<Bits<64>>,
-    at_identity: Constant<Bits<24>>,
-    at_isa_hash: Constant<Bits<24>>,
-    at_geometry_hash: Constant<Bits<24>>,
-    at_status: Constant<Bits<24>>,
-    at_faults: Constant<Bits<24>>,
-    at_cycles: Constant<Bits<24>>,
-    at_saturations: Constant<Bits<24>>,
-    at_bitstream: Constant<Bits<24>>,
-    address_1: DFF<Bits<24>>,
+    word: [Signal<Local, Bits<64>>; READ],
+    at: [Constant<Bits<24>>; READ],
+    which: [DFF<Bit>; READ],
     cycles: DFF<Bits<64>>,
     saturated_now: DFF<Bits<2>>,
     saturations: DFF<Bits<SATURATIONS>>,
@@ -80,15 +86,9 @@ impl Registers {
             identity: Constant::new(u64::from(u32::from_le_bytes(*b"LPU1")).into()),
             isa_hash: Constant::new(ISA_HASH.into()),
             geometry_hash: Constant::new(geometry.hash().into()),
-            at_identity: at(Register::Identity),
-            at_isa_hash: at(Register::IsaHash),
-            at_geometry_hash: at(Register::GeometryHash),
-            at_status: at(Register::Status),
-            at_faults: at(Register::Faults),
-            at_cycles: at(Register::Cycles),
-            at_saturations: at(Register::Saturations),
-            at_bitstream: at(Register::Bitstream),
-            address_1: Default::default(),
+            word: Default::default(),
+            at: READABLE.map(at),
+            which: Default::default(),
             cycles: Default::default(),
             saturated_now: Default::default(),
             saturations: Default::default(),
@@ -101,7 +101,7 @@ impl Registers {
 impl Logic for Registers {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, address_1, cycles, saturated_now, saturations, held);
+        dff_setup!(self, clock, cycles, saturated_now, saturations, held);
         self.cycles.d.next = self.cycles.q.val() + 1;
         self.saturated_now.d.next = bit_cast::<2, 1>(self.saturated[0].val().into())
             + bit_cast::<2, 1>(self.saturated[1].val().into())
@@ -112,32 +112,23 @@ impl Logic for Registers {
             self.saturations.d.next = 0.into();
         }
 
-        self.address_1.d.next = self.address.val();
+        // The address is decoded in its own cycle: what remains is to choose one word of eight.
+        self.word[0].next = self.identity.val();
+        self.word[1].next = self.isa_hash.val();
+        self.word[2].next = self.geometry_hash.val();
+        self.word[3].next =
+            bit_cast::<64, 5>(self.status.val()) | (bit_cast::<64, 16>(self.position.val()) << 16);
+        self.word[4].next = bit_cast::<64, 32>(self.faults.val());
+        self.word[5].next = self.cycles.q.val();
+        self.word[6].next = bit_cast::<64, SATURATIONS>(self.saturations.q.val());
+        self.word[7].next = self.bitstream.val();
         self.held.d.next = 0.into();
-        if self.address_1.q.val() == self.at_identity.val() {
-            self.held.d.next = self.identity.val();
-        }
-        if self.address_1.q.val() == self.at_isa_hash.val() {
-            self.held.d.next = self.isa_hash.val();
-        }
-        if self.address_1.q.val() == self.at_geometry_hash.val() {
-            self.held.d.next = self.geometry_hash.val();
-        }
-        if self.address_1.q.val() == self.at_status.val() {
-            self.held.d.next =
-                bit_cast::<64, 5>(self.status.val()) | (bit_cast::<64, 16>(self.position.val()) << 16);
-        }
-        if self.address_1.q.val() == self.at_faults.val() {
-            self.held.d.next = bit_cast::<64, 32>(self.faults.val());
-        }
-        if self.address_1.q.val() == self.at_cycles.val() {
-            self.held.d.next = self.cycles.q.val();
-        }
-        if self.address_1.q.val() == self.at_saturations.val() {
-            self.held.d.next = bit_cast::<64, SATURATIONS>(self.saturations.q.val());
-        }
-        if self.address_1.q.val() == self.at_bitstream.val() {
-            self.held.d.next = self.bitstream.val();
+        for r in 0..READ {
+            self.which[r].clock.next = self.clock.val();
+            self.which[r].d.next = self.address.val() == self.at[r].val();
+            if self.which[r].q.val() {
+                self.held.d.next = self.word[r].val();
+            }
         }
         self.data.next = self.held.q.val();
     }

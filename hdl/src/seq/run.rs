@@ -114,6 +114,8 @@ pub struct Run {
     prompt_waits: Signal<Local, Bit>,
     room_waits: Signal<Local, Bit>,
     begins: Signal<Local, Bit>,
+    /// The prompt's head was taken in the cycle before.
+    took: DFF<Bit>,
     kind: Kind<Self>,
 }
 
@@ -191,6 +193,7 @@ impl Run {
             prompt_waits: Default::default(),
             room_waits: Default::default(),
             begins: Default::default(),
+            took: Default::default(),
             kind: Default::default(),
         }
     }
@@ -213,7 +216,7 @@ impl Logic for Run {
         );
         dff_setup!(self, clock, position_held, blocks_held, token_held, chosen_held, elapsed, cycles);
         dff_setup!(self, clock, settling, settled, limit_reached, context_full, prompt_done);
-        dff_setup!(self, clock, stop_met, record_held);
+        dff_setup!(self, clock, stop_met, record_held, took);
 
         // What a token waits for.
         self.prompt_waits.next =
@@ -305,7 +308,8 @@ impl Logic for Run {
         self.prompt.clear.next = self.discard.val();
         self.prompt.push.next = self.push.val();
         self.prompt.word.next = self.prompt_token.val();
-        self.prompt.pop.next = self.begins.val() & self.prompt_some.q.val();
+        self.took.d.next = self.begins.val() & self.prompt_some.q.val();
+        self.prompt.pop.next = self.took.q.val();
         self.prompt_full.next = self.prompt.full.val();
         self.join_record.lane[0].next = self.chosen_held.q.val();
         self.join_record.lane[1].next = self.position_held.q.val();

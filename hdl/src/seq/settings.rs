@@ -1,8 +1,8 @@
 //! The registers that the host writes.
 //!
 //! ```text
-//!  write, address, data ─►[reg]─►(which)─┬─►[reg]─► start_position, limit, ...
-//!                                        └─►[reg]─► start, stop, go_on, discard, clear_faults     strobes
+//!  write, address ─► which ─►[reg]─┬─►[reg]─► start_position, limit, ...
+//!  data ───────────────────►[reg]─┴─►[reg]─► start, stop, go_on, discard, clear_faults     strobes
 //! ```
 //!
 //! | port      | dir | width | meaning                                    | cycle   |
@@ -21,6 +21,21 @@
 use crate::kind::Kind;
 use lpu_isa::host::Register;
 use rust_hdl::prelude::*;
+
+/// Registers that can be written, in the order of the kernel.
+const WRITABLE: [Register; WRITTEN] = [
+    Register::Control,
+    Register::Faults,
+    Register::StartPosition,
+    Register::Limit,
+    Register::PromptLength,
+    Register::StopToken,
+    Register::StopTokenToo,
+    Register::Seed,
+    Register::Mode,
+    Register::InverseTemperature,
+];
+const WRITTEN: usize = 10;
 
 /// The written registers.
 #[derive(LogicBlock)]
@@ -43,18 +58,8 @@ pub struct Settings {
     pub go_on: Signal<Out, Bit>,
     pub discard: Signal<Out, Bit>,
     pub clear_faults: Signal<Out, Bits<32>>,
-    at_control: Constant<Bits<24>>,
-    at_faults: Constant<Bits<24>>,
-    at_start_position: Constant<Bits<24>>,
-    at_limit: Constant<Bits<24>>,
-    at_prompt_length: Constant<Bits<24>>,
-    at_stop_token: Constant<Bits<24>>,
-    at_stop_token_too: Constant<Bits<24>>,
-    at_seed: Constant<Bits<24>>,
-    at_mode: Constant<Bits<24>>,
-    at_inverse_temperature: Constant<Bits<24>>,
-    write_1: DFF<Bit>,
-    address_1: DFF<Bits<24>>,
+    at: [Constant<Bits<24>>; WRITTEN],
+    which: [DFF<Bit>; WRITTEN],
     data_1: DFF<Bits<64>>,
     start_position_held: DFF<Bits<16>>,
     limit_held: DFF<Bits<32>>,
@@ -76,7 +81,6 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let at = |register: Register| Constant::new((register as u32).to_bits());
         Self {
             clock: Default::default(),
             write: Default::default(),
@@ -96,18 +100,8 @@ impl Default for Settings {
             go_on: Default::default(),
             discard: Default::default(),
             clear_faults: Default::default(),
-            at_control: at(Register::Control),
-            at_faults: at(Register::Faults),
-            at_start_position: at(Register::StartPosition),
-            at_limit: at(Register::Limit),
-            at_prompt_length: at(Register::PromptLength),
-            at_stop_token: at(Register::StopToken),
-            at_stop_token_too: at(Register::StopTokenToo),
-            at_seed: at(Register::Seed),
-            at_mode: at(Register::Mode),
-            at_inverse_temperature: at(Register::InverseTemperature),
-            write_1: Default::default(),
-            address_1: Default::default(),
+            at: WRITABLE.map(|register| Constant::new((register as u32).to_bits())),
+            which: Default::default(),
             data_1: Default::default(),
             start_position_held: Default::default(),
             limit_held: Default::default(),
@@ -138,43 +132,44 @@ impl Logic for Settings {
             control,
             faults
         );
-        dff_setup!(self, clock, write_1, address_1, data_1);
-        self.write_1.d.next = self.write.val();
-        self.address_1.d.next = self.address.val();
+        dff_setup!(self, clock, data_1);
+        // Decoded in the address' own cycle: the registers are all over the chip.
+        for r in 0..WRITTEN {
+            self.which[r].clock.next = self.clock.val();
+            self.which[r].d.next = self.write.val() & (self.address.val() == self.at[r].val());
+        }
         self.data_1.d.next = self.data.val();
         self.control.d.next = 0.into();
         self.faults.d.next = 0.into();
-        if self.write_1.q.val() {
-            if self.address_1.q.val() == self.at_control.val() {
-                self.control.d.next = self.data_1.q.val().get_bits::<4>(0);
-            }
-            if self.address_1.q.val() == self.at_faults.val() {
-                self.faults.d.next = self.data_1.q.val().get_bits::<32>(0);
-            }
-            if self.address_1.q.val() == self.at_start_position.val() {
-                self.start_position_held.d.next = self.data_1.q.val().get_bits::<16>(0);
-            }
-            if self.address_1.q.val() == self.at_limit.val() {
-                self.limit_held.d.next = self.data_1.q.val().get_bits::<32>(0);
-            }
-            if self.address_1.q.val() == self.at_prompt_length.val() {
-                self.prompt_length_held.d.next = self.data_1.q.val().get_bits::<32>(0);
-            }
-            if self.address_1.q.val() == self.at_stop_token.val() {
-                self.stop_token_held.d.next = self.data_1.q.val().get_bits::<16>(0);
-            }
-            if self.address_1.q.val() == self.at_stop_token_too.val() {
-                self.stop_token_too_held.d.next = self.data_1.q.val().get_bits::<16>(0);
-            }
-            if self.address_1.q.val() == self.at_seed.val() {
-                self.seed_held.d.next = self.data_1.q.val().get_bits::<32>(0);
-            }
-            if self.address_1.q.val() == self.at_mode.val() {
-                self.mode.d.next = self.data_1.q.val().get_bits::<2>(0);
-            }
-            if self.address_1.q.val() == self.at_inverse_temperature.val() {
-                self.inverse_temperature_held.d.next = self.data_1.q.val().get_bits::<24>(0);
-            }
+        if self.which[0].q.val() {
+            self.control.d.next = self.data_1.q.val().get_bits::<4>(0);
+        }
+        if self.which[1].q.val() {
+            self.faults.d.next = self.data_1.q.val().get_bits::<32>(0);
+        }
+        if self.which[2].q.val() {
+            self.start_position_held.d.next = self.data_1.q.val().get_bits::<16>(0);
+        }
+        if self.which[3].q.val() {
+            self.limit_held.d.next = self.data_1.q.val().get_bits::<32>(0);
+        }
+        if self.which[4].q.val() {
+            self.prompt_length_held.d.next = self.data_1.q.val().get_bits::<32>(0);
+        }
+        if self.which[5].q.val() {
+            self.stop_token_held.d.next = self.data_1.q.val().get_bits::<16>(0);
+        }
+        if self.which[6].q.val() {
+            self.stop_token_too_held.d.next = self.data_1.q.val().get_bits::<16>(0);
+        }
+        if self.which[7].q.val() {
+            self.seed_held.d.next = self.data_1.q.val().get_bits::<32>(0);
+        }
+        if self.which[8].q.val() {
+            self.mode.d.next = self.data_1.q.val().get_bits::<2>(0);
+        }
+        if self.which[9].q.val() {
+            self.inverse_temperature_held.d.next = self.data_1.q.val().get_bits::<24>(0);
         }
         self.start_position.next = self.start_position_held.q.val();
         self.limit.next = self.limit_held.q.val();

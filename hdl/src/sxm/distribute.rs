@@ -1,9 +1,9 @@
 //! A result row on its way to activation file, KV memory and vector memory: limited, coded, spread over the lanes.
 //!
 //! ```text
-//!  result 24 ─► limit to 18, 16 or 10 bits ─►[reg]─┬──────────────────────────────► vmem_word (13)
-//!                                                   ├─► half select ─►[reg]────────► act_row   (14)
-//!                                                   └─► KV code ─► half or part ─►[reg]─► kv_codes (14)
+//!  result 24 ─┬─► limit to 18 or 16 bits ─►[reg]─┬──────────────────────────────► vmem_word (13)
+//!             │                                      └─► half select ─►[reg]────────► act_row   (14)
+//!             └─► KV code ─►[reg]───────────────────────► half or part ─►[reg]───────► kv_codes  (14)
 //!  strobes, places ─► decode ─►[reg]─► a copy for each group of the matrix unit ─►[reg]─► group_* (14)
 //!  host's KV row ──────────────►[reg]───────┘
 //!    cycle 12                      13                            14
@@ -70,13 +70,14 @@ pub struct Limits {
     low_13: DFF<Bits<17>>,
     over_13: DFF<Bit>,
     encode: KvEncode,
+    code_13: DFF<Bits<9>>,
     kind: Kind<Self>,
 }
 
 impl Logic for Limits {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, sign_13, low_13, over_13);
+        clock!(self, clock, sign_13, low_13, over_13, code_13);
         self.limit.x.next = self.result.val();
         self.limit.to_act.next = self.to_act.val().into();
         self.limit.to_vmem.next = self.to_vmem.val().into();
@@ -84,7 +85,10 @@ impl Logic for Limits {
         self.sign_13.d.next = 0.into();
         self.low_13.d.next = 0.into();
         self.over_13.d.next = false;
+        self.code_13.d.next = 0.into();
+        self.encode.x.next = self.result.val();
         if self.sends.val() {
+            self.code_13.d.next = self.encode.code.val();
             self.sign_13.d.next = self.limit.sign.val();
             self.low_13.d.next = self.limit.low.val();
             self.over_13.d.next = self.limit.over.val().into();
@@ -93,9 +97,7 @@ impl Logic for Limits {
             (bit_cast::<18, 1>(self.sign_13.q.val()) << 17) | bit_cast::<18, 17>(self.low_13.q.val());
         self.act.next = (bit_cast::<16, 1>(self.sign_13.q.val()) << 15)
             | bit_cast::<16, 15>(self.low_13.q.val().get_bits::<15>(0));
-        self.encode.x.next = (bit_cast::<10, 1>(self.sign_13.q.val()) << 9)
-            | bit_cast::<10, 9>(self.low_13.q.val().get_bits::<9>(0));
-        self.code.next = self.encode.code.val();
+        self.code.next = self.code_13.q.val();
         self.over.next = self.over_13.q.val();
     }
 }
@@ -338,7 +340,7 @@ impl Logic for Distribute {
         self.vmem_store.next = self.vmem_13.q.val();
         self.vmem_row.next = self.row_13.q.val().get_bits::<VMEM_ROW>(0);
 
-        // Cycle 13: half select and code. Codes are zero while the host writes: its lanes join by an or.
+        // Cycle 13: half select. Codes are zero while the host writes: its lanes join by an or.
         for u in (self._lanes / 2)..(self._lanes / 2 + 1) {
             for s in self._quad..(self._quad + 1) {
                 for l in 0..(self._lanes / 2) {

@@ -2,9 +2,6 @@
 
 use super::{Kind, Tokenizer};
 
-/// Ids before the fresh ones that are decoded with them: enough for what a decoder looks back at, which is whether a
-/// piece begins a text.
-const WINDOW_IDS: usize = 6;
 /// Fresh ids after which text is given out even if it ends in a replacement character: a character has at most 4 bytes.
 const HELD_IDS_MAX: usize = 4;
 
@@ -14,7 +11,8 @@ pub struct StreamDecoder {
     previous: Option<u32>,
     /// Bytes of an unfinished character; pieces only.
     pending: Vec<u8>,
-    /// Ids whose text was given out, at most [`WINDOW_IDS`], then the fresh ones; Hugging Face only.
+    /// Ids whose text was given out last, then the fresh ones; Hugging Face only. They begin where a character begins, which
+    /// matters: decoders read a run of bytes as a whole, and one that is no text becomes replacement characters altogether.
     window: Vec<u32>,
     fresh: usize,
     /// What is left if no more ids come.
@@ -44,16 +42,18 @@ impl StreamDecoder {
                 let old = self.window.len() - self.fresh;
                 let before = tokenizer.decode(&self.window[..old]);
                 let text = tokenizer.decode(&self.window);
-                // A decoder may change the text of earlier ids only by completing a character.
-                let text = text.strip_prefix(&before).unwrap_or_default().to_owned();
+                // The text of earlier ids changes only while a character is unfinished.
+                let text = match text.strip_prefix(&before) {
+                    Some(text) => text.to_owned(),
+                    None => tokenizer.decode(&self.window[old..]),
+                };
                 if text.ends_with('\u{FFFD}') && self.fresh < HELD_IDS_MAX {
                     self.rest = text;
                     return String::new();
                 }
                 self.rest.clear();
                 self.fresh = 0;
-                let surplus = self.window.len().saturating_sub(WINDOW_IDS);
-                self.window.drain(..surplus);
+                self.window.drain(..old);
                 text
             }
         }

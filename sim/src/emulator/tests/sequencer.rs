@@ -46,10 +46,10 @@ fn a_run_feeds_its_choices_back() {
         outcome.steps.iter().map(|step| step.position).collect::<Vec<_>>(),
         (0..7).collect::<Vec<_>>()
     );
-    // Start 4, 40 to the issue and 1 for it, 40 of waiting, turnaround 4.
-    assert!(outcome.steps.iter().all(|step| step.cycles == 89), "{:?}", outcome.steps);
-    assert_eq!(outcome.cycles(), 7 * 89);
-    assert_eq!(device.register(Register::Cycles).unwrap(), 7 * 89);
+    // Start 4, 40 to the issue and 1 for it, 40 of waiting, turnaround 7.
+    assert!(outcome.steps.iter().all(|step| step.cycles == 92), "{:?}", outcome.steps);
+    assert_eq!(outcome.cycles(), 7 * 92);
+    assert_eq!(device.register(Register::Cycles).unwrap(), 7 * 92);
     assert_eq!(device.faults().unwrap(), Fault::default());
 }
 
