@@ -91,6 +91,7 @@ fn malformed_requests() {
         return;
     }
     let served = Served::start(&[]);
+    let notes = tempfile::tempdir().expect("a folder for what the tool keeps");
     // A few in a bounded time, or as many as asked for.
     let wanted = std::env::var("LPU_MALFORMED");
     let bounds = match &wanted {
@@ -99,6 +100,7 @@ fn malformed_requests() {
     };
     passes(
         Command::new(tool)
+            .current_dir(&notes)
             .args(["run", &format!("{}/openapi.json", url(&served)), "--checks", "not_a_server_error"])
             .args(bounds)
             .args(["--seed", "1", "--phases", "examples,coverage,fuzzing", "--no-color"])

@@ -78,7 +78,7 @@ const steps = {
     await page.locator("#settings summary").click();
     await page.route("**/v1/completions", async (route) => {
       const body = { ...route.request().postDataJSON(), x_lpu: { tokens: true, ignore_eos: true } };
-      await route.continue({ postData: JSON.stringify({ ...body, n: 32 }) });
+      await route.continue({ postData: JSON.stringify({ ...body, n: 8 }) });
     });
     await page.locator("#run").click();
     await page.locator("#run.stop").waitFor();
