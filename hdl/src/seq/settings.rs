@@ -1,8 +1,8 @@
 //! The registers that the host writes.
 //!
 //! ```text
-//!  write, address ─► which ─►[reg]─┬─►[reg]─► start_position, limit, ...
-//!  data ───────────────────►[reg]─┴─►[reg]─► start, stop, go_on, discard, clear_faults     strobes
+//!  write, address ─►[reg]─► which ─►[reg]─┬─►[reg]─► start_position, limit, ...
+//!  data ──────────►[reg]────────────►[reg]─┴─►[reg]─► start, stop, go_on, discard, clear_faults     strobes
 //! ```
 //!
 //! | port      | dir | width | meaning                                    | cycle   |
@@ -10,10 +10,10 @@
 //! | `write`   | in  | 1     | strobe                                     | `t`     |
 //! | `address` | in  | 24    | [`Register`]; others are ignored           | `t`     |
 //! | `data`    | in  | 64    |                                            | `t`     |
-//! | `start_position` ... `inverse_temperature` | out | | the registers of the same names | `t + 2` |
-//! | `sampling`, `pause` | out | 1 | bits of [`Register::Mode`]             | `t + 2` |
-//! | `start`, `stop`, `go_on`, `discard` | out | 1 | strobes, bits of [`Register::Control`] | `t + 2` |
-//! | `clear_faults` | out | 32 | strobes, [`Register::Faults`]              | `t + 2` |
+//! | `start_position` ... `inverse_temperature` | out | | the registers of the same names | `t + 3` |
+//! | `sampling`, `pause` | out | 1 | bits of [`Register::Mode`]             | `t + 3` |
+//! | `start`, `stop`, `go_on`, `discard` | out | 1 | strobes, bits of [`Register::Control`] | `t + 3` |
+//! | `clear_faults` | out | 32 | strobes, [`Register::Faults`]              | `t + 3` |
 //!
 //! # Invariants
 //! 1. Everything is zero at power-up.
@@ -60,7 +60,10 @@ pub struct Settings {
     pub clear_faults: Signal<Out, Bits<32>>,
     at: [Constant<Bits<24>>; WRITTEN],
     which: [DFF<Bit>; WRITTEN],
+    write_1: DFF<Bit>,
+    address_1: DFF<Bits<24>>,
     data_1: DFF<Bits<64>>,
+    data_2: DFF<Bits<64>>,
     start_position_held: DFF<Bits<16>>,
     limit_held: DFF<Bits<32>>,
     prompt_length_held: DFF<Bits<32>>,
@@ -76,7 +79,7 @@ pub struct Settings {
 
 impl Settings {
     /// Cycles from a write to its register.
-    pub const LATENCY: usize = 2;
+    pub const LATENCY: usize = 3;
 }
 
 impl Default for Settings {
@@ -102,7 +105,10 @@ impl Default for Settings {
             clear_faults: Default::default(),
             at: WRITABLE.map(|register| Constant::new((register as u32).to_bits())),
             which: Default::default(),
+            write_1: Default::default(),
+            address_1: Default::default(),
             data_1: Default::default(),
+            data_2: Default::default(),
             start_position_held: Default::default(),
             limit_held: Default::default(),
             prompt_length_held: Default::default(),
@@ -132,44 +138,47 @@ impl Logic for Settings {
             control,
             faults
         );
-        dff_setup!(self, clock, data_1);
-        // Decoded in the address' own cycle: the registers are all over the chip.
+        dff_setup!(self, clock, write_1, address_1, data_1, data_2);
+        self.write_1.d.next = self.write.val();
+        self.address_1.d.next = self.address.val();
+        self.data_1.d.next = self.data.val();
+        self.data_2.d.next = self.data_1.q.val();
+        // Registers before and behind the decoder: what it writes is all over the chip.
         for r in 0..WRITTEN {
             self.which[r].clock.next = self.clock.val();
-            self.which[r].d.next = self.write.val() & (self.address.val() == self.at[r].val());
+            self.which[r].d.next = self.write_1.q.val() & (self.address_1.q.val() == self.at[r].val());
         }
-        self.data_1.d.next = self.data.val();
         self.control.d.next = 0.into();
         self.faults.d.next = 0.into();
         if self.which[0].q.val() {
-            self.control.d.next = self.data_1.q.val().get_bits::<4>(0);
+            self.control.d.next = self.data_2.q.val().get_bits::<4>(0);
         }
         if self.which[1].q.val() {
-            self.faults.d.next = self.data_1.q.val().get_bits::<32>(0);
+            self.faults.d.next = self.data_2.q.val().get_bits::<32>(0);
         }
         if self.which[2].q.val() {
-            self.start_position_held.d.next = self.data_1.q.val().get_bits::<16>(0);
+            self.start_position_held.d.next = self.data_2.q.val().get_bits::<16>(0);
         }
         if self.which[3].q.val() {
-            self.limit_held.d.next = self.data_1.q.val().get_bits::<32>(0);
+            self.limit_held.d.next = self.data_2.q.val().get_bits::<32>(0);
         }
         if self.which[4].q.val() {
-            self.prompt_length_held.d.next = self.data_1.q.val().get_bits::<32>(0);
+            self.prompt_length_held.d.next = self.data_2.q.val().get_bits::<32>(0);
         }
         if self.which[5].q.val() {
-            self.stop_token_held.d.next = self.data_1.q.val().get_bits::<16>(0);
+            self.stop_token_held.d.next = self.data_2.q.val().get_bits::<16>(0);
         }
         if self.which[6].q.val() {
-            self.stop_token_too_held.d.next = self.data_1.q.val().get_bits::<16>(0);
+            self.stop_token_too_held.d.next = self.data_2.q.val().get_bits::<16>(0);
         }
         if self.which[7].q.val() {
-            self.seed_held.d.next = self.data_1.q.val().get_bits::<32>(0);
+            self.seed_held.d.next = self.data_2.q.val().get_bits::<32>(0);
         }
         if self.which[8].q.val() {
-            self.mode.d.next = self.data_1.q.val().get_bits::<2>(0);
+            self.mode.d.next = self.data_2.q.val().get_bits::<2>(0);
         }
         if self.which[9].q.val() {
-            self.inverse_temperature_held.d.next = self.data_1.q.val().get_bits::<24>(0);
+            self.inverse_temperature_held.d.next = self.data_2.q.val().get_bits::<24>(0);
         }
         self.start_position.next = self.start_position_held.q.val();
         self.limit.next = self.limit_held.q.val();
