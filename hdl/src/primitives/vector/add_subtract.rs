@@ -23,4 +23,8 @@ logic [26:0] total;
 assign turned = {product[24], product, round} ^ {27{subtract}};
 assign total = {{2{addend[23]}}, addend, 1'b1} + turned;
 assign sum = total[26:1];".into();
+    // Taking the product off again leaves the addend.
+    property |addend, product, round, subtract, sum| {
+        addend == if subtract == 1 { sum + product + round } else { sum - product - round }
+    };
 }

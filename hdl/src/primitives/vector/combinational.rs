@@ -1,12 +1,14 @@
-//! The shape that combinational primitives share: ports, a model, Verilog text, and the test that they agree.
+//! The shape that combinational primitives share: ports, a model, Verilog text, a property, and the tests of both.
 
 /// Declares a combinational primitive `Name(inputs) -> (outputs)`. Ports are `kind name: width`, where the kind says
 /// how the model sees the number. The model is a closure over `i64`s that returns the outputs as a tuple; the Verilog
-/// drives the outputs. The block gets a module `stream_test` that compares both on random and extreme inputs.
+/// drives the outputs. The property is a closure over inputs and outputs that says what the block is for without asking the
+/// model. The block gets a module `stream_test` that holds the Verilog to both on random and extreme inputs.
 macro_rules! combinational {
     ($(#[$meta:meta])* $name:ident($($ikind:ident $input:ident: $iw:literal),+) -> ($($okind:ident $output:ident: $ow:literal),+);
      model $model:expr;
-     verilog $verilog:expr;) => {
+     verilog $verilog:expr;
+     property $property:expr;) => {
         $(#[$meta])*
         #[derive(LogicBlock, Default)]
         pub struct $name {
@@ -45,15 +47,17 @@ macro_rules! combinational {
         mod stream_test {
             use super::*;
 
-            #[test]
-            fn verilog_is_the_model() {
-                const CASES: usize = 200_000;
+            type Inputs = ($(combinational!(@number $input),)+);
+            type Outputs = ($(combinational!(@number $output),)+);
+
+            /// What the Verilog makes of random inputs.
+            fn stream(cases: usize) -> Vec<(Inputs, Outputs)> {
                 let design = $crate::emit::emit(&mut $name::default(), "dut").unwrap();
                 let bench = $crate::bench::Bench::new(&design).unwrap();
                 let mut random = $crate::bench::Random::from_seed_variable();
                 let mut stimulus = bench.stimulus();
-                let mut expected = Vec::with_capacity(CASES);
-                for _ in 0..CASES {
+                let mut inputs = Vec::with_capacity(cases);
+                for _ in 0..cases {
                     stimulus.cycle();
                     $(let $input = $crate::primitives::vector::combinational::awkward(&mut random, $iw);
                     stimulus.set(stringify!($input), $input as u64);
@@ -61,13 +65,35 @@ macro_rules! combinational {
                         let bits: Bits<$iw> = $crate::primitives::value::bits_of($input);
                         bits
                     });)+
-                    expected.push((($($input),+,), $name::model($($input),+)));
+                    inputs.push(($($input,)+));
                 }
                 let response = bench.run(&stimulus).unwrap();
-                for (t, (inputs, ($($output,)+))) in expected.iter().enumerate() {
-                    $(let found = response.get(t, stringify!($output));
-                    let wanted: Bits<$ow> = $crate::primitives::value::bits_of(*$output);
-                    assert_eq!(found, wanted.to_u64(), "{} of {inputs:?}", stringify!($output));)+
+                let output = |t: usize| ($(combinational_number!($okind, {
+                    let bits: Bits<$ow> = response.get(t, stringify!($output)).to_bits();
+                    bits
+                }),)+);
+                inputs.into_iter().enumerate().map(|(t, inputs)| (inputs, output(t))).collect()
+            }
+
+            #[test]
+            fn verilog_is_the_model() {
+                for (inputs, outputs) in stream(200_000) {
+                    let ($($input,)+) = inputs;
+                    let ($($output,)+) = $name::model($($input),+);
+                    let expected = ($(combinational_number!($okind, {
+                        let bits: Bits<$ow> = $crate::primitives::value::bits_of($output);
+                        bits
+                    }),)+);
+                    assert_eq!(outputs, expected, "{inputs:?}");
+                }
+            }
+
+            #[test]
+            fn verilog_has_the_property() {
+                let holds: fn($(combinational!(@number $input),)+ $(combinational!(@number $output)),+) -> bool = $property;
+                for (inputs, outputs) in stream(50_000) {
+                    let (($($input,)+), ($($output,)+)) = (inputs, outputs);
+                    assert!(holds($($input,)+ $($output),+), "{inputs:?} give {outputs:?}");
                 }
             }
         }

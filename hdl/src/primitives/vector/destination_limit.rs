@@ -40,4 +40,12 @@ assign over_10 = over_16 || (x[14:9] != {6{x[23]}});
 assign sign = x[23];
 assign over = to_vmem ? over_18 : to_act ? over_16 : over_10;
 assign low = over ? {17{!x[23]}} : x[16:0];".into();
+    // Sign and low bits are the number itself unless it is over; then they are as far out as 18 bits go, on its side.
+    property |x, to_vmem, to_act, sign, low, over| {
+        let number = low - (sign << 17);
+        let limit = 1i64 << if to_vmem == 1 { 17 } else if to_act == 1 { 15 } else { 9 };
+        let fits = -limit <= x && x < limit;
+        let expected = if fits { x } else if x < 0 { -131_072 } else { 131_071 };
+        (over == 0) == fits && number == expected
+    };
 }

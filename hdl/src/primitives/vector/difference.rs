@@ -31,4 +31,9 @@ assign ahead = {x[17], x, 1'b1} + {minus, round};
 assign back = {s[17], s, 1'b1} + {~{x[17], x}, !round};
 assign forward = ahead[19:1];
 assign backward = back[19:1];".into();
+    // What goes up in one goes down in the other: together they do not depend on the number. Both wrap at 19 bits.
+    property |x, round, s, minus, forward, backward| {
+        let wraps = |difference: i64| difference.rem_euclid(1 << 19) == 0;
+        wraps(forward + backward - minus - s) && wraps(backward + x + round - s)
+    };
 }

@@ -36,6 +36,14 @@ combinational! {
 assign extra = below[18] ? 11'd0 : below[17] ? 11'd1024 : {{1'b0, below[16:7]}};",
         rom_by_bits("below[6:0]", "factor", 18, &arith::EXP2.map(|entry| entry as u64)),
     );
+    // Factor and shift are the power of two itself, as real numbers have it; beyond the limits there is one, or next to none.
+    property |below, factor, at_edge, extra| {
+        let exponent = (factor as f64 / 65536.0).log2() - extra as f64;
+        match below {
+            0..131_072 => at_edge == 0 && (exponent + below as f64 / 128.0).abs() < 1.0 / 32768.0,
+            _ => at_edge == 1 && extra == if below < 0 { 0 } else { 1024 },
+        }
+    };
 }
 
 /// Bits of `below` that index the table in the Verilog text above, and the largest shift that they leave.

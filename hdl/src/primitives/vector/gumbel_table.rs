@@ -30,4 +30,14 @@ combinational! {
         let log2 = rom_by_bits("fraction", "log2", 44, &words(&LOG2, 11));
         format!("{log2}{}", rom_by_bits("place", "tail", 52, &words(&GUMBEL_TAIL, 13)))
     };
+    // The entries are the functions themselves, as real numbers have them.
+    property |fraction, place, log2, tail| {
+        let near = |entry: i64, exact: f64| (entry as f64 / 2048.0 - exact).abs() < 1.0 / 2048.0;
+        (0..4).all(|quarter| {
+            let middle = |index: i64| ((64 * quarter + index) as f64 + 0.5) / 256.0;
+            let u = middle(place);
+            near(log2 >> (11 * quarter) & 0x7ff, (1.0 + middle(fraction)).log2())
+                && near(tail >> (13 * quarter) & 0x1fff, (-(1.0 - u).log2() / u).log2())
+        })
+    };
 }

@@ -35,6 +35,8 @@ mod span {
 always_comb begin
     for (int bit_index = 0; bit_index < 15; bit_index++) counted[bit_index] = period > bit_index[3:0];
 end".into();
+        // A run of ones from the lowest bit, as long as the period.
+        property |period, counted| counted & (counted + 1) == 0 && i64::from(counted.count_ones()) == period;
     }
 }
 
@@ -54,4 +56,11 @@ always_comb begin
         mask[h] = high && ((start[4:0] ^ h[4:0]) & counted[4:0]) == 5'h0;
     end
 end");
+    // No two half rows differ in a bit that counts; as many are there as the other bits allow, and `start` is among them.
+    property |start, counted, mask| {
+        let among: Vec<i64> = (0..HALVES_MAX as i64).filter(|h| mask >> h & 1 == 1).collect();
+        let agree = among.iter().all(|h| (h ^ among[0]) & counted == 0);
+        let free = 1 << (5 - (counted & 31).count_ones());
+        agree && (among.is_empty() || among.len() == free) && (start >= 32 || among.contains(&start))
+    };
 }

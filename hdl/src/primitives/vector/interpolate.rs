@@ -19,4 +19,9 @@ combinational! {
 logic [18:0] sum;
 assign sum = {base, 1'b1} + {{4{product[25]}}, product[25:11]};
 assign mantissa = sum[18:1];".into();
+    // The sum wraps at 18 bits; up to that, half a step of rounding at most.
+    property |base, product, mantissa| {
+        let added = (mantissa - base + (1 << 17)).rem_euclid(1 << 18) - (1 << 17);
+        2 * ((added << 12) - product).abs() <= 1 << 12
+    };
 }

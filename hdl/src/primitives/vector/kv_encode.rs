@@ -31,4 +31,11 @@ always_comb begin
     else place = magnitude[7:0];
 end
 assign code = {x[23], place ^ {8{x[23]}}};".into();
+    // The code stands for the number or one half a step away, and not for one of the other sign.
+    property |x, code| {
+        let decoded = i64::from(arith::kv_decode(code as i16));
+        let step = if decoded.abs() < 128 { 0 } else if decoded.abs() < 256 { 1 } else { 2 };
+        let beyond = decoded.abs() >= 508 && x.abs() >= 508;
+        (decoded < 0) == (x < 0) && ((decoded - x).abs() <= step || beyond)
+    };
 }

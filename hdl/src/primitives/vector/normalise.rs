@@ -36,6 +36,8 @@ logic [2:0] none;
 assign none = {x[31:24] == 8'h0, x[23:16] == 8'h0, x[15:8] == 8'h0};
 assign zeros = !none[2] ? 2'd0 : !none[1] ? 2'd1 : !none[0] ? 2'd2 : 2'd3;
 assign normal = x << {zeros, 3'h0};".into();
+        // Nothing is lost, and the top byte holds something if anything does.
+        property |x, zeros, normal| normal >> (8 * zeros) == x && (normal >> 24 != 0 || x == 0);
     }
 }
 
@@ -59,6 +61,10 @@ assign zeros[2] = no_high;
 assign zeros[1] = no_high ? no_low_pair : no_high_pair;
 assign zeros[0] = !no_high ? (no_high_pair ? !x[29] : !x[31]) : no_low_pair ? !x[25] : !x[27];
 assign normal = x << zeros;".into();
+    // The highest one of the top byte is on top.
+    property |x, zeros, normal| {
+        if x >> 24 == 0 { zeros == 7 } else { normal >> 31 == 1 && normal >> zeros == x }
+    };
 }
 
 #[cfg(test)]

@@ -41,6 +41,15 @@ assign over = ((x[22:17] ^ {6{x[23]}}) & ~reach[5:0]) != 6'h0;
 assign full = !x[23] && (~x[16:6] == 11'h0) && ((~x[5:0] & ~reach[6:1]) == 6'h0) && ((~x[23:17] & reach) == 7'h0);
 assign y = over ? {x[23], {17{!x[23]}}} : shifted[18:1];
 assign round = shifted[0] && !over && !full;".into();
+    // Half a step of rounding at most, unless the operand is at its limit.
+    property |x, shift, y, round| {
+        let off = 2 * (x - ((y + round) << shift));
+        match y + round {
+            131_071 => off >= -(1i64 << shift),
+            -131_072 => off <= 1 << shift,
+            _ => off.abs() <= 1 << shift,
+        }
+    };
 }
 
 #[cfg(test)]

@@ -36,6 +36,17 @@ combinational! {
         ]
         .concat()
     };
+    // Both ends of the segment lie on the reciprocal, or on the reciprocal root, as real numbers have it.
+    property |index, once, even, odd| {
+        let x = |step: i64| 1.0 + step as f64 / 64.0;
+        let lies = |word: i64, copy: i64, exact: fn(f64) -> f64| {
+            let (base, slope) = (word >> 18, ((word & 0x3_ffff) ^ 0x2_0000) - 0x2_0000);
+            let step = index >> (6 * copy) & 63;
+            let near = |found: i64, step: i64| (found as f64 / 131_072.0 / exact(x(step)) - 1.0).abs() < 1.0 / 8192.0;
+            near(base, step) && near(base + slope, step + 1)
+        };
+        lies(once, 0, |x| 1.0 / x) && lies(even, 1, |x| 1.0 / x.sqrt()) && lies(odd, 2, |x| 1.0 / (2.0 * x).sqrt())
+    };
 }
 
 /// Tables are read in the order of their segments, and bases are not negative.

@@ -32,4 +32,11 @@ assign saturated = over || sum[25:23] != {3{sum[25]}};
 assign keep = !saturated && !(relu && sum[25]);
 assign fill = !sign;
 assign result = {sign && !relu, keep ? sum[22:0] : {23{fill}}};".into();
+    // What fits stays, what does not goes to the limit on its side, and what is negative becomes zero if it should.
+    property |sum, over, negative, relu, result, saturated| {
+        let fits = over == 0 && (-(1 << 23)..1 << 23).contains(&sum);
+        let below = if over == 1 { negative == 1 } else { sum < 0 };
+        let limited = if fits { sum } else if below { -(1 << 23) } else { (1 << 23) - 1 };
+        (saturated == 0) == fits && result == if relu == 1 && below { 0 } else { limited }
+    };
 }

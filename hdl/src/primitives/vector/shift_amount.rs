@@ -16,6 +16,12 @@ combinational! {
 logic above;
 assign above = total[11:6] != 6'h0 || total[5:4] == 2'b11;
 assign amount = total[12] ? 6'd0 : above ? 6'd47 : total[5:0];".into();
+    // No shift that exists is nearer to the sum.
+    property |total, amount| {
+        let far = |amount: i64| (total - amount).abs();
+        let mut shifts = 0..=i64::from(SHIFT_MAX);
+        shifts.contains(&amount) && shifts.all(|other| far(amount) <= far(other))
+    };
 }
 
 /// The Verilog text takes 48 for the first shift that is too large.

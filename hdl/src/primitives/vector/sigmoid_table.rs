@@ -51,6 +51,12 @@ assign over = x[18] != x[17];
 assign magnitude = (x[16:0] ^ {17{x[18]}}) | {17{over}};
 assign segment = magnitude[16] ? {2'b11, magnitude[15:12]} : magnitude[15] ? {2'b10, magnitude[14:11]} : {1'b0, magnitude[14:10]};
 assign fraction = magnitude[16] ? magnitude[11:0] : magnitude[15] ? {magnitude[10:0], 1'b0} : {magnitude[9:0], 2'b00};".into();
+        // The segment's begin and the fraction of its width together are the magnitude.
+        property |x, segment, fraction| {
+            let octave = (segment / 16 - 1).max(0);
+            let begin = (segment - 16 * octave) << (10 + octave);
+            begin + (fraction >> (2 - octave)) == if x < 0 { !x } else { x }.min(131_071)
+        };
     }
 }
 
@@ -67,6 +73,14 @@ combinational! {
 logic [28:0] entry;
 {}assign addend = entry[28:12] ^ {{17{{negative}}}};
 assign slope = entry[11:0];", rom_by_bits("segment", "entry", 29, &SIGMOID.map(|(base, slope)| (base as u64) << 12 | slope as u64)));
+    // Both ends of the segment lie on the sigmoid, as real numbers have it.
+    property |segment, negative, addend, slope| {
+        let octave = (segment / 16 - 1).max(0);
+        let end = |at: i64| ((at - 16 * octave) << (10 + octave)) as f64 / 8192.0;
+        let sign = if negative == 1 { -1.0 } else { 1.0 };
+        let near = |found: f64, x: f64| (found - 131_072.0 / (1.0 + (-sign * x).exp())).abs() <= 32.0;
+        near(addend as f64, end(segment)) && near(addend as f64 + sign * slope as f64, end(segment + 1))
+    };
 }
 
 /// What the Verilog text takes for granted of the table.
