@@ -30,7 +30,7 @@ fn main() {
 fn bundled() -> (Image, Vec<u16>) {
     let (model, tokenizer) = model::load(support::model()).expect("the bundled model");
     let tokenizer = tokenizer.expect("the bundled tokenizer");
-    let options = Options { name: "stories-lpu".into(), context: None };
+    let options = Options { name: "stories-lpu".into(), ..Options::default() };
     let image = compile(&model, Some(&tokenizer), &Geometry::ULX3S_85F, &options).expect("it fits").image;
     let ids = tokenizer.encode("Lily").expect("plain letters");
     (image, ids.into_iter().map(|id| id as u16).collect())

@@ -82,7 +82,7 @@ pub fn try_compile(
     fit::check_token_ids(&model.config)?;
     let name = model_name(path);
     let bar = output::spinner(format!("compiling {name} for {}", geometry.name));
-    let options = compile::Options { name, context };
+    let options = compile::Options { name, context, ..compile::Options::default() };
     let compiled = compile::compile(model, tokenizer, geometry, &options);
     bar.finish_and_clear();
     compiled

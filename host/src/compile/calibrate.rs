@@ -1,18 +1,29 @@
 //! Pass 1: how large every vector gets, seen on text that the model itself writes. Import needs no data.
 
 use super::channels::Channels;
+use super::compensate::Moments;
 use super::simplify::Simplified;
 use crate::model::reference::{Reference, Site};
 use crate::model::{Linear, Matrix, Model, NormKind};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// Texts sampled.
-const TEXTS: usize = 8;
-/// Tokens of each.
-const TEXT_TOKENS: usize = 160;
 /// Positions between two rotations tried for the range of keys.
 const ROTATION_STEP: usize = 4;
+
+/// How much text is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calibration {
+    pub texts: usize,
+    /// Tokens of each text, at most the context.
+    pub tokens: usize,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { texts: 8, tokens: 160 }
+    }
+}
 
 /// Largest magnitudes of one layer's vectors.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +55,11 @@ pub struct LayerRange {
     /// The gate, and what `down` reads.
     pub gate: f64,
     pub hidden: f64,
+    /// Which elements go together in what q, k and v, then o, then gate and up, then `down` read.
+    pub attention_moments: Moments,
+    pub mix_moments: Moments,
+    pub mlp_moments: Moments,
+    pub hidden_moments: Moments,
 }
 
 /// Largest magnitudes of all vectors.
@@ -62,13 +78,13 @@ pub struct Ranges {
 }
 
 /// Runs the fp32 reference on sampled text and notes every range. Channels are the chip's ([`Channels`]).
-pub fn calibrate(simplified: &Simplified, channels: &Channels, bos: u32) -> Ranges {
+pub fn calibrate(simplified: &Simplified, channels: &Channels, bos: u32, calibration: Calibration) -> Ranges {
     let Simplified { model, logits_bias } = simplified;
     let mut collector = Collector::new(model, channels);
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut reference = Reference::new(model);
-    let length = TEXT_TOKENS.min(model.config.context);
-    for _ in 0..TEXTS {
+    let length = calibration.tokens.min(model.config.context);
+    for _ in 0..calibration.texts {
         let mut token = bos;
         for position in 0..length {
             let logits = reference
@@ -163,7 +179,13 @@ impl<'m> Collector<'m> {
                 }
                 raise_each(&mut range.up_raw, &unbiased(&weights.up, values), self.factor);
             }
-            Site::Hidden => raise(&mut range.hidden, values),
+            Site::AttnIn => range.attention_moments.add(values),
+            Site::Mix => range.mix_moments.add(values),
+            Site::MlpIn => range.mlp_moments.add(values),
+            Site::Hidden => {
+                raise(&mut range.hidden, values);
+                range.hidden_moments.add(values);
+            }
             Site::MlpOut => raise_each(&mut range.mlp_output, &unbiased(&weights.down, values), 1.0),
             _ => {}
         }

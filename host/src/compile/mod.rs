@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | simplify | `simplify.rs`, `features.rs` | the same function with fewer kinds of parts |
 //! | calibrate | `calibrate.rs` | how large each vector gets on text that the model writes itself |
-//! | plan | `plan.rs`, `channels.rs` | where everything lies, and how many positions fit |
+//! | plan | `plan.rs`, `vectors.rs`, `channels.rs` | where everything lies, and how many positions fit |
 //! | formats | `formats.rs` | binary points and shifts |
-//! | quantise | `quantise.rs` | nine-bit weights, one scale a row |
+//! | quantise | `quantise.rs`, `compensate.rs` | nine-bit weights, one scale a row |
 //! | constants | `constants.rs` | contents of the memories |
 //! | program | `program.rs` | instructions in the order of need |
 //! | schedule | `schedule.rs`, `access.rs` | when each is issued |
@@ -18,6 +18,7 @@
 mod access;
 mod calibrate;
 mod channels;
+mod compensate;
 mod constants;
 mod error;
 mod features;
@@ -27,8 +28,10 @@ mod program;
 mod quantise;
 mod schedule;
 mod simplify;
+mod vectors;
 
-pub use calibrate::Ranges;
+use calibrate::LayerRange;
+pub use calibrate::{Calibration, Ranges};
 pub use error::CompileError;
 pub use features::Features;
 pub use formats::Formats;
@@ -48,6 +51,8 @@ pub struct Options {
     pub name: String,
     /// Positions that must fit; by default as many as do.
     pub context: Option<usize>,
+    /// How much text the model writes to show its ranges.
+    pub calibration: Calibration,
 }
 
 /// A compiled model.
@@ -73,10 +78,10 @@ pub fn compile(
     let features = Features::of(model);
     let plan = Plan::new(&model.config, features, geometry, options.context)?;
     let bos = tokenizer.map_or(0, Tokenizer::bos);
-    let ranges = calibrate::calibrate(&simplified, &plan.channels, bos);
+    let ranges = calibrate::calibrate(&simplified, &plan.channels, bos, options.calibration);
     let simple = &simplified.model;
     let formats = Formats::before_weights(&simple.config, &plan, &ranges)?;
-    let layers = quantise_layers(simple, &plan, &formats);
+    let layers = quantise_layers(simple, &plan, &formats, &ranges);
     let tokens = QuantisedTokens::new(simple, &plan);
     let formats = formats.with_weights(&ranges, &layers, &tokens, simple, features)?;
     let weights = constants::weights(&plan, &layers, &tokens);
@@ -94,14 +99,14 @@ pub fn compile(
     Ok(Compiled { image, plan, formats })
 }
 
-fn quantise_layers(model: &Model, plan: &Plan, formats: &Formats) -> Vec<QuantisedLayer> {
-    let quantise = |(layer, format): (&Layer, &formats::LayerFormats)| {
+fn quantise_layers(model: &Model, plan: &Plan, formats: &Formats, ranges: &Ranges) -> Vec<QuantisedLayer> {
+    let quantise = |((layer, format), range): ((&Layer, &formats::LayerFormats), &LayerRange)| {
         let fraction = f64::from(formats::MIX_FRACTION_BITS).exp2();
         let step = |channel| 1.0 / (format.v[formats::key_channel(plan, channel)] * fraction);
         let mix: Vec<f64> = (0..plan.channels.q_width()).map(step).collect();
-        quantise::quantise_layer(&model.config, layer, plan, &mix, 1.0 / format.hidden)
+        quantise::quantise_layer(&model.config, layer, plan, range, &mix, 1.0 / format.hidden)
     };
-    model.layers.iter().zip(&formats.layers).map(quantise).collect()
+    model.layers.iter().zip(&formats.layers).zip(&ranges.layers).map(quantise).collect()
 }
 
 fn check_supported(model: &Model) -> Result<(), CompileError> {

@@ -1,6 +1,8 @@
 //! Pass 3: weights become nine-bit integers with one scale per row.
 
+use super::calibrate::LayerRange;
 use super::channels::{Channels, place, straight};
+use super::compensate::{Answers, Moments};
 use super::plan::{MatrixPlan, Plan};
 use crate::model::{Config, Layer, Matrix, Model};
 use lpu_isa::Geometry;
@@ -53,13 +55,16 @@ impl QuantisedTokens {
     }
 }
 
-/// Rounds each row to nearest; a row's largest weight becomes 255.
-fn quantise(rows: &[Vec<f64>]) -> Quantised {
+/// Rounds each row, a weight's error answered by others where it is known how; a row's largest weight becomes 255.
+fn quantise(rows: &[Vec<f64>], answers: Option<&Answers>) -> Quantised {
     let scale = |row: &Vec<f64>| row.iter().fold(0.0f64, |max, weight| max.max(weight.abs())) / WEIGHT_MAX;
     let scales: Vec<f64> = rows.iter().map(scale).collect();
     let round = |(row, scale): (&Vec<f64>, &f64)| {
         let step = if *scale > 0.0 { *scale } else { 1.0 };
-        row.iter().map(|weight| (weight / step).round() as i16).collect()
+        match answers {
+            Some(answers) => answers.round(row, step, WEIGHT_MAX),
+            None => row.iter().map(|weight| (weight / step).round() as i16).collect(),
+        }
     };
     Quantised { rows: rows.iter().zip(&scales).map(round).collect(), scales }
 }
@@ -70,6 +75,7 @@ pub fn quantise_layer(
     config: &Config,
     layer: &Layer,
     plan: &Plan,
+    range: &LayerRange,
     mix: &[f64],
     hidden: f64,
 ) -> QuantisedLayer {
@@ -87,14 +93,27 @@ pub fn quantise_layer(
     let hidden_columns = straight(config.hidden_dim, parts_width(&matrices.down));
     let mix_step = |channel: usize| mix.get(channel).copied().unwrap_or(0.0);
     let gate = layer.gate.as_ref().zip(matrices.gate.as_ref());
+    let seen = |moments: &Moments, columns: &[Option<usize>]| moments.answers(columns, plain);
+    // Matrices of one input have columns of one width.
+    let (input, mlp_input) = (dims(&matrices.k), dims(&matrices.up));
+    let attention = seen(&range.attention_moments, &input);
+    let mlp = seen(&range.mlp_moments, &mlp_input);
+    let mixed = range.mix_moments.answers(&mix_columns, mix_step);
+    let inner_answers = seen(&range.hidden_moments, &hidden_columns);
+    let reading =
+        |matrix: &Matrix, rows: &[Option<usize>], columns: &[Option<usize>], answers: &Option<Answers>| {
+            quantise(&place(matrix, rows, columns, plain), answers.as_ref())
+        };
+    let o = place(&layer.o.weight, &results, &mix_columns, mix_step);
+    let down = place(&layer.down.weight, &results, &hidden_columns, |_| hidden);
     QuantisedLayer {
-        k: quantise(&place(&layer.k.weight, &k_rows, &dims(&matrices.k), plain)),
-        q: quantise(&place(&layer.q.weight, &q_rows, &dims(&matrices.q), plain)),
-        v: quantise(&place(&layer.v.weight, &v_rows, &dims(&matrices.v), plain)),
-        o: quantise(&place(&layer.o.weight, &results, &mix_columns, mix_step)),
-        gate: gate.map(|(gate, plan)| quantise(&place(&gate.weight, &inner, &dims(plan), plain))),
-        up: quantise(&place(&layer.up.weight, &inner, &dims(&matrices.up), plain)),
-        down: quantise(&place(&layer.down.weight, &results, &hidden_columns, |_| hidden)),
+        k: reading(&layer.k.weight, &k_rows, &input, &attention),
+        q: reading(&layer.q.weight, &q_rows, &input, &attention),
+        v: reading(&layer.v.weight, &v_rows, &input, &attention),
+        o: quantise(&o, mixed.as_ref()),
+        gate: gate.map(|(gate, _)| reading(&gate.weight, &inner, &mlp_input, &mlp)),
+        up: reading(&layer.up.weight, &inner, &mlp_input, &mlp),
+        down: quantise(&down, inner_answers.as_ref()),
     }
 }
 
@@ -106,7 +125,7 @@ fn parts_width(parts: &[MatrixPlan]) -> usize {
 fn quantise_rows(matrix: &Matrix, count: usize, plan: &MatrixPlan) -> Quantised {
     let rows = straight(count, count);
     let columns = straight(matrix.inputs(), plan.width());
-    quantise(&place(matrix, &rows, &columns, |_| 1.0))
+    quantise(&place(matrix, &rows, &columns, |_| 1.0), None)
 }
 
 /// Writes a matrix into weight memory at `first_row`.

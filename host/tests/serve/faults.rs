@@ -21,7 +21,7 @@ const REQUEST: &str =
 static MODEL: LazyLock<(Image, model::Tokenizer)> = LazyLock::new(|| {
     let (model, tokenizer) = model::load(crate::support::model()).expect("the bundled model");
     let tokenizer = tokenizer.expect("the bundled tokenizer");
-    let options = Options { name: "stories-lpu".into(), context: None };
+    let options = Options { name: "stories-lpu".into(), ..Options::default() };
     let compiled = compile(&model, Some(&tokenizer), &Geometry::ULX3S_85F, &options).expect("it fits");
     (compiled.image, tokenizer)
 });
