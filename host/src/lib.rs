@@ -5,6 +5,7 @@ pub mod chat;
 pub mod compile;
 pub mod fit;
 pub mod model;
+pub mod plot;
 pub mod random_program;
 pub mod sampling;
 pub mod schedule;

@@ -143,6 +143,19 @@ impl Schedule {
     }
 }
 
+/// Cycles of a position if every lane multiplied in every cycle and nothing else took time.
+pub fn ideal_cycles(image: &Image, position: usize) -> f64 {
+    let macs = image.model.macs as f64 + image.model.macs_per_position as f64 * (position + 1) as f64;
+    macs / image.geometry.mxm_lanes as f64
+}
+
+/// Mean of [`ideal_cycles`] over the first positions.
+pub fn ideal_mean(image: &Image, positions: usize) -> f64 {
+    // The ideal grows evenly: the mean is that of its ends.
+    let last = positions.saturating_sub(1);
+    (ideal_cycles(image, 0) + ideal_cycles(image, last)) / 2.0
+}
+
 /// Joins blocks whose cycles grow evenly. `cycles[i]` is the time of block `i`.
 fn pieces(cycles: &[i64], block: usize, context: usize) -> Vec<Piece> {
     let mut pieces = Vec::new();
@@ -164,6 +177,16 @@ fn pieces(cycles: &[i64], block: usize, context: usize) -> Vec<Piece> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lpu_isa::image::ModelInfo;
+
+    #[test]
+    fn the_ideal_counts_every_position_seen() {
+        let model = ModelInfo { macs: 1600, macs_per_position: 16, ..ModelInfo::default() };
+        let (matrix, vector, weights, vmem, tokenizer) = Default::default();
+        let image = Image { geometry: Geometry::NANO, model, matrix, vector, weights, vmem, tokenizer };
+        // 16 lanes: 100 cycles, and 1, 2, 3 for attention.
+        assert_eq!((ideal_cycles(&image, 1), ideal_mean(&image, 3)), (102.0, 102.0));
+    }
 
     #[test]
     fn even_growth_is_one_piece() {

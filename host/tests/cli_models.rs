@@ -123,3 +123,60 @@ fn chat_answers_lines_and_keeps_what_was_said() {
     let (_, cleared, _) = chat("ab\n/clear\nab\n");
     assert_eq!(cleared, format!("{one}{one}"));
 }
+
+/// The project's own models.
+fn models() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").display().to_string()
+}
+
+#[test]
+fn the_ladder_meets_its_targets_without_jitter() {
+    let fixture = Fixture::new();
+    let ladder = ["bench", "--ladder", "--parameters-max", "120000", "--models", &models()];
+    let report = fixture.json(&[&ladder[..], &["--json", "--plot", "ladder.svg"]].concat());
+    let rows = report["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2);
+    let [micro, characters] = &rows[..] else { panic!("{report}") };
+    assert_eq!((&micro["model"], &micro["parameters"]), (&"microGPT".into(), &4192.into()));
+    assert_eq!((&characters["parameters"], &characters["positions"]), (&114_688.into(), &128.into()));
+    let number = |row: &serde_json::Value, name: &str| row[name].as_f64().expect("a number");
+    assert!(number(micro, "cycles_mean") <= 500.0, "{micro}");
+    assert!(number(characters, "tokens_per_second") >= 40_000.0, "{characters}");
+    for row in rows {
+        assert_eq!(row["executed"], row["positions"]);
+        assert_eq!(number(&row["time"], "jitter_us"), 0.0);
+        assert!(number(&row["cpu"], "tokens_per_second") > 0.0);
+        assert!(
+            row["published"].as_array().is_some_and(|all| all.iter().all(|one| one["source"].is_string()))
+        );
+    }
+    let picture = String::from_utf8(fixture.read("ladder.svg")).expect("UTF-8");
+    assert!(picture.contains("<svg") && picture.contains("TALOS-V2, DE1-SoC (published)"), "{picture}");
+}
+
+#[test]
+fn the_ladder_is_a_table() {
+    let fixture = Fixture::new();
+    let ladder = ["bench", "--ladder", "--parameters-max", "5000", "--models", &models()];
+    let table = fixture.ok(&ladder);
+    assert!(table.starts_with("| model | parameters | machine | kind | cycles/token | "), "{table}");
+    assert_eq!(table.matches("| published |").count(), 2, "{table}");
+    let csv = fixture.ok(&[&ladder[..], &["--csv"]].concat());
+    assert_eq!(csv.lines().count(), 5, "{csv}");
+    assert!(csv.lines().all(|line| line.matches(',').count() >= 12), "{csv}");
+    let missing = fixture.lpu(&["bench", "--ladder"]);
+    assert_eq!(missing.code, 2);
+    assert!(missing.err.contains("or name the folder with --models"), "{}", missing.err);
+}
+
+#[test]
+fn a_token_is_drawn_over_the_slices() {
+    let fixture = Fixture::new();
+    fixture.ok(&["inspect", "model.bin", "--plot", "token.svg", "--position", "20"]);
+    let picture = String::from_utf8(fixture.read("token.svg")).expect("UTF-8");
+    for text in ["the token at position 20", "one layer of it", "MXM, beats", "cycles of each position"] {
+        assert!(picture.contains(text), "{text}");
+    }
+    let beyond = fixture.lpu(&["inspect", "model.bin", "--plot", "token.svg", "--position", "32"]);
+    assert_eq!(beyond.code, 2);
+}

@@ -3,12 +3,14 @@
 use super::inspect::positions_shown;
 use super::output::{GOOD, STRONG, grouped, json, megahertz, paint, progress, table};
 use super::session::Session;
-use super::{DeviceKind, Failure, ModelArguments, session, source};
+use super::{DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_parser, ladder, session, source};
+use lpu_host::schedule::ideal_mean;
 use lpu_isa::image::Image;
 use lpu_sim::device::RunRequest;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 
 /// Positions executed unless the user says how many.
 const TOKENS_DEFAULT: u32 = 256;
@@ -20,6 +22,8 @@ Examples:
   lpu bench stories260K.bin
   lpu bench stories.lpu --device rtl --tokens 16
   lpu bench tiny.bin --geometry nano --json
+  lpu bench --ladder --plot ladder.svg
+  lpu bench --ladder stories260K.bin --json
 
 In the JSON:
   ideal_mean                multiply-accumulates / lanes
@@ -27,17 +31,27 @@ In the JSON:
   board_tokens_per_second   at the board's clock
   device_tokens_per_second  how fast this computer ran the device")]
 pub struct Arguments {
-    #[command(flatten)]
-    model: ModelArguments,
+    /// A Hugging Face folder, a GGUF file, a llama2.c checkpoint, or an image made by `lpu compile`. With --ladder: stories260K.bin,
+    /// by default the one of the folder `shared` beside the checkout if there is one.
+    #[arg(required_unless_present = "ladder")]
+    model: Option<PathBuf>,
+    /// Tokenizer: llama2.c's or a tokenizer.json [default: the model's own, or the `tok*.bin` beside a checkpoint].
+    #[arg(long, value_name = "FILE", conflicts_with = "ladder")]
+    tokenizer: Option<PathBuf>,
+    /// Chip to compile for; `virtual` is made to measure, for the emulator [default: ulx3s-85f; an image knows its own].
+    #[arg(long, value_name = "NAME", value_parser = geometry_parser(), conflicts_with = "ladder")]
+    geometry: Option<GeometryChoice>,
     /// Machine that executes the program.
-    #[arg(long, value_enum, default_value_t = DeviceKind::Emu)]
+    #[arg(long, value_enum, default_value_t = DeviceKind::Emu, conflicts_with = "ladder")]
     device: DeviceKind,
     /// Positions to execute, from 0 on, at most the context.
-    #[arg(long, value_name = "N", default_value_t = TOKENS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = TOKENS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "ladder")]
     tokens: u32,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    ladder: ladder::LadderArguments,
 }
 
 #[derive(Serialize)]
@@ -59,7 +73,15 @@ struct Report {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let image = source::open(&arguments.model)?.image;
+    let model = match &arguments.model {
+        model if arguments.ladder.ladder => {
+            return ladder::run(&arguments.ladder, model.as_deref(), arguments.json);
+        }
+        Some(model) => model.clone(),
+        None => unreachable!("the parser asks for a model unless there is a ladder"),
+    };
+    let (tokenizer, geometry) = (arguments.tokenizer.clone(), arguments.geometry);
+    let image = source::open(&ModelArguments { model, tokenizer, geometry })?.image;
     let first = u16::try_from(image.model.bos).ok().filter(|token| u32::from(*token) < image.model.vocab);
     let tokens = (arguments.tokens as usize).min(image.model.context as usize);
     let mut device = session::open(arguments.device, &image)?;
@@ -78,13 +100,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         print(arguments, &report)?;
     }
     session.check()
-}
-
-/// Cycles if every lane multiplied in every cycle and nothing else took time: mean of the first `positions`.
-fn ideal_mean(image: &Image, positions: usize) -> f64 {
-    let seen_mean = (positions + 1) as f64 / 2.0;
-    let macs = image.model.macs as f64 + image.model.macs_per_position as f64 * seen_mean;
-    macs / image.geometry.mxm_lanes as f64
 }
 
 fn report(arguments: &Arguments, image: &Image, session: &Session) -> Report {
@@ -143,20 +158,4 @@ fn print(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
         grouped(report.device_tokens_per_second.round() as u64)
     )?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use lpu_isa::Geometry;
-    use lpu_isa::image::ModelInfo;
-
-    #[test]
-    fn the_ideal_counts_every_position_seen() {
-        let model = ModelInfo { macs: 1600, macs_per_position: 16, ..ModelInfo::default() };
-        let (matrix, vector, weights, vmem, tokenizer) = Default::default();
-        let image = Image { geometry: Geometry::NANO, model, matrix, vector, weights, vmem, tokenizer };
-        // 16 lanes: 100 cycles, and 1, 2, 3 for attention.
-        assert_eq!(ideal_mean(&image, 3), 102.0);
-    }
 }

@@ -4,7 +4,7 @@ use super::output::{STRONG, grouped, json, megahertz, note, paint, table};
 use super::schedule::{Piece, Schedule, Slice};
 use super::write::write_whole;
 use super::{Failure, ModelArguments, memory, source, trace};
-use lpu_host::assembly;
+use lpu_host::{assembly, plot};
 use lpu_isa::image::Image;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ Examples:
   lpu inspect stories.lpu
   lpu inspect tiny.bin --geometry nano --json
   lpu inspect stories.lpu --asm
+  lpu inspect stories.lpu --plot token.svg --position 255
   lpu inspect stories.lpu --trace token.json --position 255   # open it in https://ui.perfetto.dev")]
 pub struct Arguments {
     #[command(flatten)]
@@ -28,8 +29,11 @@ pub struct Arguments {
     /// Also write the schedule of one token as a trace for Perfetto: 1 cycle = 1 us.
     #[arg(long, value_name = "OUT.json")]
     trace: Option<PathBuf>,
-    /// Position that the trace shows.
-    #[arg(long, value_name = "P", default_value_t = 0, requires = "trace")]
+    /// Also draw one token over the slices, and cycles against position.
+    #[arg(long, value_name = "OUT.svg")]
+    plot: Option<PathBuf>,
+    /// Position that trace and picture show.
+    #[arg(long, value_name = "P", default_value_t = 0)]
     position: usize,
     /// Report as JSON.
     #[arg(long)]
@@ -75,8 +79,13 @@ struct Busy {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let image = source::open(&arguments.model)?.image;
     let schedule = Schedule::new(&image);
+    check_position(&image, arguments.position)?;
     if let Some(path) = &arguments.trace {
         write_trace(path, &image, &schedule, arguments.position)?;
+    }
+    if let Some(path) = &arguments.plot {
+        let picture = plot::token(&image, &schedule, arguments.position).map_err(Failure::machine)?;
+        write_whole(path, picture.as_bytes())?;
     }
     if arguments.asm {
         let program = assembly::Program { matrix: image.matrix, vector: image.vector };
@@ -86,7 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.json { json(&report) } else { print(&report) }
 }
 
-fn write_trace(path: &Path, image: &Image, schedule: &Schedule, position: usize) -> Result<(), Failure> {
+fn check_position(image: &Image, position: usize) -> Result<(), Failure> {
     let context = image.model.context as usize;
     if position >= context {
         return Err(Failure::input(format!(
@@ -94,6 +103,10 @@ fn write_trace(path: &Path, image: &Image, schedule: &Schedule, position: usize)
             context - 1
         )));
     }
+    Ok(())
+}
+
+fn write_trace(path: &Path, image: &Image, schedule: &Schedule, position: usize) -> Result<(), Failure> {
     write_whole(path, trace::trace(image, schedule, position).to_string().as_bytes())?;
     note(format!("{}: open it in https://ui.perfetto.dev (1 cycle = 1 us)", path.display()));
     Ok(())

@@ -21,6 +21,7 @@ mod failure;
 mod fit;
 mod inspect;
 mod key;
+mod ladder;
 mod memory;
 mod output;
 mod run;
