@@ -25,10 +25,13 @@ fn corpus(target: &str) -> Vec<PathBuf> {
     files
 }
 
+/// A folder of the corpus, what it is fed to, and what its files may cost.
+type Target = (&'static str, fn(&[u8]), usize);
+
 /// One test, because the allocator counts for all threads.
 #[test]
 fn hostile_files_are_refused_or_harmless_and_cost_little_memory() {
-    let targets: [(&str, fn(&[u8]), usize); 5] = [
+    let targets: [Target; 5] = [
         ("gguf", feed::gguf, CONSTANT_BYTES),
         ("hugging_face", feed::hugging_face, CONSTANT_BYTES),
         ("llama2c", feed::llama2c, CONSTANT_BYTES),
