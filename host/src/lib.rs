@@ -9,6 +9,7 @@ pub mod plot;
 pub mod random_program;
 pub mod sampling;
 pub mod schedule;
+pub mod serial;
 pub mod serve;
 pub mod trace;
 pub mod verify;

@@ -12,7 +12,8 @@ fn read(path: &str) -> String {
 
 /// Words in backticks that look like paths of this repository.
 fn paths(text: &str) -> Vec<&str> {
-    let crates = ["isa/", "hdl/", "sim/", "host/", "models/", "firmware/", "constraints/", "deploy/"];
+    let crates =
+        ["isa/", "hdl/", "sim/", "host/", "models/", "firmware/", "fuzz/", "constraints/", "deploy/"];
     let quoted = text.split('`').skip(1).step_by(2);
     quoted
         .filter(|word| crates.iter().any(|start| word.starts_with(start)) && !word.contains([' ', '*', '<']))

@@ -15,6 +15,7 @@
 //!   reference that the hardware is compared with, and runs a small model far faster than real time.
 //! * [`device`] is the interface; [`device::conformance`] is the suite that every device must pass.
 //! * [`prediction`] walks only the instructions' timing and says how long a token takes. It computes no data.
+//! * [`board`] is firmware and chip together, behind a serial line.
 //! * [`trace`] names single writes to memories; [`lockstep`] finds the first one in which two devices differ.
 //!
 //! # Invariants
@@ -22,6 +23,7 @@
 //! 2. Nothing here reads a clock or a random number of the system: equal calls give equal answers.
 #![cfg_attr(not(feature = "rtl"), forbid(unsafe_code))]
 
+pub mod board;
 pub mod device;
 pub mod emulator;
 pub mod lockstep;

@@ -16,6 +16,7 @@ mod check;
 mod choice;
 mod compile;
 mod completions;
+mod device;
 mod eval;
 mod failure;
 mod fit;
@@ -27,6 +28,7 @@ mod output;
 mod run;
 mod serve;
 mod session;
+mod sim;
 mod source;
 mod waves;
 mod write;
@@ -78,6 +80,7 @@ enum Command {
     Bench(bench::Arguments),
     Serve(serve::Arguments),
     Key(key::Arguments),
+    Sim(sim::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -165,6 +168,7 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Key(arguments) => key::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     match result {

@@ -1,9 +1,10 @@
 //! `lpu run`: text from a model on a device.
 
 use super::choice::{ChoiceArguments, cost_text, failure};
+use super::device::{self, DeviceChoice};
 use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, note, paint};
 use super::session::{self, Executed, Session};
-use super::{DeviceKind, Failure, ModelArguments, source, waves};
+use super::{Failure, ModelArguments, source, waves};
 use lpu_host::model::Tokenizer;
 use lpu_host::model::tokenizer::StreamDecoder;
 use lpu_host::sampling::{self, Engine, Event, Finish, LogProb, Options, Reason};
@@ -11,6 +12,7 @@ use lpu_isa::image::Image;
 use serde::Serialize;
 use source::Source;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Run a model and stream its text.
@@ -29,13 +31,18 @@ Examples:
   lpu run SmolLM2-135M-Instruct/ --geometry virtual --prompt Hello
   lpu run stories260K.bin --device rtl --tokens 32
   lpu run stories260K.bin --device rtl --tokens 8 --waves token.fst --waves-positions 3..5
+  lpu run stories260K.bin --device serial:/dev/ttyUSB0
   lpu run stories.lpu --ignore-eos --json > run.json")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Machine that executes the program.
-    #[arg(long, value_enum, default_value_t = DeviceKind::Emu)]
-    device: DeviceKind,
+    /// Machine that executes the program: emu, rtl (the Verilated chip), auto (the board that is plugged in), or
+    /// serial:PORT[?baud=N].
+    #[arg(long, value_parser = device::parse, default_value = "emu")]
+    device: DeviceChoice,
+    /// Write the traffic of the serial line to a file, for reports of faults.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     waves: waves::WavesArguments,
     /// Text that the model continues.
@@ -86,9 +93,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Source { image, tokenizer } = source::open(&arguments.model)?;
     let options =
         Options { logprobs: arguments.logprobs, keep_logits: arguments.json, ..arguments.choice.options() };
-    let (device, waves) = match arguments.waves.open(arguments.device, &image)? {
+    let (device, waves) = match arguments.waves.open(&arguments.device, &image)? {
         Some((device, waves)) => (device, Some(waves)),
-        None => (session::device(arguments.device, &image)?, None),
+        None => (device::make(&arguments.device, &image, arguments.record.as_deref())?, None),
     };
     let mut engine = Engine::new(device, &image, tokenizer).map_err(Failure::machine)?;
     let prompt = prompt_tokens(&engine, &arguments.prompt)?;

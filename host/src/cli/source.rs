@@ -5,6 +5,7 @@ use super::{Failure, GeometryChoice, ModelArguments, output};
 use lpu_host::compile::{self, CompileError, Compiled};
 use lpu_host::fit;
 use lpu_host::model::{self, Model, Tokenizer};
+use lpu_host::serial;
 use lpu_isa::Geometry;
 use lpu_isa::image::{self, Image};
 use std::fs::File;
@@ -34,6 +35,16 @@ pub fn open(arguments: &ModelArguments) -> Result<Source, Failure> {
     let compiled = try_compile(&arguments.model, &model, tokenizer.as_ref(), &geometry, None)
         .map_err(|error| refused(&arguments.model, &error))?;
     Ok(Source { image: compiled.image, tokenizer })
+}
+
+/// What the flash memory of a board with this chip holds so that the board loads the model when it starts.
+pub fn stored(model: &Path, geometry: Geometry) -> Result<Vec<u8>, Failure> {
+    let arguments = ModelArguments {
+        model: model.to_owned(),
+        tokenizer: None,
+        geometry: Some(GeometryChoice::Named(geometry)),
+    };
+    serial::stored_program(&open(&arguments)?.image).map_err(Failure::machine)
 }
 
 /// The chip that the arguments name for a model, or one made to measure.

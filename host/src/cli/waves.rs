@@ -1,5 +1,6 @@
 //! `lpu run --waves`: the signals of the Verilated chip, while some tokens run, as a file for a wave viewer.
 
+use super::device::DeviceChoice;
 use super::session::Session;
 use super::write::Beside;
 use super::{DeviceKind, Failure};
@@ -41,12 +42,12 @@ type Watched = (Box<dyn Device>, Waves);
 
 impl WavesArguments {
     /// The device and the file to be filled, if waves are wanted.
-    pub fn open(&self, kind: DeviceKind, image: &Image) -> Result<Option<Watched>, Failure> {
+    pub fn open(&self, choice: &DeviceChoice, image: &Image) -> Result<Option<Watched>, Failure> {
         let Some(path) = &self.waves else { return Ok(None) };
-        if kind != DeviceKind::Rtl {
+        if *choice != DeviceChoice::Inside(DeviceKind::Rtl) {
             return Err(Failure::input(format!(
                 "{} has no signals to show; expected `--device rtl` with --waves",
-                kind.title()
+                choice.title()
             )));
         }
         let waves = Waves { file: Beside::new(path)?, positions: self.waves_positions.clone() };

@@ -1,19 +1,13 @@
 //! The verbs of a device in terms of its host port: the only place where the protocol of registers is written.
 
-use super::session::greedy;
+use super::program::{Loaded, NO_TOKEN, program_words, spread};
 use super::{Device, DeviceError, HostPort, HostWord, Identity, RunRequest, Step, from_number, number_of};
-use lpu_isa::Geometry;
-use lpu_isa::host::{Fault, HOST_WORD_BYTES, Register, Space};
-use lpu_isa::image::{self, Image, ModelInfo};
-use lpu_isa::instruction::{ISA_HASH, Word};
+use lpu_isa::host::{Fault, Register, Space};
+use lpu_isa::image::{self, Image};
 use std::collections::VecDeque;
 
 /// `LPU1`, first letter in the low byte.
 const IDENTITY: u64 = u32::from_le_bytes(*b"LPU1") as u64;
-/// Token number that stands for none.
-const NO_TOKEN: u16 = 0xffff;
-/// Factor that spreads seeds: the generator ignores low bits, so that neighbouring numbers would give one text.
-const SEED_SPREAD: u32 = 0x9e37_79b9;
 /// Words of one command.
 const COMMAND_WORDS_MAX: usize = 4096;
 /// Prompt tokens sent ahead of the records received: the chip's queue holds at least as many.
@@ -22,9 +16,6 @@ const PROMPT_AHEAD_TOKENS: usize = 16;
 const SILENCE_CYCLES_MAX: u64 = 1 << 26;
 /// Polls between two looks at the cycle counter.
 const POLLS_PER_LOOK: u32 = 256;
-/// Address of one instruction in a queue's space, in words.
-const INSTRUCTION_WORDS: usize = 1 << lpu_isa::host::QUEUE_PART_BITS;
-
 mod control {
     pub const START: u64 = 1;
     pub const STOP: u64 = 2;
@@ -47,12 +38,6 @@ pub struct PortDevice<P> {
     pause: bool,
     /// A step was handed out since the run started or went on: the run waits for `CONTINUE`.
     stepped: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Loaded {
-    geometry: Geometry,
-    model: ModelInfo,
 }
 
 impl<P: HostPort> PortDevice<P> {
@@ -86,33 +71,6 @@ impl<P: HostPort> PortDevice<P> {
             self.port.write(space, (address + index * COMMAND_WORDS_MAX) as u32, chunk)?;
         }
         Ok(())
-    }
-
-    fn load_queue(&mut self, space: Space, queue: &[Word]) -> Result<(), DeviceError> {
-        for (index, instruction) in queue.iter().enumerate() {
-            let words: Vec<HostWord> = instruction.iter().map(|&part| from_number(part)).collect();
-            self.write(space, index * INSTRUCTION_WORDS, &words)?;
-        }
-        Ok(())
-    }
-
-    fn check(&mut self, image: &Image) -> Result<(), DeviceError> {
-        let identity = self.identify()?;
-        if identity.isa_hash != ISA_HASH {
-            return Err(DeviceError::Isa(identity.isa_hash));
-        }
-        let Geometry { name, mxm_lanes, vxm_lanes, .. } = image.geometry;
-        if identity.geometry_hash != image.geometry.hash() {
-            return Err(DeviceError::Geometry { image: name, device: identity.geometry_hash });
-        }
-        let sections = [
-            ("weights", image.weights.len(), image.geometry.weight_rows * mxm_lanes),
-            ("vector memory", image.vmem.len(), image.geometry.vmem_rows * vxm_lanes),
-            ("matrix queue", image.matrix.len(), image.geometry.queue_depth),
-            ("vector queue", image.vector.len(), image.geometry.queue_depth),
-        ];
-        let larger = sections.iter().find(|(_, found, room)| found > room);
-        larger.map_or(Ok(()), |section| Err(DeviceError::TooLarge(section.0)))
     }
 
     /// Sends prompt tokens, as many as the chip's queue surely holds.
@@ -187,39 +145,26 @@ impl<P: HostPort> Device for PortDevice<P> {
     }
 
     fn load(&mut self, image: &Image) -> Result<(), DeviceError> {
-        self.check(image)?;
+        self.identify()?.check(image)?;
         self.loaded = None;
         self.stop()?;
-        let words = |bytes: Vec<u8>| bytes.as_chunks::<HOST_WORD_BYTES>().0.to_vec();
-        self.write(Space::Weights, 0, &words(image::pack_nines(&image.weights)))?;
-        self.write(Space::Vmem, 0, &words(image::pack_words(&image.vmem)))?;
-        self.load_queue(Space::MatrixQueue, &image.matrix)?;
-        self.load_queue(Space::VectorQueue, &image.vector)?;
+        for (space, words) in program_words(image) {
+            self.write(space, 0, &words)?;
+        }
         self.set(Register::Faults, u64::from(u32::MAX))?;
-        self.loaded = Some(Loaded { geometry: image.geometry, model: image.model.clone() });
+        self.loaded = Some(Loaded::new(image));
         Ok(())
     }
 
     fn start(&mut self, request: &RunRequest) -> Result<(), DeviceError> {
-        let Loaded { geometry, model } = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
-        let context = (model.context as usize).min(geometry.positions);
-        if request.start_position >= context {
-            return Err(DeviceError::Position { found: request.start_position, context: context as u32 });
-        }
-        if let Some(&found) = request.prompt.iter().find(|&&token| u32::from(token) >= model.vocab) {
-            return Err(DeviceError::Token { found, vocab: model.vocab });
-        }
-        let limit = request.limit.min(context - request.start_position);
-        if limit == 0 {
-            return Err(DeviceError::NothingToDo);
-        }
-        let scale = request.sampling.unwrap_or_else(|| greedy(model));
+        let loaded = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
+        let limit = loaded.limit(request)?;
+        let scale = loaded.scale(request);
         if self.register(Register::Status)? & status::ACTIVE != 0 {
             return Err(DeviceError::Busy);
         }
         let mode = u64::from(request.sampling.is_some()) | u64::from(request.pause) << 1;
         let [stop, stop_too] = request.stop_tokens.map(|token| u64::from(token.unwrap_or(NO_TOKEN)));
-        let inverse_temperature = scale.mantissa as u64 & 0x3ffff | (scale.exponent as u64 & 0x3f) << 18;
         self.set(Register::Control, control::DISCARD)?;
         for (register, value) in [
             (Register::StartPosition, request.start_position as u64),
@@ -227,9 +172,9 @@ impl<P: HostPort> Device for PortDevice<P> {
             (Register::PromptLength, request.prompt.len() as u64),
             (Register::StopToken, stop),
             (Register::StopTokenToo, stop_too),
-            (Register::Seed, u64::from(request.seed.wrapping_mul(SEED_SPREAD))),
+            (Register::Seed, spread(request.seed).into()),
             (Register::Mode, mode),
-            (Register::InverseTemperature, inverse_temperature),
+            (Register::InverseTemperature, scale.into()),
         ] {
             self.set(register, value)?;
         }
@@ -262,9 +207,8 @@ impl<P: HostPort> Device for PortDevice<P> {
     }
 
     fn logits(&mut self) -> Result<Vec<i32>, DeviceError> {
-        let Loaded { geometry, model } = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
-        let (vocab, first) = (model.vocab as usize, model.logits_row as usize);
-        let address = first * geometry.host_words_per_vmem_row();
+        let loaded = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
+        let (vocab, address) = (loaded.model.vocab as usize, loaded.logits_address());
         if !self.pause && self.register(Register::Status)? & status::ACTIVE != 0 {
             return Err(DeviceError::Busy);
         }

@@ -1,0 +1,123 @@
+//! Commands to the chip, as [`lpu_isa::host`] defines them.
+
+use crate::board::Board;
+use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, Register, Space};
+use lpu_isa::link::WORDS_MAX;
+
+/// `LPU1`, first letter in the low byte.
+const IDENTITY: u64 = u32::from_le_bytes(*b"LPU1") as u64;
+/// Looks at the port before a byte of an answer counts as missing; the chip needs a few cycles.
+const LOOKS_MAX: u32 = 400;
+/// Bytes that end any command that was cut off: a header and the words of the longest one.
+const CUT_OFF_BYTES_MAX: usize = HEADER_BYTES + WORDS_MAX * HOST_WORD_BYTES;
+
+/// The chip did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silent;
+
+/// Bits of [`Register::Control`].
+pub mod control {
+    pub const START: u64 = 1;
+    pub const STOP: u64 = 2;
+    pub const CONTINUE: u64 = 4;
+    pub const DISCARD: u64 = 8;
+}
+
+/// Bits of [`Register::Status`].
+pub mod status {
+    pub const RUNNING: u64 = 1;
+    pub const ACTIVE: u64 = 2;
+    pub const PAUSED: u64 = 16;
+}
+
+/// The chip behind a board's byte port.
+#[derive(Debug)]
+pub struct Chip<B> {
+    pub board: B,
+}
+
+impl<B: Board> Chip<B> {
+    fn command(&mut self, command: u8, space: Space, address: u32, count: usize) {
+        let [a, b, c, _] = address.to_le_bytes();
+        let [low, high] = (count as u16).to_le_bytes();
+        self.board.chip_send(&[command, space as u8, a, b, c, low, high]);
+    }
+
+    /// Writes host words.
+    pub fn write(&mut self, space: Space, address: u32, words: &[u8]) {
+        self.command(COMMAND_WRITE, space, address, words.len() / HOST_WORD_BYTES);
+        self.board.chip_send(words);
+    }
+
+    /// Reads host words.
+    pub fn read(&mut self, space: Space, address: u32, words: &mut [u8]) -> Result<(), Silent> {
+        self.command(COMMAND_READ, space, address, words.len() / HOST_WORD_BYTES);
+        for byte in words {
+            *byte = self.byte()?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn byte(&mut self) -> Result<u8, Silent> {
+        for _ in 0..LOOKS_MAX {
+            if let Some(byte) = self.board.chip_receive() {
+                return Ok(byte);
+            }
+        }
+        Err(Silent)
+    }
+
+    /// The low 64 bits of a word.
+    pub fn number(&mut self, space: Space, address: u32) -> Result<u64, Silent> {
+        let mut word = [0; HOST_WORD_BYTES];
+        self.read(space, address, &mut word)?;
+        let [a, b, c, d, e, f, g, h, _] = word;
+        Ok(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+    }
+
+    /// Reads a register.
+    pub fn register(&mut self, register: Register) -> Result<u64, Silent> {
+        self.number(Space::Registers, register as u32)
+    }
+
+    /// Writes the low 64 bits of a word.
+    pub fn put(&mut self, space: Space, address: u32, number: u64) {
+        let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
+        self.write(space, address, &[a, b, c, d, e, f, g, h, 0]);
+    }
+
+    /// Writes a register.
+    pub fn set(&mut self, register: Register, number: u64) {
+        self.put(Space::Registers, register as u32, number);
+    }
+
+    /// Finds the beginning of a command again, wherever a reset of the core has cut off the last one.
+    ///
+    /// Zeros end a command that waits for words. They are no command themselves, so that the chip then stands somewhere
+    /// among the seven bytes of a refused header: one more zero at a time, a read is answered at the seventh try at last.
+    pub fn find_place(&mut self) -> Result<(), Silent> {
+        self.drain();
+        for _ in 0..CUT_OFF_BYTES_MAX {
+            self.board.chip_send(&[0]);
+            self.board.chip_receive();
+        }
+        self.drain();
+        for _ in 0..HEADER_BYTES {
+            if self.register(Register::Identity) == Ok(IDENTITY) {
+                return Ok(());
+            }
+            self.board.chip_send(&[0]);
+        }
+        Err(Silent)
+    }
+
+    /// Takes what the chip still answers.
+    fn drain(&mut self) {
+        for _ in 0..CUT_OFF_BYTES_MAX {
+            if self.byte().is_err() {
+                return;
+            }
+        }
+    }
+}

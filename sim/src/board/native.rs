@@ -1,0 +1,224 @@
+//! A board whose firmware runs on this machine and whose chip is the emulator.
+//!
+//! ```text
+//!  receive ─► incoming ─► Firmware ─► bytes ─► commands ─► Emulator
+//!  sent    ◄─ outgoing ◄─     ▲  ◄─── bytes ◄─ answers ◄──────┘
+//!                           ticks
+//! ```
+//!
+//! # Invariants
+//! 1. Nothing happens but in [`NativeBoard::step`]; equal calls give equal answers.
+//! 2. A reset of the core leaves the chip as it is, in the middle of a command if need be.
+
+use super::Flash;
+use crate::Emulator;
+use crate::device::HostPort;
+use lpu_firmware::{Board, Firmware};
+use lpu_isa::Geometry;
+use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, Space};
+use lpu_isa::soc::checksum_step;
+use std::collections::VecDeque;
+
+/// Received bytes that wait for the firmware, as in the hardware; more are lost.
+const INCOMING_BYTES_MAX: usize = 128;
+/// Bytes that wait for the line, as in the hardware.
+const OUTGOING_BYTES_MAX: usize = 64;
+/// The soft core's clock.
+const CLOCK_HZ: u32 = 50_000_000;
+
+/// Pins and registers of the board, as the firmware sees them.
+#[derive(Debug)]
+struct Pins {
+    chip: Chip,
+    flash: Flash,
+    incoming: VecDeque<u8>,
+    outgoing: VecDeque<u8>,
+    ticks: u32,
+    bits_per_second: u32,
+    leds: u8,
+    cause: u32,
+    resets: bool,
+}
+
+/// The chip's byte port over an emulator.
+#[derive(Debug)]
+struct Chip {
+    emulator: Emulator,
+    command: Vec<u8>,
+    answers: VecDeque<u8>,
+}
+
+impl Chip {
+    fn take(&mut self, byte: u8) {
+        self.command.push(byte);
+        let Some((&[kind, space, a, b, c, low, high], data)) =
+            self.command.split_first_chunk::<HEADER_BYTES>()
+        else {
+            return;
+        };
+        let count = usize::from(u16::from_le_bytes([low, high]));
+        let address = u32::from_le_bytes([a, b, c, 0]);
+        let space = Space::ALL.get(usize::from(space)).copied();
+        match (kind, space) {
+            (COMMAND_WRITE, _) if data.len() < count * HOST_WORD_BYTES => return,
+            (COMMAND_WRITE, Some(space)) => {
+                self.emulator.write(space, address, data.as_chunks().0).unwrap_or_default();
+            }
+            (COMMAND_READ, Some(space)) => {
+                let words = self.emulator.read(space, address, count).unwrap_or_default();
+                self.answers.extend(words.as_flattened());
+            }
+            (COMMAND_READ, None) => self.answers.extend(vec![0; count * HOST_WORD_BYTES]),
+            _ => {}
+        }
+        self.command.clear();
+    }
+}
+
+impl Board for Pins {
+    fn receive(&mut self) -> Option<u8> {
+        self.incoming.pop_front()
+    }
+    fn has_room(&mut self) -> bool {
+        self.outgoing.len() < OUTGOING_BYTES_MAX
+    }
+    fn send(&mut self, byte: u8) {
+        if self.has_room() {
+            self.outgoing.push_back(byte);
+        }
+    }
+    fn is_idle(&mut self) -> bool {
+        self.outgoing.is_empty()
+    }
+    fn set_rate(&mut self, bits_per_second: u32) {
+        self.bits_per_second = bits_per_second;
+    }
+    fn clock_hz(&self) -> u32 {
+        CLOCK_HZ
+    }
+    fn ticks(&mut self) -> u32 {
+        self.ticks
+    }
+    fn chip_send(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.chip.take(byte));
+    }
+    fn chip_receive(&mut self) -> Option<u8> {
+        self.chip.answers.pop_front()
+    }
+    fn checksum(&mut self, state: u32, bytes: &[u8]) -> u32 {
+        bytes.iter().fold(state, |state, &byte| checksum_step(state, byte))
+    }
+    fn select_flash(&mut self, _: bool) {
+        self.flash.select();
+    }
+    fn exchange_flash(&mut self, byte: u8) -> u8 {
+        self.flash.exchange(byte)
+    }
+    fn set_leds(&mut self, leds: u8) {
+        self.leds = leds;
+    }
+    fn cause(&mut self) -> u32 {
+        self.cause
+    }
+    fn set_cause(&mut self, cause: u32) {
+        self.cause = cause;
+    }
+    fn reset(&mut self) {
+        self.resets = true;
+    }
+}
+
+fn started(pins: Pins) -> Firmware<Pins> {
+    let mut firmware = Firmware::new(pins);
+    firmware.start();
+    firmware
+}
+
+/// A board.
+#[derive(Debug)]
+pub struct NativeBoard {
+    /// None only while the core is being reset.
+    firmware: Option<Firmware<Pins>>,
+}
+
+impl NativeBoard {
+    /// A board that was just switched on, its flash memory erased.
+    pub fn new(geometry: Geometry) -> Self {
+        Self::with_flash(geometry, Flash::default())
+    }
+
+    /// A board that was just switched on.
+    pub fn with_flash(geometry: Geometry, flash: Flash) -> Self {
+        let chip = Chip { emulator: Emulator::new(geometry), command: Vec::new(), answers: VecDeque::new() };
+        let pins = Pins {
+            chip,
+            flash,
+            incoming: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            ticks: 0,
+            bits_per_second: 0,
+            leds: 0,
+            cause: 0,
+            resets: false,
+        };
+        Self { firmware: Some(started(pins)) }
+    }
+
+    /// Gives the firmware one turn, after `cycles` of its clock.
+    pub fn step(&mut self, cycles: u32) {
+        let Some(firmware) = &mut self.firmware else { return };
+        let pins = firmware.board();
+        pins.ticks = pins.ticks.wrapping_add(cycles);
+        firmware.step();
+        if std::mem::take(&mut firmware.board().resets) {
+            self.reset_core();
+        }
+    }
+
+    /// A byte comes from the line; lost if too many wait.
+    pub fn receive(&mut self, byte: u8) {
+        if let Some(pins) = self.pins()
+            && pins.incoming.len() < INCOMING_BYTES_MAX
+        {
+            pins.incoming.push_back(byte);
+        }
+    }
+
+    /// The next byte for the line.
+    pub fn sent(&mut self) -> Option<u8> {
+        self.pins()?.outgoing.pop_front()
+    }
+
+    /// The rate that the firmware has set.
+    pub fn bits_per_second(&mut self) -> u32 {
+        self.pins().map_or(0, |pins| pins.bits_per_second)
+    }
+
+    /// The lights.
+    pub fn leds(&mut self) -> u8 {
+        self.pins().map_or(0, |pins| pins.leds)
+    }
+
+    /// Frequency of the soft core's clock.
+    pub fn clock_hz(&self) -> u32 {
+        CLOCK_HZ
+    }
+
+    /// Resets the core alone, as its trap does: what it was doing is cut off.
+    pub fn reset_core(&mut self) {
+        if let Some(firmware) = self.firmware.take() {
+            self.firmware = Some(started(firmware.into_board()));
+        }
+    }
+
+    /// Leaves the chip in the middle of a command, as a reset of the core may.
+    pub fn cut_off(&mut self, command: &[u8]) {
+        if let Some(pins) = self.pins() {
+            pins.chip_send(command);
+        }
+    }
+
+    fn pins(&mut self) -> Option<&mut Pins> {
+        self.firmware.as_mut().map(Firmware::board)
+    }
+}

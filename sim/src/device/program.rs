@@ -1,0 +1,106 @@
+//! What a program is to a device, and which runs of it make sense: the part of every device that no wire changes.
+
+use super::session::greedy;
+use super::{DeviceError, HostWord, Identity, RunRequest, from_number};
+use lpu_isa::Geometry;
+use lpu_isa::host::{HOST_WORD_BYTES, QUEUE_PART_BITS, Space};
+use lpu_isa::image::{self, Image, ModelInfo};
+use lpu_isa::instruction::{ISA_HASH, Word};
+
+/// Token number that stands for none.
+pub const NO_TOKEN: u16 = 0xffff;
+/// Factor that spreads seeds: the generator ignores low bits, so that neighbouring numbers would give one text.
+const SEED_SPREAD: u32 = 0x9e37_79b9;
+
+/// The seed that the chip takes for a user's.
+pub fn spread(seed: u32) -> u32 {
+    seed.wrapping_mul(SEED_SPREAD)
+}
+
+/// The words of a program, space by space, each from address zero.
+pub fn program_words(image: &Image) -> [(Space, Vec<HostWord>); 4] {
+    let words = |bytes: Vec<u8>| bytes.as_chunks::<HOST_WORD_BYTES>().0.to_vec();
+    [
+        (Space::Weights, words(image::pack_nines(&image.weights))),
+        (Space::Vmem, words(image::pack_words(&image.vmem))),
+        (Space::MatrixQueue, queue_words(&image.matrix)),
+        (Space::VectorQueue, queue_words(&image.vector)),
+    ]
+}
+
+/// Every part of every instruction; the chip ignores parts that an instruction does not have.
+fn queue_words(queue: &[Word]) -> Vec<HostWord> {
+    let parts = |word: &Word| {
+        let mut parts = word.to_vec();
+        parts.resize(1 << QUEUE_PART_BITS, 0);
+        parts
+    };
+    queue.iter().flat_map(parts).map(from_number).collect()
+}
+
+impl Identity {
+    /// Checks that an image is for this device.
+    ///
+    /// # Errors
+    /// Another instruction set or geometry, or a section that is too large.
+    pub fn check(&self, image: &Image) -> Result<(), DeviceError> {
+        if self.isa_hash != ISA_HASH {
+            return Err(DeviceError::Isa(self.isa_hash));
+        }
+        let Geometry { name, mxm_lanes, vxm_lanes, .. } = image.geometry;
+        if self.geometry_hash != image.geometry.hash() {
+            return Err(DeviceError::Geometry { image: name, device: self.geometry_hash });
+        }
+        let sections = [
+            ("weights", image.weights.len(), image.geometry.weight_rows * mxm_lanes),
+            ("vector memory", image.vmem.len(), image.geometry.vmem_rows * vxm_lanes),
+            ("matrix queue", image.matrix.len(), image.geometry.queue_depth),
+            ("vector queue", image.vector.len(), image.geometry.queue_depth),
+        ];
+        let larger = sections.iter().find(|(_, found, room)| found > room);
+        larger.map_or(Ok(()), |section| Err(DeviceError::TooLarge(section.0)))
+    }
+}
+
+/// A loaded program, as far as runs depend on it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    geometry: Geometry,
+    /// Facts about the model.
+    pub model: ModelInfo,
+}
+
+impl Loaded {
+    /// The program of an image.
+    pub fn new(image: &Image) -> Self {
+        Self { geometry: image.geometry, model: image.model.clone() }
+    }
+
+    /// The positions that a request executes at most.
+    ///
+    /// # Errors
+    /// It begins outside the context, has a token that the model lacks, or nothing to do.
+    pub fn limit(&self, request: &RunRequest) -> Result<usize, DeviceError> {
+        let Self { geometry, model } = self;
+        let context = (model.context as usize).min(geometry.positions);
+        if request.start_position >= context {
+            return Err(DeviceError::Position { found: request.start_position, context: context as u32 });
+        }
+        if let Some(&found) = request.prompt.iter().find(|&&token| u32::from(token) >= model.vocab) {
+            return Err(DeviceError::Token { found, vocab: model.vocab });
+        }
+        let limit = request.limit.min(context - request.start_position);
+        if limit == 0 { Err(DeviceError::NothingToDo) } else { Ok(limit) }
+    }
+
+    /// The inverse temperature of a request, as the chip's register holds it.
+    pub fn scale(&self, request: &RunRequest) -> u32 {
+        let scale = request.sampling.unwrap_or_else(|| greedy(&self.model));
+        scale.mantissa as u32 & 0x3ffff | (scale.exponent as u32 & 0x3f) << 18
+    }
+
+    /// Address of the first logits in vector memory, in host words.
+    pub fn logits_address(&self) -> usize {
+        self.model.logits_row as usize * self.geometry.host_words_per_vmem_row()
+    }
+}
