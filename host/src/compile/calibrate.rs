@@ -2,9 +2,9 @@
 
 use super::channels::Channels;
 use super::compensate::Moments;
-use super::simplify::Simplified;
+use super::simplify::{Simplified, gain};
 use crate::model::reference::{Reference, Site};
-use crate::model::{Linear, Matrix, Model, NormKind};
+use crate::model::{Linear, Matrix, Model, Norm, NormKind};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -36,6 +36,12 @@ pub struct LayerRange {
     pub attention_factor: f64,
     /// The same before the MLP.
     pub mlp_factor: f64,
+    /// Factors that normalise heads of k and q which are not yet multiplied with the factor before attention.
+    pub k_head_factor: f64,
+    pub q_head_factor: f64,
+    /// Gains of the heads' norms, per channel.
+    pub k_gain: Vec<f64>,
+    pub q_gain: Vec<f64>,
     /// q, k, v before the normalisation factor, per channel.
     pub q_raw: Vec<f64>,
     pub k_raw: Vec<f64>,
@@ -154,9 +160,13 @@ impl<'m> Collector<'m> {
                 raise_product(&mut range.mlp_input, values, weights.mlp_norm.gain.as_deref());
             }
             Site::QProjected => {
+                let head = head_factor(model, values) * self.factor;
+                range.q_head_factor = range.q_head_factor.max(head);
                 raise_each(&mut range.q_raw, &channels.spread_q(&unbiased(&weights.q, values)), self.factor)
             }
             Site::KProjected => {
+                let head = head_factor(model, values) * self.factor;
+                range.k_head_factor = range.k_head_factor.max(head);
                 let raw = unbiased(&weights.k, values);
                 raise_each(&mut range.k_raw, &channels.spread_kv(&raw), self.factor);
                 self.keys[layer].push(channels.spread_kv(values));
@@ -235,8 +245,24 @@ impl<'m> Collector<'m> {
             }
             range.k = ends.iter().map(|(low, high)| ((low + high) / 2.0, (high - low) / 2.0)).collect();
         }
+        for (range, layer) in self.ranges.layers.iter_mut().zip(&self.model.layers) {
+            let gains = |norm: Option<&Norm>, heads: usize| -> Vec<f32> {
+                let head = (0..self.model.config.head_dim).map(|dim| gain(norm, dim) as f32);
+                head.collect::<Vec<_>>().repeat(heads)
+            };
+            let (config, real) =
+                (&self.model.config, |gains: Vec<f32>| gains.into_iter().map(f64::from).collect());
+            range.q_gain = real(self.channels.spread_q(&gains(layer.q_norm.as_ref(), config.heads)));
+            range.k_gain = real(self.channels.spread_kv(&gains(layer.k_norm.as_ref(), config.kv_heads)));
+        }
         self.ranges
     }
+}
+
+/// The largest factor that normalises a head of these.
+fn head_factor(model: &Model, values: &[f32]) -> f64 {
+    let heads = values.chunks_exact(model.config.head_dim);
+    heads.map(|head| factor(head, model.config.norm)).fold(0.0, f64::max)
 }
 
 /// A matrix's results without its bias.

@@ -23,9 +23,10 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// The layout for a model on a chip.
-    pub fn new(config: &Config, geometry: &Geometry) -> Self {
-        let least = geometry.narrowest_tap().max(geometry.vxm_lanes / 2);
+    /// The layout for a model on a chip. Heads that are normalised have rows of their own, because sums are over whole rows.
+    pub fn new(config: &Config, head_norm: bool, geometry: &Geometry) -> Self {
+        let lanes = if head_norm { geometry.vxm_lanes } else { geometry.vxm_lanes / 2 };
+        let least = geometry.narrowest_tap().max(lanes);
         let width = config.head_dim.next_power_of_two().max(least);
         let mut order: Vec<usize> = Vec::with_capacity(config.head_dim);
         let mut rates = vec![0.0; width / 2];

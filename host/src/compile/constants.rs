@@ -132,12 +132,23 @@ fn layer_constants(
     let scales = |matrix: &Quantised| matrix.scales.clone().into_iter().enumerate().collect::<Vec<_>>();
     let k = scales(&layer.k)
         .into_iter()
-        .map(|(row, scale)| formats.row_word(&formats.k, scale * format.k[row] / input));
+        .map(|(row, scale)| scale * format.k[row] * format.k_gain[row] / input)
+        .map(|per_sum| formats.head_word(&formats.k, formats.k_head, per_sum));
     writer.rows(first + constants.k, k);
     let q = scales(&layer.q)
         .into_iter()
-        .map(|(row, scale)| formats.row_word(&formats.q, scale * format.q[row] / input));
+        .map(|(row, scale)| scale * format.q[row] * format.q_gain[row] / input)
+        .map(|per_sum| formats.head_word(&formats.q, formats.q_head, per_sum));
     writer.rows(first + constants.q, q);
+    for (row, matrix, scaled, head) in [
+        (constants.k_squared, &layer.k, &formats.k, formats.k_head),
+        (constants.q_squared, &layer.q, &formats.q, formats.q_head),
+    ] {
+        if let Some(head) = head {
+            let word = |scale: &f64| Formats::squared_word(scaled, &head, scale / input);
+            writer.rows(first + row, matrix.scales.iter().map(word));
+        }
+    }
     let v = scales(&layer.v)
         .into_iter()
         .map(|(row, scale)| formats.row_word(&formats.v, scale * format.v[row] / input));

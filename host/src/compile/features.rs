@@ -10,6 +10,8 @@ pub struct Features {
     /// Learned positions join the embedding.
     pub positions: bool,
     pub embedding_norm: bool,
+    /// Each head of q and k is normalised before it turns.
+    pub head_norm: bool,
     pub final_norm: bool,
     /// The classifier is not the embedding.
     pub own_classifier: bool,
@@ -36,6 +38,7 @@ impl Features {
             rotation: model.config.rope.is_some(),
             positions: model.positions.is_some(),
             embedding_norm: model.config.embedding_norm,
+            head_norm: any(|layer| layer.q_norm.is_some() || layer.k_norm.is_some()),
             final_norm: model.final_norm.is_some(),
             own_classifier: model.classifier.is_some() || centred || scaled,
             activation: model.config.activation,

@@ -70,6 +70,9 @@ pub struct LayerFormats {
     pub q: Vec<f64>,
     /// Activation units per unit of the hidden vector.
     pub hidden: f64,
+    /// Gains of the heads' norms, per channel; one where there are none.
+    pub k_gain: Vec<f64>,
+    pub q_gain: Vec<f64>,
 }
 
 /// All shifts, and the factors of each layer.
@@ -90,6 +93,9 @@ pub struct Formats {
     pub k: Scaled,
     pub q: Scaled,
     pub v: Scaled,
+    /// How heads of k and q are normalised, where they are.
+    pub k_head: Option<HeadNorm>,
+    pub q_head: Option<HeadNorm>,
     pub gate: Scaled,
     pub up: Scaled,
     /// Shift of gate times the up factor.
@@ -126,6 +132,13 @@ pub struct NormFormat {
     pub bias: u32,
     /// `M`: units of the factor's mantissa, at exponent zero.
     pub factor: f64,
+}
+
+/// Heads are squared as sums times scale words, shifted; the factor then stands for the one before attention, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HeadNorm {
+    pub norm: NormFormat,
+    pub shift: i32,
 }
 
 /// The embedding is made in a format of its own; operand times `gain` shifted by `first`, times the factor, shifted by `second`, is
@@ -291,8 +304,15 @@ impl Formats {
                 .collect()
         };
         let attention = |range: &LayerRange| range.attention_factor * HEADROOM;
-        let k = each(&|r, f, l| RowUse::new(&l.k, f.attention_input, &r.k_raw, attention(r), |row| f.k[row]));
-        let q = each(&|r, f, l| RowUse::new(&l.q, f.attention_input, &r.q_raw, attention(r), |row| f.q[row]));
+        let heads = features.head_norm;
+        let k_factor = |r: &LayerRange| if heads { r.k_head_factor * HEADROOM } else { attention(r) };
+        let q_factor = |r: &LayerRange| if heads { r.q_head_factor * HEADROOM } else { attention(r) };
+        let k = each(&|r, f, l| {
+            RowUse::new(&l.k, f.attention_input, &r.k_raw, k_factor(r), |row| f.k[row] * f.k_gain[row])
+        });
+        let q = each(&|r, f, l| {
+            RowUse::new(&l.q, f.attention_input, &r.q_raw, q_factor(r), |row| f.q[row] * f.q_gain[row])
+        });
         let v = each(&|r, f, l| RowUse::new(&l.v, f.attention_input, &r.v_raw, attention(r), |row| f.v[row]));
         let mlp = |range: &LayerRange| range.mlp_factor * HEADROOM;
         let gate_unit = f64::from(SIGMOID_ARGUMENT_FRACTION_BITS).exp2();
@@ -308,8 +328,24 @@ impl Formats {
         let logit = f64::from(self.logits).exp2();
         let classifier = tokens.classifier.as_ref().unwrap_or(&tokens.embedding);
         let classifier = RowUse::new(classifier, self.final_input, &ranges.logits_raw, factor, |_| logit);
-        self.k = self.scaled(&k)?;
-        self.q = self.scaled(&q)?;
+        if heads {
+            let plain = |of: fn(&QuantisedLayer) -> &Quantised| {
+                let each = layers.iter().zip(&self.layers);
+                max(each.flat_map(|(layer, format)| {
+                    of(layer).scales.iter().map(|scale| scale / format.attention_input)
+                }))
+            };
+            let raw = |of: fn(&LayerRange) -> &Vec<f64>| max(ranges.layers.iter().flat_map(of).copied());
+            let eps = f64::from(model.config.norm.eps())
+                / max(ranges.layers.iter().map(|r| r.attention_factor)).powi(2);
+            let head = |rows: &[RowUse], raw: f64, scale: f64| {
+                head_norm(raw, scale, model.config.head_dim, eps as f32, sum_shift(rows)?)
+            };
+            self.k_head = Some(head(&k, raw(|range| &range.k_raw), plain(|layer| &layer.k))?);
+            self.q_head = Some(head(&q, raw(|range| &range.q_raw), plain(|layer| &layer.q))?);
+        }
+        self.k = self.scaled_by(&k, self.head_unit(self.k_head))?;
+        self.q = self.scaled_by(&q, self.head_unit(self.q_head))?;
         self.v = self.scaled(&v)?;
         self.gate = self.scaled(&gate)?;
         if model.config.gated {
@@ -341,10 +377,19 @@ impl Formats {
     }
 
     fn scaled(&self, layers: &[RowUse]) -> Result<Scaled, CompileError> {
+        self.scaled_by(layers, self.norm.factor)
+    }
+
+    /// Units of the factor's mantissa that q or k are multiplied with: their heads' own, or that before attention.
+    fn head_unit(&self, head: Option<HeadNorm>) -> f64 {
+        head.map_or(self.norm.factor, |head| head.norm.factor)
+    }
+
+    fn scaled_by(&self, layers: &[RowUse], unit: f64) -> Result<Scaled, CompileError> {
         let word_max = f64::from(WORD_MAX);
         let sum = sum_shift(layers)?;
         let largest = max(layers.iter().map(|layer| layer.largest)) * f64::from(sum).exp2();
-        let split = exponent_below(largest / self.norm.factor, word_max, "a row factor")?;
+        let split = exponent_below(largest / unit, word_max, "a row factor")?;
         let scaled = max(layers.iter().map(|layer| layer.largest * layer.factor))
             * f64::from(sum as i32 + split).exp2();
         let first = -exponent_below(scaled, word_max, "a scaled row factor")?;
@@ -415,6 +460,16 @@ impl Formats {
     /// `word = P * 2^split / M` of a row whose sum counts `unit` per real unit.
     pub fn row_word(&self, scaled: &Scaled, per_sum: f64) -> f64 {
         per_sum * f64::from(scaled.sum as i32 + scaled.first + scaled.second).exp2() / self.norm.factor
+    }
+
+    /// As [`Formats::row_word`] for a row of k or q.
+    pub fn head_word(&self, scaled: &Scaled, head: Option<HeadNorm>, per_sum: f64) -> f64 {
+        self.row_word(scaled, per_sum) * self.norm.factor / self.head_unit(head)
+    }
+
+    /// Scale word of a row of k or q as it is squared, whose sum counts `per_sum` units.
+    pub fn squared_word(scaled: &Scaled, head: &HeadNorm, per_sum: f64) -> f64 {
+        per_sum * f64::from(scaled.sum as i32 + head.norm.fraction + head.shift).exp2()
     }
 
     /// Row factor of a logit whose classifier row has this scale.
@@ -527,6 +582,13 @@ fn plain(layer: &RowUse) -> Result<Scaled, CompileError> {
     Ok(Scaled { sum, first: 0, second: exponent_below(largest, f64::from(WORD_MAX), "a row factor")? })
 }
 
+/// How heads are normalised whose elements reach `raw` and whose sums count `scale` units at most.
+fn head_norm(raw: f64, scale: f64, dim: usize, eps: f32, sum: u32) -> Result<HeadNorm, CompileError> {
+    let norm = NormFormat::new(raw, dim, eps, "a head")?;
+    let largest = scale * f64::from(sum as i32 + norm.fraction).exp2();
+    Ok(HeadNorm { norm, shift: exponent_below(largest, f64::from(WORD_MAX), "a head's scale")? })
+}
+
 fn layer_formats(plan: &Plan, range: &LayerRange) -> LayerFormats {
     let units = |max: f64| KV_MAX / (max.max(f64::MIN_POSITIVE) * KV_HEADROOM);
     // Rotation mixes the two lanes of a pair, so they share a unit.
@@ -540,5 +602,7 @@ fn layer_formats(plan: &Plan, range: &LayerRange) -> LayerFormats {
         v: range.v.iter().map(|max| units(max.max(1e-6))).collect(),
         q: Vec::new(),
         hidden: ACT_MAX / (HEADROOM * range.hidden),
+        k_gain: range.k_gain.clone(),
+        q_gain: range.q_gain.clone(),
     }
 }

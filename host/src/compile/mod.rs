@@ -38,7 +38,7 @@ pub use formats::Formats;
 pub use plan::Plan;
 use simplify::simplify;
 
-use crate::model::{Activation, Layer, Model, NormKind, Tokenizer};
+use crate::model::{Activation, Layer, Model, Norm, NormKind, Tokenizer};
 use lpu_isa::Geometry;
 use lpu_isa::image::{Image, ModelInfo};
 use lpu_isa::instruction::{Instruction, Word};
@@ -122,8 +122,30 @@ fn check_supported(model: &Model) -> Result<(), CompileError> {
     if config.embedding_norm && !matches!(config.norm, NormKind::Rms { .. }) {
         return unsupported("an embedding with LayerNorm");
     }
-    if model.layers.iter().any(|layer| layer.q_norm.is_some() || layer.k_norm.is_some()) {
-        return unsupported("head normalisation");
+    let heads = |layer: &Layer| [layer.q_norm.is_some(), layer.k_norm.is_some()];
+    if model.layers.iter().any(|layer| heads(layer) != [false; 2]) {
+        check_head_norm(model)?;
+    }
+    Ok(())
+}
+
+/// Heads are normalised where both q and k are, without biases, and turn.
+fn check_head_norm(model: &Model) -> Result<(), CompileError> {
+    let unsupported = |feature| Err(CompileError::Unsupported { feature });
+    let whole = |layer: &Layer| layer.q_norm.is_some() && layer.k_norm.is_some();
+    if !model.layers.iter().all(whole) {
+        return unsupported("head normalisation of q or k alone, or in some layers");
+    }
+    if !matches!(model.config.norm, NormKind::Rms { .. }) || model.config.rope.is_none() {
+        return unsupported("head normalisation with LayerNorm or learned positions");
+    }
+    let norm_bias = |norm: &Option<Norm>| norm.as_ref().is_some_and(|norm| norm.bias.is_some());
+    let biased = |layer: &Layer| {
+        let added = layer.q.bias.is_some() || layer.k.bias.is_some() || layer.attn_norm.bias.is_some();
+        added || norm_bias(&layer.q_norm) || norm_bias(&layer.k_norm)
+    };
+    if model.layers.iter().any(biased) {
+        return unsupported("head normalisation with biases of q or k");
     }
     Ok(())
 }

@@ -131,7 +131,7 @@ impl Plan {
         geometry: &Geometry,
         context: Option<usize>,
     ) -> Result<Self, CompileError> {
-        let channels = Channels::new(config, geometry);
+        let channels = Channels::new(config, features.head_norm, geometry);
         if channels.width > geometry.mxm_lanes {
             return Err(CompileError::HeadTooWide { head: config.head_dim, lanes: geometry.mxm_lanes });
         }
@@ -157,7 +157,8 @@ impl Plan {
         fits("vector registers", vreg.rows, geometry.vreg_rows)?;
         let entries = matrices.q.pieces.len() + config.heads;
         fits("activation entries", entries, geometry.act_entries)?;
-        fits("scalars", config.heads + 2 + usize::from(features.positions), geometry.scalars)?;
+        let heads = config.heads + if features.head_norm { config.kv_heads } else { 0 };
+        fits("scalars", heads + 2 + usize::from(features.positions), geometry.scalars)?;
         let mut plan = Self {
             geometry: *geometry,
             channels,

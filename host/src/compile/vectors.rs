@@ -12,6 +12,9 @@ pub struct LayerConstants {
     pub q: usize,
     pub v: usize,
     pub k_centre: usize,
+    /// Scales of k and q as they are squared, where heads are normalised.
+    pub k_squared: usize,
+    pub q_squared: usize,
     pub o: usize,
     pub mlp_gain: usize,
     pub gate: usize,
@@ -86,6 +89,9 @@ pub struct VregPlan {
     pub k_turning: usize,
     /// Bias of q, turned.
     pub q_add: usize,
+    /// Scales of k and q as they are squared.
+    pub k_squared: usize,
+    pub q_squared: usize,
     /// Scale of biases of the residual.
     pub bias_unit: usize,
     /// Scale of what is added to the residual, and the same times the gain of the norm that reads the residual next.
@@ -113,6 +119,8 @@ pub fn layer_constants(config: &Config, features: Features, rows: &Rows) -> Laye
         q: next.take(rows.q),
         v: next.take(rows.kv),
         k_centre: next.take(rows.kv),
+        k_squared: next.take(when(features.head_norm, rows.kv)),
+        q_squared: next.take(when(features.head_norm, rows.q)),
         o: next.take(rows.x),
         mlp_gain: next.take(rows.x),
         gate: next.take(when(config.gated, rows.hidden)),
@@ -191,6 +199,8 @@ pub fn registers(gated: bool, features: Features, rows: &Rows) -> VregPlan {
     plan.q_turning = next.take(rows.q);
     plan.k_turning = next.take(rows.kv);
     plan.q_add = next.take(if features.q { rows.q } else { 0 });
+    plan.k_squared = next.take(if features.head_norm { rows.kv } else { 0 });
+    plan.q_squared = next.take(if features.head_norm { rows.q } else { 0 });
     // The MLP's vectors take the place of attention's, the classifier's of both.
     let mut mlp = Bump(shared);
     let relu = features.activation == Activation::Relu;

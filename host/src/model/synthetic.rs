@@ -146,6 +146,7 @@ pub fn architectures() -> Result<Vec<(&'static str, Model)>, ModelError> {
         ("GPT-2 with SiLU", Config { activation: Activation::Silu, ..gpt2.clone() }, biased),
         ("GPT-2 with ReLU, rotated", Config { activation: relu, rope: rope(4, adjacent), ..gpt2 }, biased),
         ("Qwen2", Config { rope: rope(4, halves), ..llama.clone() }, Extras { qkv_bias: true, ..usual }),
+        ("Qwen3", Config { rope: rope(4, halves), ..llama.clone() }, Extras { head_norm: true, ..usual }),
         ("a classifier of its own", llama.clone(), Extras { tied: false, ..usual }),
         ("no final norm", llama.clone(), Extras { final_norm: false, ..usual }),
         ("Gemma's GELU", Config { activation: Activation::GeluTanh, ..llama.clone() }, usual),

@@ -44,13 +44,69 @@ impl Writer<'_> {
             let swapped = Vector { swap: true, ..turned };
             vectors.extend(self.turned_words(word(constant), vreg.sin, sin, count, swapped));
         }
-        for (_, scaled, cos, sin, count) in turns {
+        vectors.extend(self.normalised_heads());
+        for (_, scaled, cos, sin, count) in turns.into_iter().filter(|_| !features.head_norm) {
             // Cosine and sine parts lie next to each other.
             debug_assert_eq!(cos + count, sin);
             let factor = Vector { x: X::VregA, a: cos as u32, a_advance: true, ..self.normalising(scaled) };
             vectors.push((self.written(factor, cos), Issues::burst(2 * count)));
         }
         vectors.push(self.word_factors(word(constants.v), self.formats.v, vreg.v, rows.kv));
+        vectors
+    }
+
+    /// Where heads are normalised: sums times scales, squared and summed head by head, and each head's row factors times the factor
+    /// that follows.
+    fn normalised_heads(&self) -> Vec<Placed> {
+        let Plan { constants, vmem, vreg, rows, channels, .. } = self.plan;
+        let formats = self.formats;
+        let mut vectors = Vec::new();
+        for (head, words, squared, sums, target, scaled, factors, count, first) in [
+            (
+                formats.k_head,
+                constants.k_squared,
+                vreg.k_squared,
+                vmem.k,
+                vreg.k_turning,
+                formats.k,
+                vreg.k_cos,
+                rows.kv,
+                channels.heads,
+            ),
+            (
+                formats.q_head,
+                constants.q_squared,
+                vreg.q_squared,
+                vmem.q,
+                vreg.q_turning,
+                formats.q,
+                vreg.q_cos,
+                rows.q,
+                0,
+            ),
+        ] {
+            let Some(HeadNorm { norm, shift }) = head else { continue };
+            vectors.push(self.copy(vmem.layers + words, squared, count));
+            vectors.push(self.turning(sums, squared, target, count, Vector { shift, ..Vector::default() }));
+            let issues = Issues::burst(rows.head);
+            for index in 0..count / rows.head {
+                let reduction = self.head_reduction(first + index);
+                let row = (target + index * rows.head) as u32;
+                vectors.push((Vector { a: row, reduction, ..self.squared(&norm) }, issues));
+            }
+            // Cosine and sine parts lie next to each other.
+            for row in (0..2 * count).step_by(rows.head) {
+                let head = first + row % count / rows.head;
+                let factor = Vector {
+                    x: X::VregA,
+                    a: (factors + row) as u32,
+                    a_advance: true,
+                    scalar: self.plan.geometry.scalars as u32 + self.head_reduction(head),
+                    ..self.normalising(scaled)
+                };
+                vectors.push((self.written(factor, factors + row), issues));
+            }
+        }
         vectors
     }
 

@@ -13,7 +13,9 @@ mod mlp;
 mod tokens;
 
 use super::error::CompileError;
-use super::formats::{Added, Formats, MIX_FRACTION_BITS, MIX_SHIFT, NormFormat, PROBABILITY_BITS, Scaled};
+use super::formats::{
+    Added, Formats, HeadNorm, MIX_FRACTION_BITS, MIX_SHIFT, NormFormat, PROBABILITY_BITS, Scaled,
+};
 use super::plan::{MatrixPlan, Plan};
 use super::schedule::{Issues, Placed, Scheduler};
 use lpu_isa::instruction::{
