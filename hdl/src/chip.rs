@@ -159,9 +159,14 @@ impl Lpu {
             vector: VectorSide::new(geometry),
             start_later: ShiftRegister::new(DISPATCH_CYCLES),
             over_later: ShiftRegister::new(DISPATCH_CYCLES),
-            kind: Kind::named(format!("lpu_{}", geometry.name.replace('-', "_"))),
+            kind: Kind::named(module_name(geometry)),
         }
     }
+}
+
+/// Name of a chip's module where it is not the top.
+pub fn module_name(geometry: &Geometry) -> String {
+    format!("lpu_{}", geometry.name.replace('-', "_"))
 }
 
 /// The Verilog of a chip, with `top` as the name of its top module.

@@ -1,6 +1,7 @@
 //! The machine in Rust-HDL, and the emitter of its Verilog.
 
 pub mod bench;
+pub mod board;
 pub mod census;
 pub mod chip;
 pub mod dispatch;

@@ -1,6 +1,8 @@
 //! Import, quantise, compile, verify, devices and serving.
 
 pub mod assembly;
+#[cfg(feature = "fpga")]
+pub mod board;
 pub mod chat;
 pub mod compile;
 pub mod fit;

@@ -52,16 +52,40 @@ fn rtl_is_needed_only_behind_a_feature() {
             section(&manifest, "[dependencies]").iter().map(|line| line.to_string()).collect();
         lines.into_iter().find(|line| line.starts_with(name))
     };
-    assert_eq!(uses("host/Cargo.toml", "lpu-hdl"), None, "the host library knows no RTL");
     assert_eq!(uses("host/Cargo.toml", "rust-hdl"), None, "the host library knows no RTL");
     assert_eq!(uses("isa/Cargo.toml", "lpu-"), None, "the ISA is below everything");
     for name in ["lpu-host", "lpu-sim"] {
         assert_eq!(uses("hdl/Cargo.toml", name), None, "the hardware knows neither simulator nor host");
     }
     assert_eq!(uses("sim/Cargo.toml", "lpu-host"), None, "the simulator does not know the host");
-    for name in ["lpu-hdl", "cxx"] {
-        if let Some(line) = uses("sim/Cargo.toml", name) {
-            assert!(line.contains("optional = true"), "sim/Cargo.toml: `{line}` must be optional");
+    for (manifest, name) in
+        [("sim/Cargo.toml", "lpu-hdl"), ("sim/Cargo.toml", "cxx"), ("host/Cargo.toml", "lpu-hdl")]
+    {
+        if let Some(line) = uses(manifest, name) {
+            assert!(line.contains("optional = true"), "{manifest}: `{line}` must be optional");
         }
+    }
+}
+
+/// Files of a folder and all within that hold a word.
+fn files_with(folder: &Path, word: &str) -> Vec<String> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder).expect("a folder of sources").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_with(&path, word));
+        } else if std::fs::read_to_string(&path).is_ok_and(|text| text.contains(word)) {
+            found.push(path.strip_prefix(workspace()).expect("within").display().to_string());
+        }
+    }
+    found
+}
+
+#[test]
+fn only_the_builder_of_bitstreams_emits_verilog() {
+    let files = files_with(&workspace().join("host/src"), "lpu_hdl");
+    assert!(!files.is_empty());
+    for file in files {
+        assert!(file.starts_with("host/src/board/"), "{file} knows the hardware's source");
     }
 }

@@ -106,6 +106,7 @@
 //! ```
 
 pub mod arith;
+pub mod bitstream_number;
 pub mod delay;
 pub mod ebr;
 pub mod fault_flags;
@@ -115,6 +116,7 @@ pub mod lutram;
 pub mod matrix;
 pub mod mult;
 pub mod payload;
+pub mod pll;
 pub mod queue_store;
 pub mod round_shift_sat;
 pub mod shift_register;
@@ -122,6 +124,7 @@ mod value;
 pub mod vector;
 
 pub use arith::{Extend, Saturate, SaturatingAdd, SignedMax};
+pub use bitstream_number::BitstreamNumber;
 pub use delay::Delay;
 pub use ebr::Ebr;
 pub use fault_flags::FaultFlags;

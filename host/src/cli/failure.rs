@@ -45,6 +45,16 @@ impl Failure {
     }
 }
 
+#[cfg(feature = "fpga")]
+impl From<lpu_host::board::Error> for Failure {
+    fn from(error: lpu_host::board::Error) -> Self {
+        match error {
+            lpu_host::board::Error::Input(words) => Self::Input(words),
+            lpu_host::board::Error::Failed(words) => Self::Machine(words),
+        }
+    }
+}
+
 /// Only writing to standard output gives bare I/O errors.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {

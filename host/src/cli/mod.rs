@@ -11,15 +11,25 @@
 //! 3. Colours and progress bars appear on terminals only, and never when `NO_COLOR` is set.
 
 mod bench;
+#[cfg(feature = "fpga")]
+mod boards;
+#[cfg(feature = "fpga")]
+mod build;
 mod chat;
 mod check;
 mod choice;
 mod compile;
 mod completions;
 mod device;
+#[cfg(feature = "fpga")]
+mod devices;
+#[cfg(feature = "fpga")]
+mod doctor;
 mod eval;
 mod failure;
 mod fit;
+#[cfg(feature = "fpga")]
+mod flash;
 mod inspect;
 mod key;
 mod ladder;
@@ -81,6 +91,16 @@ enum Command {
     Serve(serve::Arguments),
     Key(key::Arguments),
     Sim(sim::Arguments),
+    #[cfg(feature = "fpga")]
+    Build(build::Arguments),
+    #[cfg(feature = "fpga")]
+    Flash(flash::Arguments),
+    #[cfg(feature = "fpga")]
+    Boards(boards::Arguments),
+    #[cfg(feature = "fpga")]
+    Devices(devices::Arguments),
+    #[cfg(feature = "fpga")]
+    Doctor(doctor::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -169,6 +189,16 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Key(arguments) => key::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        #[cfg(feature = "fpga")]
+        Command::Build(arguments) => build::run(&arguments),
+        #[cfg(feature = "fpga")]
+        Command::Flash(arguments) => flash::run(&arguments),
+        #[cfg(feature = "fpga")]
+        Command::Boards(arguments) => boards::run(&arguments),
+        #[cfg(feature = "fpga")]
+        Command::Devices(arguments) => devices::run(&arguments),
+        #[cfg(feature = "fpga")]
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     match result {

@@ -1,5 +1,6 @@
 //! What can go wrong between a host and a device.
 
+use lpu_isa::Geometry;
 use std::fmt;
 
 /// Why a device did not do what was asked.
@@ -49,16 +50,19 @@ impl fmt::Display for DeviceError {
         match self {
             Self::NotAnLpu(found) => write!(
                 f,
-                "expected the identity `LPU1` from the device, found {found:016x}: check the port and load the bitstream"
+                "expected the identity `LPU1` from the device, found {found:016x}: check the port, and load the bitstream with `lpu flash`"
             ),
             Self::Isa(found) => write!(
                 f,
-                "expected a device for instruction set {:016x}, found one for {found:016x}: build its bitstream again",
+                "expected a device for instruction set {:016x}, found one for {found:016x}: its bitstream is of another version; \
+                 build it again with `lpu build` and load it with `lpu flash`",
                 lpu_isa::instruction::ISA_HASH
             ),
             Self::Geometry { image, device } => write!(
                 f,
-                "expected a device of geometry `{image}` for this image, found geometry {device:016x}: compile the model for that device"
+                "expected a device of geometry `{image}` for this image, found {}: compile the model for that device with \
+                 `lpu compile --geometry`, or load the bitstream of a board with `{image}`",
+                geometry_name(*device)
             ),
             Self::TooLarge(section) => {
                 write!(
@@ -89,6 +93,12 @@ impl fmt::Display for DeviceError {
             Self::Line(why) => write!(f, "the line to the device failed: {why}"),
         }
     }
+}
+
+/// A geometry by its name, or by its hash if it has none here.
+fn geometry_name(hash: u64) -> String {
+    let known = Geometry::ALL.into_iter().find(|geometry| geometry.hash() == hash);
+    known.map_or_else(|| format!("geometry {hash:016x}"), |geometry| format!("`{}`", geometry.name))
 }
 
 impl std::error::Error for DeviceError {}

