@@ -6,11 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
+/** Enough for a machine with other work. */
+const PATIENCE_MS = 120_000;
+
 const [address, process_id, pictures] = process.argv.slice(2);
 const profile = mkdtempSync(join(tmpdir(), "lpu-chromium-"));
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: "/usr/bin/chromium",
   headless: true,
+  timeout: PATIENCE_MS,
   viewport: { width: 1280, height: 860 },
   colorScheme: "light",
   permissions: ["clipboard-read", "clipboard-write"],
@@ -19,6 +23,7 @@ const context = await chromium.launchPersistentContext(profile, {
     "--disable-component-update", "--disable-sync",
   ],
 });
+context.setDefaultTimeout(PATIENCE_MS);
 const page = context.pages()[0] ?? (await context.newPage());
 const problems = [];
 page.on("pageerror", (error) => problems.push(String(error)));
@@ -29,7 +34,7 @@ page.on("request", (request) => {
 const picture = (name) => page.screenshot({ path: join(pictures, `${name}.png`) });
 const tokens = () => page.locator(".pane").first().locator(".tok");
 const state = (text, pane = 0) =>
-  page.locator(".pane .state").nth(pane).filter({ hasText: text }).waitFor({ timeout: 60_000 });
+  page.locator(".pane .state").nth(pane).filter({ hasText: text }).waitFor();
 
 async function set(name, value) {
   const field = page.locator(`#${name}`);
@@ -76,15 +81,32 @@ const steps = {
     await set("tokens", 100000);
     await page.locator("#stop").fill("never-in-a-story");
     await page.locator("#settings summary").click();
-    await page.route("**/v1/completions", async (route) => {
-      const body = { ...route.request().postDataJSON(), x_lpu: { tokens: true, ignore_eos: true } };
-      await route.continue({ postData: JSON.stringify({ ...body, n: 8 }) });
-    });
+    // A request that gets no answer is stopped by a key.
+    await page.route("**/v1/completions", () => {});
     await page.locator("#run").click();
     await page.locator("#run.stop").waitFor();
     await page.keyboard.press("Escape");
     await state("stopped");
     await page.unroute("**/v1/completions");
+    assert.equal(await tokens().count(), 0);
+    // A stream as fast as it comes is stopped from within the page: from outside, it could be over before.
+    await page.route("**/v1/completions", async (route) => {
+      const body = { ...route.request().postDataJSON(), x_lpu: { tokens: true, ignore_eos: true } };
+      await route.continue({ postData: JSON.stringify({ ...body, n: 32 }) });
+    });
+    await page.evaluate(() => {
+      const observer = new MutationObserver(() => {
+        if (document.querySelectorAll(".tok").length < 500) return;
+        observer.disconnect();
+        document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
+      });
+      observer.observe(document.querySelector(".log"), { childList: true, subtree: true });
+    });
+    await page.locator("#run").click();
+    await state("stopped");
+    await page.unroute("**/v1/completions");
+    assert.ok((await tokens().count()) >= 500);
+    assert.equal(await page.locator("#run").innerText(), "Run");
     await set("tokens", 40);
   },
 
@@ -143,19 +165,25 @@ const steps = {
   },
 };
 
+/** What is worth a try, for a page that may answer no more. */
+const tried = (what, work) => {
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in 20 s")), 20_000).unref());
+  return Promise.race([work, late]).catch((error) => console.log(`${what}: ${error.message}`));
+};
+
 try {
   for (const [name, step] of Object.entries(steps)) {
     try {
       await step();
     } catch (error) {
-      console.log(`failed: ${name}`);
-      await picture("failed");
+      console.log(`failed: ${name}\n${error.stack}`);
+      await tried("the picture of the failure", picture("failed"));
       throw error;
     }
     console.log(`passed: ${name}`);
   }
   assert.deepEqual(problems, []);
 } finally {
-  await context.close();
+  await tried("the end of the browser", context.close());
   rmSync(profile, { recursive: true, force: true });
 }

@@ -1,10 +1,16 @@
 
+/** Milliseconds between two times that what has arrived is shown, at least. */
+const SHOW_PAUSE_MS = 16;
+/** Tokens shown at a time while more arrive. */
+const SHOWN_MAX = 256;
+
 /** One answer with its model, its device and its figures. */
 class Pane {
   constructor(models, devices) {
     this.root = document.getElementById("pane").content.firstElementChild.cloneNode(true);
     this.models = models;
     this.tokens = [];
+    this.arrived = [];
     this.conversation = [];
     const find = (selector) => this.root.querySelector(selector);
     this.model = find(".model");
@@ -51,8 +57,11 @@ class Pane {
       for await (const event of events(`/v1/${path}`, body, settings.key, signal)) {
         text += this.take(event, chat);
       }
+      this.showAll();
+      this.showStats();
       this.tell(`done in ${this.elapsed()}`);
     } catch (error) {
+      this.showAll();
       if (error.name === "AbortError") this.tell("stopped");
       else this.fail(error);
     }
@@ -66,6 +75,7 @@ class Pane {
     this.inspector.hidden = true;
     this.root.classList.toggle("chat", chat);
     this.tokens = [];
+    this.showPause = 0;
     this.stats.replaceChildren();
     this.started = performance.now();
     const said = document.createElement("span");
@@ -102,21 +112,44 @@ class Pane {
     return seconds < 1 ? `${(seconds * 1000).toFixed(0)} ms` : `${seconds.toFixed(1)} s`;
   }
 
-  /** Shows what one event adds, and gives its text. */
+  /** Keeps what one event adds until it is shown, and gives its text. */
   take(event, chat) {
     if (event.usage) this.usage = event.usage;
     const choice = event.choices?.[0];
     if (event.x_lpu?.cycles_measured) this.machine = event.x_lpu;
-    if (event.usage) this.showStats();
     if (!choice) return "";
     const text = chat ? choice.delta.content ?? "" : choice.text;
     const machine = chat ? event.x_lpu?.tokens?.[0] : choice.x_lpu_tokens?.[0];
-    if (machine) this.addToken(machine, text, alternatives(choice.logprobs, chat));
-    else if (text) this.answer.append(text);
+    if (machine || text) this.arrived.push({ text, machine, logprobs: choice.logprobs, chat });
+    // Not an animation frame: a hidden page has none.
+    if (this.arrived.length) this.timer ??= setTimeout(() => this.show(SHOWN_MAX), this.showPause);
     return text;
   }
 
-  addToken(machine, text, options) {
+  /**
+   * Puts tokens that have arrived into the page, with one layout for all of them. A layout takes longer the longer the text is:
+   * twice that time stays free before the next one, for keys and for what arrives.
+   */
+  show(count) {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const began = performance.now();
+    const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 60;
+    this.answer.append(...this.arrived.splice(0, count).map((part) => this.part(part)));
+    if (atEnd) this.log.scrollTop = this.log.scrollHeight;
+    this.tell(`${this.tokens.length} tokens`, true);
+    this.showPause = Math.max(SHOW_PAUSE_MS, 2 * (performance.now() - began));
+    if (this.arrived.length) this.timer = setTimeout(() => this.show(SHOWN_MAX), this.showPause);
+  }
+
+  showAll() {
+    if (this.arrived.length) this.show(this.arrived.length);
+  }
+
+  /** What stands for one event in the text. */
+  part({ text, machine, logprobs, chat }) {
+    if (!machine) return text;
+    const options = alternatives(logprobs, chat);
     const span = document.createElement("span");
     span.className = "tok";
     span.textContent = text;
@@ -124,11 +157,8 @@ class Pane {
     span.tabIndex = this.tokens.length === 0 ? 0 : -1;
     const taken = options.find((option) => option.token === machine.token);
     if (taken) span.style.setProperty("--doubt", (1 - taken.probability).toFixed(3));
-    const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 60;
-    this.answer.append(span);
     this.tokens.push({ machine, options, span });
-    if (atEnd) this.log.scrollTop = this.log.scrollHeight;
-    this.tell(`${this.tokens.length} tokens`, true);
+    return span;
   }
 
   showStats() {
