@@ -31,7 +31,7 @@ page.on("request", (request) => {
   if (!request.url().startsWith(address) && !request.url().startsWith("data:")) problems.push(`fetched ${request.url()}`);
 });
 
-const picture = (name) => page.screenshot({ path: join(pictures, `${name}.png`) });
+const picture = (name, options = {}) => page.screenshot({ path: join(pictures, `${name}.png`), ...options });
 const tokens = () => page.locator(".pane").first().locator(".tok");
 const state = (text, pane = 0) =>
   page.locator(".pane .state").nth(pane).filter({ hasText: text }).waitFor();
@@ -73,6 +73,9 @@ const steps = {
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(overflow <= 0, `wider than a phone by ${overflow}`);
     await picture("phone");
+    const scale = await page.locator(".schedule svg").first().evaluate((svg) => svg.getScreenCTM().a);
+    assert.ok(scale > 0.95, `the schedule's letters are shrunk to ${scale}`);
+    await picture("phone-whole", { fullPage: true });
     await page.setViewportSize({ width: 1280, height: 860 });
     await page.locator("#theme").click();
   },

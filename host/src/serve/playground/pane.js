@@ -24,6 +24,7 @@ class Pane {
     this.device.append(new Option("any device", ""), ...devices.map((device) => new Option(device.name, device.name)));
     this.log.addEventListener("click", (event) => this.choose(this.numberOf(event.target)));
     this.log.addEventListener("keydown", (event) => this.walk(event));
+    new ResizeObserver(() => this.drawSchedule()).observe(find(".plot"));
   }
 
   /** The path below /v1 and the body of what would be asked now. */
@@ -59,6 +60,7 @@ class Pane {
       }
       this.showAll();
       this.showStats();
+      answer.classList.add("ended");
       this.tell(`done in ${this.elapsed()}`);
     } catch (error) {
       this.showAll();
@@ -76,6 +78,7 @@ class Pane {
     this.root.classList.toggle("chat", chat);
     this.tokens = [];
     this.showPause = 0;
+    this.usage = this.machine = this.reason = undefined;
     this.stats.replaceChildren();
     this.started = performance.now();
     const said = document.createElement("span");
@@ -118,6 +121,7 @@ class Pane {
     const choice = event.choices?.[0];
     if (event.x_lpu?.cycles_measured) this.machine = event.x_lpu;
     if (!choice) return "";
+    if (choice.finish_reason) this.reason = choice.finish_reason;
     const text = chat ? choice.delta.content ?? "" : choice.text;
     const machine = chat ? event.x_lpu?.tokens?.[0] : choice.x_lpu_tokens?.[0];
     if (machine || text) this.arrived.push({ text, machine, logprobs: choice.logprobs, chat });
@@ -134,9 +138,11 @@ class Pane {
     clearTimeout(this.timer);
     this.timer = undefined;
     const began = performance.now();
-    const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 60;
+    // On a narrow screen the whole page scrolls.
+    const box = getComputedStyle(this.log).overflowY === "auto" ? this.log : document.scrollingElement;
+    const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
     this.answer.append(...this.arrived.splice(0, count).map((part) => this.part(part)));
-    if (atEnd) this.log.scrollTop = this.log.scrollHeight;
+    if (atEnd) box.scrollTop = box.scrollHeight;
     this.tell(`${this.tokens.length} tokens`, true);
     this.showPause = Math.max(SHOW_PAUSE_MS, 2 * (performance.now() - began));
     if (this.arrived.length) this.timer = setTimeout(() => this.show(SHOWN_MAX), this.showPause);
@@ -163,14 +169,14 @@ class Pane {
 
   showStats() {
     const { usage, machine, tokens } = this;
-    if (!machine) return;
+    if (!machine || !usage) return;
     const mean = machine.cycles_measured / Math.max(1, machine.positions);
     const equal = tokens.every(({ machine: one }) => one.cycles_predicted === one.cycles_measured);
     const figures = [
       ["chip", `${Math.round(machine.clock_hz / mean).toLocaleString("en")} tokens/s at ${machine.clock_hz / 1e6} MHz`],
       ["cycles/token", mean.toLocaleString("en", { maximumFractionDigits: 1 })],
       ["predicted", equal ? "equal at every token" : "different", equal ? "equal" : "differs"],
-      ["tokens", `${usage.prompt_tokens} + ${usage.completion_tokens}`],
+      ["tokens", `${usage.prompt_tokens} + ${usage.completion_tokens}${this.reason === "length" ? ", the limit" : ""}`],
       ["device", machine.device],
       ["queue", `${(usage.queue_time * 1000).toFixed(1)} ms`],
       ["first token", `${(usage.prompt_time * 1000).toFixed(1)} ms`],
@@ -216,7 +222,7 @@ class Pane {
       ["position", machine.position],
       ["predicted", `${machine.cycles_predicted.toLocaleString("en")} cycles`],
       ["measured", `${machine.cycles_measured.toLocaleString("en")} cycles${same ? " ✓" : " ✗"}`],
-      ["time", `${(machine.seconds * 1e6).toFixed(0)} µs at the device`],
+      ["time", `${Math.round(machine.seconds * 1e6).toLocaleString("en")} µs at the device`],
     ];
     this.inspector.querySelector("h3").textContent = JSON.stringify(machine.token);
     this.inspector.querySelector("dl").replaceChildren(...facts.flatMap(([name, value]) => [term("dt", name), term("dd", value)]));
@@ -236,10 +242,23 @@ class Pane {
     const query = new URLSearchParams({ model: this.model.value, position });
     try {
       const response = await fetch(`/lpu/schedule?${query}`);
-      if (response.ok) drawSchedule(this.inspector.querySelector(".schedule"), await response.json());
+      if (!response.ok) return;
+      this.trace = await response.json();
     } catch {
       this.fail(new ServerError("the server cannot be reached: is `lpu serve` still running?"));
+      return;
     }
+    this.drawnRoom = undefined;
+    this.drawSchedule();
+  }
+
+  /** Draws the schedule, unless it is drawn for this width. */
+  drawSchedule() {
+    const figure = this.inspector.querySelector(".schedule");
+    const room = figure.querySelector(".plot").clientWidth;
+    if (!this.trace || room === 0 || room === this.drawnRoom) return;
+    this.drawnRoom = room;
+    drawSchedule(figure, this.trace, room);
   }
 }
 

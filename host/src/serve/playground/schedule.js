@@ -23,12 +23,11 @@ function tracks(trace) {
   return [...named.values()];
 }
 
-/** Draws one token's cycles: a rail for each slice, a bar from an instruction's first issue to its last. */
-function drawSchedule(figure, trace) {
+/** Draws one token's cycles over `room` pixels: a rail for each slice, a bar from an instruction's first issue to its last. */
+function drawSchedule(figure, trace, room) {
   const { cycles, position } = trace.metadata;
   const rows = tracks(trace);
   // One unit is one pixel, so that letters keep their size in narrow panes.
-  const room = figure.querySelector(".plot").clientWidth || 720;
   const [left, width, rowHeight, top] = [96, Math.max(120, room - 144), 22, 4];
   const height = top + rows.length * rowHeight + 20;
   const svg = document.createElementNS(SVG, "svg");
