@@ -5,13 +5,12 @@ use super::server::{Client, Server};
 use crate::chat::Message;
 use crate::model::tokenizer::PIECE_BYTES_MAX;
 use crate::sampling::{Chooser, Options};
-use crate::serve::engine::{Event, Finished, Job, JobRequest, Token};
+use crate::serve::engine::{Event, Events, Finished, Job, JobRequest, Token, listen};
 use crate::serve::model::ServedModel;
 use axum::http::StatusCode;
 use lpu_sim::device::inverse_temperature;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Choices of one request, over all its prompts.
 const CHOICES_MAX: usize = 32;
@@ -33,7 +32,7 @@ pub struct Generation {
 
 /// Events of the answers being made. To drop it ends the work.
 pub struct Answer {
-    events: UnboundedReceiver<(usize, Event)>,
+    events: Events,
     open: usize,
     patience: Duration,
     first: Option<(usize, Event)>,
@@ -56,7 +55,7 @@ impl Generation {
     /// Queues the work.
     pub fn begin(self, server: &Server, client: &Client) -> Result<Answer, ApiError> {
         self.check(server)?;
-        let (listener, events) = unbounded_channel();
+        let (listener, events) = listen();
         // Numbers of 32 bits survive every client's JSON.
         let seed = self.seed.map_or_else(|| u64::from(rand::random::<u32>()), |seed| seed as u64);
         let mut jobs = Vec::new();
@@ -192,7 +191,7 @@ impl Answer {
         if self.open == 0 {
             return Ok(None);
         }
-        let event = tokio::time::timeout(self.patience, self.events.recv()).await.map_err(|_| {
+        let event = tokio::time::timeout(self.patience, self.events.next()).await.map_err(|_| {
             let seconds = self.patience.as_secs();
             let message =
                 format!("no device took or continued the request within {seconds} s; try again later");

@@ -1,18 +1,14 @@
 //! A text to be made, what is told of it, and how far it has come.
 
+use super::listener::Listener;
 use crate::sampling::{self, Options, Reason};
 use crate::serve::keys::Ticket;
 use crate::serve::model::ServedModel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::UnboundedSender;
 
 /// Devices that a job may lose before it is given up.
 const FAILURES_MAX: u32 = 4;
-
-/// Where events go, each with the number of its choice. The channel has no bound of its own: a run has at most as many tokens as
-/// the context, and a device must never wait for a slow reader.
-pub type Listener = UnboundedSender<(usize, Event)>;
 
 /// What is to be made.
 #[derive(Clone)]
@@ -129,7 +125,7 @@ impl Job {
 
     /// Whether nobody listens any more.
     pub fn is_abandoned(&self) -> bool {
-        self.listener.is_closed()
+        self.listener.is_gone()
     }
 
     /// A device begins. Gives the time in the queue, once.
@@ -226,8 +222,7 @@ impl Job {
     }
 
     fn send(&self, event: Event) {
-        // A listener that has gone away needs nothing.
-        _ = self.listener.send((self.choice, event));
+        self.listener.tell(self.choice, event);
     }
 }
 

@@ -12,10 +12,12 @@
 //! 3. A job whose listener is gone ends at the next token.
 
 mod job;
+mod listener;
 mod queue;
 mod worker;
 
 pub use job::{Event, Finished, Job, JobError, JobRequest, Token};
+pub use listener::{Events, listen};
 pub use queue::{Queue, QueueFull};
 pub use worker::{DeviceState, DeviceStatus, Opener};
 
