@@ -1,14 +1,13 @@
 //! `lpu serve`: models behind OpenAI-, Groq- and Hugging Face-compatible addresses.
 
+use super::device::{self, DeviceChoice};
 use super::output::{FAINT, STRONG, note, paint};
-use super::{
-    DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_of_name, geometry_parser, session, source,
-};
+use super::{DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_of_name, geometry_parser, source};
 use clap::ValueEnum;
 use lpu_host::serve::{DeviceSpec, Limits, Running, ServedModel, Settings, openapi};
 use lpu_isa::Geometry;
 use lpu_isa::image::Image;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +25,7 @@ const PORT_DEFAULT: u16 = 8080;
 Examples:
   lpu serve models/stories-lpu/model.bin
   lpu serve stories=stories260K.bin stories.lpu --device emu --device emu
+  lpu serve stories.lpu --device serial:/dev/ttyUSB0 --device serial:/dev/ttyUSB1
   lpu serve --config serve.toml
   lpu serve stories.lpu --host 0.0.0.0 --keys keys.toml --usage usage.redb
 
@@ -40,9 +40,10 @@ pub struct Arguments {
     /// Models or images, each with a name of its own if written NAME=FILE.
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
-    /// Machine that executes the programs; may be given several times.
-    #[arg(long = "device", value_enum, value_name = "DEVICE")]
-    devices: Vec<DeviceKind>,
+    /// Machine that executes the programs: emu, rtl (the Verilated chip), auto (the board that is plugged in), or
+    /// serial:PORT[?baud=N]; may be given several times [default: emu].
+    #[arg(long = "device", value_parser = device::parse, value_name = "DEVICE")]
+    devices: Vec<DeviceChoice>,
     /// Tokenizer for models that have none of their own.
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
@@ -89,7 +90,8 @@ pub struct Arguments {
 #[serde(default, deny_unknown_fields)]
 struct Config {
     models: Vec<String>,
-    devices: Vec<String>,
+    #[serde(deserialize_with = "devices_of_names")]
+    devices: Vec<DeviceChoice>,
     tokenizer: Option<PathBuf>,
     geometry: Option<String>,
     host: Option<IpAddr>,
@@ -117,9 +119,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.openapi {
         return super::output::json(&openapi());
     }
-    let merged = merge(arguments)?;
+    let mut merged = merge(arguments)?;
     log(merged.log.unwrap_or_default());
-    let devices = devices(&merged.devices)?;
+    let devices = devices(std::mem::take(&mut merged.devices));
     let models = models(&merged)?;
     let limits = Limits::default();
     let settings = Settings {
@@ -169,14 +171,22 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What was given, if anything was.
+fn or<T>(given: Vec<T>, other: Vec<T>) -> Vec<T> {
+    if given.is_empty() { other } else { given }
+}
+
+fn devices_of_names<'de, D: Deserializer<'de>>(file: D) -> Result<Vec<DeviceChoice>, D::Error> {
+    let names = Vec::<String>::deserialize(file)?;
+    names.iter().map(|name| device::parse(name).map_err(serde::de::Error::custom)).collect()
+}
+
 /// Arguments and environment before the file.
 fn merge(arguments: Arguments) -> Result<Config, Failure> {
     let file = arguments.config.as_deref().map(read_config).transpose()?.unwrap_or_default();
-    let or = |given: Vec<String>, other: Vec<String>| if given.is_empty() { other } else { given };
-    let given = arguments.devices.iter().map(|kind| kind.name().to_owned()).collect();
     Ok(Config {
         models: or(arguments.models, file.models),
-        devices: or(given, file.devices),
+        devices: or(arguments.devices, file.devices),
         tokenizer: arguments.tokenizer.or(file.tokenizer),
         geometry: arguments.geometry.map(|choice| choice.name().into()).or(file.geometry),
         host: arguments.host.or(file.host),
@@ -254,22 +264,22 @@ fn models(config: &Config) -> Result<Vec<ServedModel>, Failure> {
 }
 
 /// Devices, named by kind and number.
-fn devices(kinds: &[String]) -> Result<Vec<DeviceSpec>, Failure> {
-    let one = [DeviceKind::Emu.name().to_owned()];
-    let kinds = if kinds.is_empty() { &one[..] } else { kinds };
-    let spec = |(index, name): (usize, &String)| {
-        let kind = DeviceKind::from_str(name, true)
-            .map_err(|_| Failure::input(format!("no device is named `{name}`; expected emu or rtl")))?;
-        let number = kinds[..index].iter().filter(|other| *other == name).count();
+fn devices(choices: Vec<DeviceChoice>) -> Vec<DeviceSpec> {
+    let choices = or(choices, vec![DeviceChoice::Inside(DeviceKind::Emu)]);
+    let names: Vec<&str> = choices.iter().map(DeviceChoice::name).collect();
+    let number = |index: usize| names[..index].iter().filter(|other| **other == names[index]).count();
+    let names: Vec<String> =
+        names.iter().enumerate().map(|(index, name)| format!("{name}-{}", number(index))).collect();
+    let spec = |(choice, name): (DeviceChoice, String)| {
         let opener = move |image: &Image| {
-            session::device(kind, image).map_err(|failure| match failure {
+            device::make(&choice, image, None).map_err(|failure| match failure {
                 Failure::Input(why) | Failure::Machine(why) => why,
                 Failure::Closed => "its output is closed".into(),
             })
         };
-        Ok(DeviceSpec { name: format!("{}-{number}", kind.name()), opener: Box::new(opener) })
+        DeviceSpec { name, opener: Box::new(opener) }
     };
-    kinds.iter().enumerate().map(spec).collect()
+    choices.into_iter().zip(names).map(spec).collect()
 }
 
 fn log(form: LogForm) {

@@ -1,7 +1,9 @@
 //! Clients that send too much, too slowly, or stop reading: each takes a bounded share, and others are served meanwhile.
 
+use crate::flaky;
 use crate::support::{Served, connect, get, post, read, request, send};
-use std::io::Write;
+use lpu_host::serve::Limits;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -86,6 +88,49 @@ fn whoever_does_not_read_holds_up_nobody() {
     serves(served.address);
     assert!(begin.elapsed() < Duration::from_secs(60), "the devices went on without the deaf");
     drop(deaf);
+}
+
+#[test]
+fn whoever_does_not_read_is_let_go_in_the_end() {
+    let limits = Limits { write_timeout: Duration::from_millis(300), ..Limits::default() };
+    let served = flaky::Served::start(1, limits);
+    // Far more than the system holds for a reader that takes nothing.
+    let long = r#"{"prompt": "Lily", "n": 32, "max_tokens": 480, "stream": true, "temperature": 1, "logprobs": 5, "x_lpu": {"tokens": true, "ignore_eos": true}}"#;
+    let mut deaf = connect(served.address);
+    deaf.write_all(request("POST", "/v1/completions", "", long).as_bytes()).expect("sent");
+    let begin = Instant::now();
+    loop {
+        let metrics = get(served.address, "/metrics").body;
+        // The one that asks for the metrics.
+        if metrics.contains("outcome=\"abandoned\"") && metrics.contains("\nlpu_connections 1\n") {
+            break;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(100), "the deaf one is still served: {metrics}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(deaf);
+    serves(served.address);
+}
+
+#[test]
+fn whoever_writes_too_slowly_is_let_go() {
+    let pause = Duration::from_millis(300);
+    let limits = Limits { header_timeout: pause, body_timeout: pause, ..Limits::default() };
+    let served = flaky::Served::start(1, limits);
+    for begun in ["", "GET /health HTTP/1.1\r\nhost: x\r\n"] {
+        let mut slow = connect(served.address);
+        slow.write_all(begun.as_bytes()).expect("sent");
+        let mut rest = Vec::new();
+        // The server closes: whether with an answer or without is not promised.
+        let ended = slow.read_to_end(&mut rest);
+        assert!(ended.is_ok() && !rest.starts_with(b"HTTP/1.1 200"), "{ended:?} {rest:?}");
+    }
+    let mut slow = connect(served.address);
+    let whole = request("POST", "/v1/completions", "", BODY);
+    slow.write_all(&whole.as_bytes()[..whole.len() - 10]).expect("sent");
+    let answer = read(slow).expect("an answer");
+    assert_eq!(answer.status, 408, "{answer:?}");
+    serves(served.address);
 }
 
 #[test]

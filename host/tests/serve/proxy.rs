@@ -1,6 +1,7 @@
 //! Two servers behind HAProxy, with the configuration that the project ships.
 
-use crate::support::{Served, post};
+use crate::support::{Served, get, post};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -20,16 +21,17 @@ fn free_port() -> u16 {
     listener.local_addr().expect("its number").port()
 }
 
-/// The shipped configuration with the addresses of this test.
-fn start(folder: &Path, servers: [&Served; 2]) -> Option<(Proxy, std::net::SocketAddr)> {
+/// The shipped configuration with the addresses of this test: where it serves, and where it tells its metrics.
+fn start(folder: &Path, servers: [&Served; 2]) -> Option<(Proxy, SocketAddr, SocketAddr)> {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/haproxy.cfg");
-    let port = free_port();
+    let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    let (address, metrics) = (local(free_port()), local(free_port()));
     let text = std::fs::read_to_string(shipped).expect("the shipped configuration");
     let replaced = [
         ("192.0.2.11:8080", servers[0].address.to_string()),
         ("192.0.2.12:8080", servers[1].address.to_string()),
-        ("bind :80", format!("bind 127.0.0.1:{port}")),
-        ("bind 127.0.0.1:8404", format!("bind 127.0.0.1:{}", free_port())),
+        ("bind :80", format!("bind {address}")),
+        ("bind 127.0.0.1:8404", format!("bind {metrics}")),
     ];
     let text = replaced.iter().fold(text, |text, (old, new)| {
         assert!(text.contains(old), "{old} is not in the configuration");
@@ -45,21 +47,37 @@ fn start(folder: &Path, servers: [&Served; 2]) -> Option<(Proxy, std::net::Socke
     };
     let process = Command::new(haproxy).arg("-db").arg("-f").arg(file).spawn().expect("it starts");
     let proxy = Proxy(process);
-    let address: std::net::SocketAddr = format!("127.0.0.1:{port}").parse().expect("an address");
     for _ in 0..200 {
         if std::net::TcpStream::connect(address).is_ok() {
-            return Some((proxy, address));
+            return Some((proxy, address, metrics));
         }
         std::thread::sleep(Duration::from_millis(25));
     }
     panic!("haproxy does not listen");
 }
 
+/// Waits until the proxy's metrics say that the first server is down.
+fn wait_for_down(metrics: SocketAddr) {
+    let is_down = |line: &str| {
+        line.starts_with("haproxy_server_status")
+            && line.contains("server=\"one\"")
+            && line.contains("state=\"DOWN\"")
+            && line.ends_with(" 1")
+    };
+    for _ in 0..400 {
+        if get(metrics, "/metrics").body.lines().any(is_down) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("not down: {:?}", get(metrics, "/metrics"));
+}
+
 #[test]
 fn one_of_two_servers_dies_under_load_and_no_request_is_lost_that_had_not_begun() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut first, second) = (Served::start(&[]), Served::start(&[]));
-    let Some((_proxy, address)) = start(folder.path(), [&first, &second]) else { return };
+    let Some((_proxy, address, metrics)) = start(folder.path(), [&first, &second]) else { return };
     let body = r#"{"prompt": "Lily", "max_tokens": 16, "temperature": 1, "seed": 3, "stream": true}"#;
     let expected = post(second.address, "/v1/completions", body).events().len();
     let (ended, answered, cut) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
@@ -84,6 +102,7 @@ fn one_of_two_servers_dies_under_load_and_no_request_is_lost_that_had_not_begun(
         std::thread::sleep(Duration::from_millis(2500));
         ended.store(true, Ordering::Relaxed);
     });
+    wait_for_down(metrics);
     let (answered, cut) = (answered.into_inner(), cut.into_inner());
     println!("{answered} answers whole, {cut} cut off in mid-stream by the death of their server");
     assert!(answered > 8, "{answered}");

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -18,6 +18,8 @@ pub fn model() -> PathBuf {
 pub struct Served {
     pub process: Child,
     pub address: SocketAddr,
+    /// Gives all that was told on standard error, when it ends.
+    log: Receiver<Result<SocketAddr, String>>,
 }
 
 impl Served {
@@ -28,7 +30,13 @@ impl Served {
         if !arguments.contains(&"--port") {
             command.args(["--port", "0"]);
         }
-        command.args(arguments).env("RUST_LOG", "warn").stderr(Stdio::piped()).stdout(Stdio::null());
+        command.args(arguments).env("RUST_LOG", "warn");
+        Self::run(command)
+    }
+
+    /// Waits until a command serves.
+    pub fn run(mut command: Command) -> Self {
+        command.stderr(Stdio::piped()).stdout(Stdio::null());
         let mut process = command.spawn().expect("the command starts");
         let lines = BufReader::new(process.stderr.take().expect("standard error is piped")).lines();
         let (sender, receiver) = channel();
@@ -45,7 +53,7 @@ impl Served {
             _ = sender.send(Err(told));
         });
         match receiver.recv_timeout(START_PATIENCE) {
-            Ok(Ok(address)) => Self { process, address },
+            Ok(Ok(address)) => Self { process, address, log: receiver },
             Ok(Err(told)) => panic!("no address in: {told}"),
             Err(_) => panic!("the server did not start in time"),
         }
@@ -53,11 +61,12 @@ impl Served {
 }
 
 impl Served {
-    /// Ends the server as its operator would, and waits.
-    pub fn end(mut self) {
+    /// Ends the server as its operator would, waits, and gives its log.
+    pub fn end(mut self) -> String {
         let asked = Command::new("sh").args(["-c", &format!("kill {}", self.process.id())]).status();
         assert!(asked.is_ok_and(|status| status.success()));
         assert!(self.process.wait().is_ok_and(|status| status.success()), "it ends well");
+        self.log.recv().ok().and_then(Result::err).unwrap_or_default()
     }
 }
 
