@@ -1,10 +1,10 @@
 //! Pass 6: fills weight memory and the constant rows of vector memory.
 
-use super::formats::{Formats, Gelu};
+use super::formats::{Formats, Gelu, LayerFormats, Scaled, gate_unit};
 use super::plan::Plan;
 use super::quantise::{Quantised, QuantisedLayer, QuantisedTokens, write_matrix};
 use super::simplify::{Simplified, gain};
-use crate::model::{Activation, Model, Norm};
+use crate::model::{Activation, Config, Layer, Norm};
 use lpu_isa::arith::{WORD_BITS, saturate};
 
 /// Fraction bits of cosines and sines.
@@ -57,7 +57,16 @@ pub fn vector_memory(
         words: vec![0; plan.vmem.constants * plan.geometry.vxm_lanes],
     };
     for (index, layer) in layers.iter().enumerate() {
-        layer_constants(model, plan, formats, index, layer, &mut writer);
+        let constants = LayerConstants {
+            plan,
+            formats,
+            format: &formats.layers[index],
+            weights: &model.layers[index],
+            quantised: layer,
+            config: &model.config,
+            first: plan.vmem.layers + index * plan.constants.rows,
+        };
+        constants.write(&mut writer);
     }
     let dim = model.config.dim;
     writer.rows(
@@ -112,104 +121,135 @@ fn token_constants(
     }
 }
 
-fn layer_constants(
-    model: &Model,
-    plan: &Plan,
-    formats: &Formats,
-    index: usize,
-    layer: &QuantisedLayer,
-    writer: &mut Writer,
-) {
-    let (constants, format, weights) = (&plan.constants, &formats.layers[index], &model.layers[index]);
-    let first = plan.vmem.layers + index * constants.rows;
-    let dim = model.config.dim;
-    let norm_words = |norm: &Norm, input: f64| -> Vec<f64> {
-        (0..dim).map(|i| formats.gain_word(input, gain(Some(norm), i))).collect()
-    };
-    writer.rows(first + constants.attention_gain, norm_words(&weights.attn_norm, format.attention_input));
-    writer.rows(first + constants.mlp_gain, norm_words(&weights.mlp_norm, format.mlp_input));
-    let input = format.attention_input;
-    let scales = |matrix: &Quantised| matrix.scales.clone().into_iter().enumerate().collect::<Vec<_>>();
-    let k = scales(&layer.k)
-        .into_iter()
-        .map(|(row, scale)| scale * format.k[row] * format.k_gain[row] / input)
-        .map(|per_sum| formats.head_word(&formats.k, formats.k_head, per_sum));
-    writer.rows(first + constants.k, k);
-    let q = scales(&layer.q)
-        .into_iter()
-        .map(|(row, scale)| scale * format.q[row] * format.q_gain[row] / input)
-        .map(|per_sum| formats.head_word(&formats.q, formats.q_head, per_sum));
-    writer.rows(first + constants.q, q);
-    for (row, matrix, scaled, head) in [
-        (constants.k_squared, &layer.k, &formats.k, formats.k_head),
-        (constants.q_squared, &layer.q, &formats.q, formats.q_head),
-    ] {
-        if let Some(head) = head {
-            let word = |scale: &f64| Formats::squared_word(scaled, &head, scale / input);
-            writer.rows(first + row, matrix.scales.iter().map(word));
+/// The constants of one layer.
+struct LayerConstants<'a> {
+    plan: &'a Plan,
+    formats: &'a Formats,
+    format: &'a LayerFormats,
+    weights: &'a Layer,
+    quantised: &'a QuantisedLayer,
+    config: &'a Config,
+    /// The layer's first row.
+    first: usize,
+}
+
+impl LayerConstants<'_> {
+    fn write(&self, writer: &mut Writer) {
+        self.gains(writer);
+        self.keys_and_queries(writer);
+        self.values(writer);
+        self.attention_biases(writer);
+        self.outputs(writer);
+        self.mlp(writer);
+        self.mlp_and_output_biases(writer);
+    }
+
+    fn gains(&self, writer: &mut Writer) {
+        let constants = &self.plan.constants;
+        let words = |norm: &Norm, input: f64| -> Vec<f64> {
+            (0..self.config.dim).map(|i| self.formats.gain_word(input, gain(Some(norm), i))).collect()
+        };
+        let (norm, input) = (&self.weights.attn_norm, self.format.attention_input);
+        writer.rows(self.first + constants.attention_gain, words(norm, input));
+        writer.rows(self.first + constants.mlp_gain, words(&self.weights.mlp_norm, self.format.mlp_input));
+    }
+
+    fn keys_and_queries(&self, writer: &mut Writer) {
+        let (constants, formats, format) = (&self.plan.constants, self.formats, self.format);
+        let input = format.attention_input;
+        let words = |matrix: &Quantised, units: &[f64], gains: &[f64], scaled: &Scaled, head| -> Vec<f64> {
+            let rows = matrix.scales.iter().zip(units).zip(gains);
+            let per_sum = rows.map(|((scale, unit), gain)| scale * unit * gain / input);
+            per_sum.map(|per_sum| formats.head_word(scaled, head, per_sum)).collect()
+        };
+        let (k, q) = (&self.quantised.k, &self.quantised.q);
+        writer
+            .rows(self.first + constants.k, words(k, &format.k, &format.k_gain, &formats.k, formats.k_head));
+        writer
+            .rows(self.first + constants.q, words(q, &format.q, &format.q_gain, &formats.q, formats.q_head));
+        for (row, matrix, scaled, head) in [
+            (constants.k_squared, k, &formats.k, formats.k_head),
+            (constants.q_squared, q, &formats.q, formats.q_head),
+        ] {
+            if let Some(head) = head {
+                let word = |scale: &f64| Formats::squared_word(scaled, &head, scale / input);
+                writer.rows(self.first + row, matrix.scales.iter().map(word));
+            }
         }
     }
-    let v = scales(&layer.v)
-        .into_iter()
-        .map(|(row, scale)| formats.row_word(&formats.v, scale * format.v[row] / input));
-    writer.rows(first + constants.v, v);
-    // Without rotation the bias of k joins its middle.
-    let channels = &plan.channels;
-    let spread = |bias: Option<&Vec<f32>>, q: bool| match (bias, q) {
-        (Some(bias), true) => channels.spread_q(bias),
-        (Some(bias), false) => channels.spread_kv(bias),
-        (None, _) => Vec::new(),
-    };
-    let (q_bias, k_bias) = (spread(weights.q.bias.as_ref(), true), spread(weights.k.bias.as_ref(), false));
-    let joined = |row: usize| match plan.features.rotation {
-        true => 0.0,
-        false => k_bias.get(row).map_or(0.0, |bias| f64::from(*bias)),
-    };
-    let centre = format.k_centre.iter().zip(&format.k).enumerate();
-    writer
-        .rows(first + constants.k_centre, centre.map(|(row, (centre, unit))| (joined(row) - centre) * unit));
-    if plan.features.k && plan.features.rotation {
-        let unit = f64::from(K_BIAS_FRACTION_BITS).exp2();
-        let words = k_bias.iter().zip(&format.k).map(|(bias, k)| f64::from(*bias) * k * unit);
-        writer.rows(first + constants.k_bias, words);
+
+    fn values(&self, writer: &mut Writer) {
+        let rows = self.quantised.v.scales.iter().zip(&self.format.v);
+        let per_sum = rows.map(|(scale, unit)| scale * unit / self.format.attention_input);
+        let words = per_sum.map(|per_sum| self.formats.row_word(&self.formats.v, per_sum));
+        writer.rows(self.first + self.plan.constants.v, words);
     }
-    if plan.features.q {
-        writer.rows(
-            first + constants.q_bias,
-            q_bias.iter().zip(&format.q).map(|(bias, q)| f64::from(*bias) * q),
-        );
+
+    /// Biases of k and q, and the middle of k. Without rotation the bias of k joins its middle.
+    fn attention_biases(&self, writer: &mut Writer) {
+        let (constants, channels, features) = (&self.plan.constants, &self.plan.channels, self.plan.features);
+        let format = self.format;
+        let k_bias = self.weights.k.bias.as_ref().map_or(Vec::new(), |bias| channels.spread_kv(bias));
+        let joined = |row: usize| match features.rotation {
+            true => 0.0,
+            false => k_bias.get(row).map_or(0.0, |bias| f64::from(*bias)),
+        };
+        let centre = format.k_centre.iter().zip(&format.k).enumerate();
+        let words = centre.map(|(row, (centre, unit))| (joined(row) - centre) * unit);
+        writer.rows(self.first + constants.k_centre, words);
+        if features.k && features.rotation {
+            let unit = f64::from(K_BIAS_FRACTION_BITS).exp2();
+            let words = k_bias.iter().zip(&format.k).map(|(bias, k)| f64::from(*bias) * k * unit);
+            writer.rows(self.first + constants.k_bias, words);
+        }
+        if features.q {
+            let q_bias = self.weights.q.bias.as_ref().map_or(Vec::new(), |bias| channels.spread_q(bias));
+            let words = q_bias.iter().zip(&format.q).map(|(bias, q)| f64::from(*bias) * q);
+            writer.rows(self.first + constants.q_bias, words);
+        }
     }
-    for (row, matrix, added) in
-        [(constants.o, &layer.o, formats.o), (constants.down, &layer.down, formats.down)]
-    {
-        writer.rows(first + row, matrix.scales.iter().map(|scale| formats.added_word(added, *scale)));
+
+    fn outputs(&self, writer: &mut Writer) {
+        let (constants, formats) = (&self.plan.constants, self.formats);
+        for (row, matrix, added) in [
+            (constants.o, &self.quantised.o, formats.o),
+            (constants.down, &self.quantised.down, formats.down),
+        ] {
+            let words = matrix.scales.iter().map(|scale| formats.added_word(added, *scale));
+            writer.rows(self.first + row, words);
+        }
     }
-    let input = format.mlp_input;
-    let gate_unit = f64::from(lpu_isa::arith::SIGMOID_ARGUMENT_FRACTION_BITS).exp2();
-    if let Some(gate) = &layer.gate {
-        let words =
-            gate.scales.iter().map(|scale| formats.row_word(&formats.gate, scale * gate_unit / input));
-        writer.rows(first + constants.gate, words);
+
+    fn mlp(&self, writer: &mut Writer) {
+        let (constants, formats, format) = (&self.plan.constants, self.formats, self.format);
+        let input = format.mlp_input;
+        let gate_word = |scale: &f64| formats.row_word(&formats.gate, scale * gate_unit() / input);
+        if let Some(gate) = &self.quantised.gate {
+            writer.rows(self.first + constants.gate, gate.scales.iter().map(gate_word));
+        }
+        let relu = self.plan.features.activation == Activation::Relu;
+        let up_word = |scale: &f64| match (self.config.gated, relu) {
+            (true, _) => formats.up_word(scale * format.hidden / input),
+            (false, true) => formats.row_word(&formats.up, scale * format.hidden / input),
+            (false, false) => gate_word(scale),
+        };
+        writer.rows(self.first + constants.up, self.quantised.up.scales.iter().map(up_word));
     }
-    let gated = model.config.gated;
-    let relu = plan.features.activation == Activation::Relu;
-    let up_word = |scale: &f64| match (gated, relu) {
-        (true, _) => formats.up_word(scale * format.hidden / input),
-        (false, true) => formats.row_word(&formats.up, scale * format.hidden / input),
-        (false, false) => formats.row_word(&formats.gate, scale * gate_unit / input),
-    };
-    writer.rows(first + constants.up, layer.up.scales.iter().map(up_word));
-    let residual = f64::from(formats.residual - formats.bias_shift).exp2();
-    let up_unit = if relu { format.hidden } else { gate_unit };
-    let gate = weights.gate.as_ref();
-    for (row, linear, unit) in [
-        (constants.o_bias, Some(&weights.o), residual),
-        (constants.down_bias, Some(&weights.down), residual),
-        (constants.gate_bias, gate, gate_unit),
-        (constants.up_bias, Some(&weights.up), up_unit),
-    ] {
-        if let Some(bias) = linear.and_then(|linear| linear.bias.as_ref()) {
-            writer.rows(first + row, bias.iter().map(|bias| f64::from(*bias) * unit));
+
+    fn mlp_and_output_biases(&self, writer: &mut Writer) {
+        let (constants, formats, weights) = (&self.plan.constants, self.formats, self.weights);
+        let residual = f64::from(formats.residual - formats.bias_shift).exp2();
+        let relu = self.plan.features.activation == Activation::Relu;
+        let up_unit = if relu { self.format.hidden } else { gate_unit() };
+        for (row, linear, unit) in [
+            (constants.o_bias, Some(&weights.o), residual),
+            (constants.down_bias, Some(&weights.down), residual),
+            (constants.gate_bias, weights.gate.as_ref(), gate_unit()),
+            (constants.up_bias, Some(&weights.up), up_unit),
+        ] {
+            if let Some(bias) = linear.and_then(|linear| linear.bias.as_ref()) {
+                writer.rows(self.first + row, bias.iter().map(|bias| f64::from(*bias) * unit));
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! | simplify | `simplify.rs`, `features.rs` | the same function with fewer kinds of parts |
 //! | calibrate | `calibrate.rs` | how large each vector gets on text that the model writes itself |
 //! | plan | `plan.rs`, `vectors.rs`, `channels.rs` | where everything lies, and how many positions fit |
-//! | formats | `formats.rs` | binary points and shifts |
+//! | formats | `formats` | binary points and shifts |
 //! | quantise | `quantise.rs`, `compensate.rs` | nine-bit weights, one scale a row |
 //! | constants | `constants.rs` | contents of the memories |
 //! | program | `program.rs` | instructions in the order of need |
