@@ -188,7 +188,10 @@ fn cycles_text(report: &Report) -> String {
     for Piece { positions: [first, last], constant, per_block } in closed_form {
         let growth = match per_block {
             0 => String::new(),
-            _ => format!(" + {per_block} * floor(position / {block})"),
+            _ => {
+                let sign = if *per_block < 0 { '-' } else { '+' };
+                format!(" {sign} {} * floor(position / {block})", per_block.unsigned_abs())
+            }
         };
         text.push_str(&format!("  positions {first} to {last}: {constant}{growth}\n"));
     }
