@@ -25,8 +25,10 @@ use rows::RowUses;
 
 /// How far beyond its calibrated range a vector may go.
 pub const HEADROOM: f64 = 2.0;
-/// The same for keys and values, whose code is coarse.
-pub const KV_HEADROOM: f64 = 1.5;
+/// The same for keys, whose code is coarse: their range is that of every sampled key at every position, more than a text visits.
+pub const KEY_HEADROOM: f64 = 1.2;
+/// The same for values, whose range is that of the sampled texts alone.
+pub const VALUE_HEADROOM: f64 = 1.5;
 /// Largest value of a KV code.
 const KV_MAX: f64 = kv_decode((1 << (WEIGHT_BITS - 1)) - 1) as f64;
 /// Largest activation.
@@ -251,16 +253,16 @@ pub fn key_channel(plan: &Plan, channel: usize) -> usize {
 }
 
 fn layer_formats(plan: &Plan, range: &LayerRange) -> LayerFormats {
-    let units = |max: f64| KV_MAX / (max.max(f64::MIN_POSITIVE) * KV_HEADROOM);
+    let units = |max: f64, headroom: f64| KV_MAX / (max.max(1e-6) * headroom);
     // Rotation mixes the two lanes of a pair, so they share a unit.
-    let pair_unit = |channel: usize| units(range.k[channel & !1].1.max(range.k[channel | 1].1).max(1e-6));
+    let pair_unit = |channel: usize| units(range.k[channel & !1].1.max(range.k[channel | 1].1), KEY_HEADROOM);
     let width = plan.channels.kv_width();
     LayerFormats {
         attention_input: ACT_MAX / (HEADROOM * range.attention_input),
         mlp_input: ACT_MAX / (HEADROOM * range.mlp_input),
         k: (0..width).map(pair_unit).collect(),
         k_centre: range.k.iter().map(|(middle, _)| *middle).collect(),
-        v: range.v.iter().map(|max| units(max.max(1e-6))).collect(),
+        v: range.v.iter().map(|max| units(*max, VALUE_HEADROOM)).collect(),
         q: Vec::new(),
         hidden: ACT_MAX / (HEADROOM * range.hidden),
         k_gain: range.k_gain.clone(),
