@@ -1,6 +1,8 @@
 //! The clients and the browser that users have, against a server with the bundled model. `setup` installs them; without them a test
 //! says so and passes.
 
+#[path = "../cli_fixture/mod.rs"]
+mod fixture;
 #[path = "../serve/support.rs"]
 #[allow(dead_code, reason = "the tests of the server use the rest")]
 mod support;
@@ -90,7 +92,12 @@ fn malformed_requests() {
     if !have(&[&tool]) {
         return;
     }
-    let served = Served::start(&[]);
+    // A small model, so that well-formed requests among the others cost little.
+    let fixture = fixture::Fixture::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lpu"));
+    command.args(["serve", "--geometry", "nano", "--device", "emu", "--device", "emu", "--port", "0"]);
+    command.arg(fixture.path("model.bin")).env("RUST_LOG", "warn");
+    let served = Served::run(command);
     let notes = tempfile::tempdir().expect("a folder for what the tool keeps");
     // A few in a bounded time, or as many as asked for.
     let wanted = std::env::var("LPU_MALFORMED");
@@ -103,7 +110,16 @@ fn malformed_requests() {
             .current_dir(&notes)
             .args(["run", &format!("{}/openapi.json", url(&served)), "--checks", "not_a_server_error"])
             .args(bounds)
-            .args(["--seed", "1", "--phases", "examples,coverage,fuzzing", "--no-color"])
+            // The machine may have other work.
+            .args([
+                "--request-timeout",
+                "60",
+                "--seed",
+                "1",
+                "--phases",
+                "examples,coverage,fuzzing",
+                "--no-color",
+            ])
             .args(["--suppress-health-check", "all", "--exclude-path", "/metrics"]),
     );
     let ready = support::get(served.address, "/ready");
