@@ -13,6 +13,7 @@ pub mod mem;
 pub mod mxm;
 pub mod primitives;
 pub mod seq;
+pub mod soc;
 pub mod sxm;
 pub mod vxm;
 pub mod widths;

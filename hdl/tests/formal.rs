@@ -7,7 +7,9 @@
 mod formal_tools;
 
 use formal_tools::{Tools, Verdict, decide, tools};
+use lpu_hdl::emit::emit;
 use lpu_hdl::icu::layout::executes;
+use lpu_hdl::soc::AsyncFifo;
 use lpu_isa::Geometry;
 use lpu_isa::instruction::{On, Queue, TABLE};
 use std::sync::OnceLock;
@@ -26,16 +28,26 @@ struct Proof {
     steps: usize,
 }
 
+/// In the place of a register that catches the other clock's count: it may catch each bit before or after a change.
+const METASTABLE: [Bug; 3] = [
+    ("logic ready;\n", "logic ready;\n    wire [2:0] formal_written_caught, formal_taken_caught;\n"),
+    ("written_first$d = written_gray;", "written_first$d = formal_written_caught;"),
+    ("taken_first$d = taken_gray;", "taken_first$d = formal_taken_caught;"),
+];
+
 /// A planted bug: what stands in the module, and what instead.
 type Bug = (&'static str, &'static str);
 
-/// The chip's modules, each with its name and its text.
+/// The modules of the chip, and of a queue between two clocks, each with its name and its text.
 fn modules() -> &'static Vec<(String, String)> {
     static MODULES: OnceLock<Vec<(String, String)>> = OnceLock::new();
     MODULES.get_or_init(|| {
-        let design = lpu_hdl::chip::emit(&Geometry::NANO, "lpu").expect("the chip is emitted");
-        let texts = design.verilog.split_inclusive("endmodule\n");
+        let chip = lpu_hdl::chip::emit(&Geometry::NANO, "lpu").expect("the chip is emitted");
+        let queue = emit(&mut AsyncFifo::<2, 3, 8>::default(), "async_fifo").expect("the queue is emitted");
+        let texts = [chip.verilog, queue.verilog];
         texts
+            .iter()
+            .flat_map(|text| text.split_inclusive("endmodule\n"))
             .filter_map(|text| {
                 let text = &text[text.find("module ")?..];
                 Some((text.split_whitespace().nth(1)?.to_owned(), text.to_owned()))
@@ -83,7 +95,8 @@ impl Proof {
         for (name, module) in closure(self.module) {
             let mut module = module.clone();
             if name == self.module {
-                if let Some((from, to)) = bug {
+                let crossing = if name == "async_fifo" { &METASTABLE[..] } else { &[] };
+                for (from, to) in crossing.iter().chain(bug) {
                     assert!(module.contains(from), "`{name}` has no text `{from}` to plant a bug in");
                     module = module.replacen(from, to, 1);
                 }
@@ -141,6 +154,18 @@ fn prompt_and_records_leave_their_queues_in_order() {
         ("taken$d = taken + 6'h1;", "taken$d = taken + 6'h2;"),
     ];
     prove(&proofs, 6, &bugs);
+}
+
+#[test]
+fn words_cross_between_any_two_clocks() {
+    let proof = Proof { property: "async_fifo", module: "async_fifo", cut: &["lut_ram_2_8_1"], steps: 2 };
+    let memory = Proof { property: "lut_ram", module: "lut_ram_2_8_1", cut: &[], steps: 1 };
+    let bugs = [
+        ("written_gray$d = written_next ^ (written_next >> 1);", "written_gray$d = written_next;"),
+        ("if (read & valid)", "if (read)"),
+        ("opposite = 3'h6", "opposite = 3'h7"),
+    ];
+    prove(&[proof, memory], 24, &bugs);
 }
 
 #[test]

@@ -107,6 +107,7 @@
 
 pub mod arith;
 pub mod bitstream_number;
+pub mod boot_ram;
 pub mod delay;
 pub mod ebr;
 pub mod fault_flags;
@@ -120,11 +121,13 @@ pub mod pll;
 pub mod queue_store;
 pub mod round_shift_sat;
 pub mod shift_register;
+pub mod soft_core;
 mod value;
 pub mod vector;
 
 pub use arith::{Extend, Saturate, SaturatingAdd, SignedMax};
 pub use bitstream_number::BitstreamNumber;
+pub use boot_ram::BootRam;
 pub use delay::Delay;
 pub use ebr::Ebr;
 pub use fault_flags::FaultFlags;
@@ -137,6 +140,7 @@ pub use payload::{MatrixPayload, VectorPayload};
 pub use queue_store::QueueStore;
 pub use round_shift_sat::RoundShiftSat;
 pub use shift_register::ShiftRegister;
+pub use soft_core::SoftCore;
 
 /// Verilog that differs by family: the vendor's cells under `LPU_ECP5`, else plain behaviour for simulation and for
 /// other families.

@@ -72,8 +72,10 @@ pub fn decide(tools: &Tools, text: &str, top: &str, cut: &[&str], mode: &str, cy
     let folder =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("formal-{}-{number}", std::process::id()));
     let cuts: String = cut.iter().map(|module| format!("cutpoint t:{module}\n")).collect();
+    // A module with two clocks is looked at in steps in which any of them may rise.
+    let clocks = if text.contains("(* gclk *)") { "multiclock on\n" } else { "" };
     let task = format!(
-        "[options]\nmode {mode}\ndepth {cycles}\n[engines]\nsmtbmc --unroll --nopresat z3\n\
+        "[options]\nmode {mode}\ndepth {cycles}\n{clocks}[engines]\nsmtbmc --unroll --nopresat z3\n\
          [script]\nread_verilog -formal -sv design.sv\nhierarchy -check -top {top}\n{cuts}prep -top {top}\n\
          [files]\ndesign.sv\n"
     );

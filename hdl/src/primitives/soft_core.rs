@@ -1,0 +1,71 @@
+//! The soft core: PicoRV32 (ISC), whose Verilog the build adds to the emitted text.
+//!
+//! ```text
+//!             ┌──────────┐──► valid, address, write_mask, write_data
+//!  run ──────►│ picorv32 │◄── ready, read_data
+//!             └──────────┘──► trap
+//! ```
+//!
+//! | port         | dir | width | meaning                                                            | cycle |
+//! |--------------|-----|-------|--------------------------------------------------------------------|-------|
+//! | `run`        | in  | 1     | low: held in reset                                                 |       |
+//! | `valid`      | out | 1     | an access waits; the next three hold until it is answered          | `t`   |
+//! | `address`    | out | 32    | of a word, in bytes                                                | `t`   |
+//! | `write_mask` | out | 4     | bytes to write; zero is a read                                     | `t`   |
+//! | `write_data` | out | 32    |                                                                    | `t`   |
+//! | `ready`      | in  | 1     | the access is done in this cycle                                   | `t`   |
+//! | `read_data`  | in  | 32    | with `ready`                                                       | `t`   |
+//! | `trap`       | out | 1     | an illegal instruction or a misaligned address stopped the core    |       |
+//!
+//! The model here is a core that is always at rest: programs run in Verilator only.
+//!
+//! # Invariants
+//! 1. After `run` rises the first access is the instruction at address zero.
+
+use crate::kind::Kind;
+use rust_hdl::prelude::*;
+
+/// The soft core.
+#[derive(LogicBlock, Default)]
+pub struct SoftCore {
+    pub clock: Signal<In, Clock>,
+    pub run: Signal<In, Bit>,
+    pub valid: Signal<Out, Bit>,
+    pub address: Signal<Out, Bits<32>>,
+    pub write_mask: Signal<Out, Bits<4>>,
+    pub write_data: Signal<Out, Bits<32>>,
+    pub ready: Signal<In, Bit>,
+    pub read_data: Signal<In, Bits<32>>,
+    pub trap: Signal<Out, Bit>,
+    kind: Kind<Self>,
+}
+
+impl Logic for SoftCore {
+    fn update(&mut self) {}
+
+    fn connect(&mut self) {
+        self.valid.connect();
+        self.address.connect();
+        self.write_mask.connect();
+        self.write_data.connect();
+        self.trap.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        // Counters are left out, since the timer is a register of the bus; a trap is a reset with a cause.
+        Verilog::Custom(
+            "picorv32 #(
+    .ENABLE_COUNTERS(1'b0), .ENABLE_COUNTERS64(1'b0), .BARREL_SHIFTER(1'b1), .COMPRESSED_ISA(1'b1),
+    .CATCH_MISALIGN(1'b1), .CATCH_ILLINSN(1'b1), .REGS_INIT_ZERO(1'b1), .PROGADDR_RESET(32'h0)
+) core (
+    .clk(clock), .resetn(run), .trap(trap),
+    .mem_valid(valid), .mem_instr(), .mem_ready(ready), .mem_addr(address), .mem_wdata(write_data),
+    .mem_wstrb(write_mask), .mem_rdata(read_data),
+    .mem_la_read(), .mem_la_write(), .mem_la_addr(), .mem_la_wdata(), .mem_la_wstrb(),
+    .pcpi_valid(), .pcpi_insn(), .pcpi_rs1(), .pcpi_rs2(), .pcpi_wr(1'b0), .pcpi_rd(32'h0), .pcpi_wait(1'b0),
+    .pcpi_ready(1'b0), .irq(32'h0), .eoi(), .trace_valid(), .trace_data()
+);"
+            .into(),
+        )
+    }
+}
