@@ -4,7 +4,7 @@ use super::Line;
 use super::link::{Link, version};
 use super::load::{self, Program};
 use lpu_isa::host::{Fault, HOST_WORD_BYTES, Register, Space};
-use lpu_isa::image::{self, Image};
+use lpu_isa::image::Image;
 use lpu_isa::link::{
     END_SEEN, MODE_PAUSE, MODE_SAMPLING, PROMPT_TOKENS_MAX, RATE_DEFAULT, RATE_MAX, Refusal, Reply, Request,
     STEP_BYTES, VERSION, WORDS_MAX, cause,
@@ -418,11 +418,9 @@ impl<L: Line> Device for SerialDevice<L> {
 
     fn logits(&mut self) -> Result<Vec<i32>, DeviceError> {
         let (loaded, _) = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
-        let (address, vocab) = (loaded.logits_address(), loaded.model.vocab as usize);
-        let bytes = self.read(Space::Vmem, address, vocab.div_ceil(4))?;
-        let mut logits: Vec<i32> = image::unpack(&bytes, 18).collect();
-        logits.truncate(vocab);
-        Ok(logits)
+        let (address, count) = (loaded.logits_address(), loaded.logits_count());
+        let bytes = self.read(Space::Vmem, address, count)?;
+        Ok(self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?.0.logits(&bytes))
     }
 
     fn faults(&mut self) -> Result<Fault, DeviceError> {

@@ -3,6 +3,7 @@
 use super::session::greedy;
 use super::{DeviceError, HostWord, Identity, RunRequest, from_number};
 use lpu_isa::Geometry;
+use lpu_isa::arith::WORD_BITS;
 use lpu_isa::host::{HOST_WORD_BYTES, QUEUE_PART_BITS, Space};
 use lpu_isa::image::{self, Image, ModelInfo};
 use lpu_isa::instruction::{ISA_HASH, Word};
@@ -102,5 +103,15 @@ impl Loaded {
     /// Address of the first logits in vector memory, in host words.
     pub fn logits_address(&self) -> usize {
         self.model.logits_row as usize * self.geometry.host_words_per_vmem_row()
+    }
+
+    /// Host words that hold the logits, from that address on.
+    pub fn logits_count(&self) -> usize {
+        (self.model.vocab as usize).div_ceil(HOST_WORD_BYTES * 8 / WORD_BITS as usize)
+    }
+
+    /// The logits in the bytes of these words.
+    pub fn logits(&self, bytes: &[u8]) -> Vec<i32> {
+        image::unpack(bytes, WORD_BITS).take(self.model.vocab as usize).collect()
     }
 }

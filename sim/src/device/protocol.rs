@@ -2,8 +2,8 @@
 
 use super::program::{Loaded, NO_TOKEN, program_words, spread};
 use super::{Device, DeviceError, HostPort, HostWord, Identity, RunRequest, Step, from_number, number_of};
-use lpu_isa::host::{Fault, Register, Space};
-use lpu_isa::image::{self, Image};
+use lpu_isa::host::{Fault, HOST_WORD_BYTES, Register, Space};
+use lpu_isa::image::Image;
 use std::collections::VecDeque;
 
 /// `LPU1`, first letter in the low byte.
@@ -208,23 +208,18 @@ impl<P: HostPort> Device for PortDevice<P> {
 
     fn logits(&mut self) -> Result<Vec<i32>, DeviceError> {
         let loaded = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
-        let (vocab, address) = (loaded.model.vocab as usize, loaded.logits_address());
+        let (count, address) = (loaded.logits_count(), loaded.logits_address());
         if !self.pause && self.register(Register::Status)? & status::ACTIVE != 0 {
             return Err(DeviceError::Busy);
         }
         self.settle()?;
-        let mut logits = Vec::with_capacity(vocab);
-        let count = vocab.div_ceil(4);
+        let mut bytes = Vec::with_capacity(count * HOST_WORD_BYTES);
         for begin in (0..count).step_by(COMMAND_WORDS_MAX) {
-            let words = self.port.read(
-                Space::Vmem,
-                (address + begin) as u32,
-                COMMAND_WORDS_MAX.min(count - begin),
-            )?;
-            logits.extend(image::unpack(words.as_flattened(), 18));
+            let part = COMMAND_WORDS_MAX.min(count - begin);
+            let words = self.port.read(Space::Vmem, (address + begin) as u32, part)?;
+            bytes.extend_from_slice(words.as_flattened());
         }
-        logits.truncate(vocab);
-        Ok(logits)
+        Ok(self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?.logits(&bytes))
     }
 
     fn faults(&mut self) -> Result<Fault, DeviceError> {
