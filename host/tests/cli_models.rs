@@ -46,6 +46,15 @@ fn fit_names_what_is_short() {
 }
 
 #[test]
+fn fit_promises_no_chip_to_a_model_without_a_program() {
+    let fixture = Fixture::new();
+    let fit = fixture.json(&["fit", &golden("stablelm"), "--json"]);
+    assert_eq!((&fit["fits"], &fit["fitting"]), (&false.into(), &serde_json::json!([])));
+    assert!(fit["impossible"].as_str().is_some_and(|text| text.contains("biases of a gated MLP")), "{fit}");
+    assert!(fit["made_to_measure"].is_null(), "{fit}");
+}
+
+#[test]
 fn a_folder_runs_on_a_chip_made_to_measure() {
     let fixture = Fixture::new();
     let folder = golden("smollm");

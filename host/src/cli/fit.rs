@@ -2,7 +2,7 @@
 
 use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, paint};
 use super::{Failure, GeometryChoice, ModelArguments, source};
-use lpu_host::compile::Features;
+use lpu_host::compile::{CompileError, Features};
 use lpu_host::fit::{self, Fit, Shortage};
 use lpu_host::model::Model;
 use lpu_isa::Geometry;
@@ -101,11 +101,13 @@ fn report(
     found: Fit,
     cycles_mean: Option<f64>,
 ) -> Report {
+    // A larger chip does not help a model that has no program.
+    let supported = !matches!(found.impossible, Some(CompileError::Unsupported { .. }));
     let fits = |geometry: &Geometry| {
         let Fit { short, impossible, .. } = fit::fit(&model.config, Features::of(model), geometry);
-        short.is_empty() && impossible.is_none()
+        supported && short.is_empty() && impossible.is_none()
     };
-    let measured = fit::virtual_geometry(model, None).ok();
+    let measured = fit::virtual_geometry(model, None).ok().filter(|_| supported);
     Report {
         model: source::model_name(&arguments.model.model),
         geometry: geometry.name,
