@@ -3,6 +3,7 @@
 use crate::taps::taps;
 use crate::verilator::{Verilator, sources};
 use lpu_hdl::chip::emit;
+use lpu_hdl::dispatch::DISPATCH_CYCLES;
 use lpu_isa::Geometry;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -42,10 +43,18 @@ pub fn build() -> Result<(), String> {
     let mut models = Models::default();
     let chips = chips(&mut models, &verilator, &out, &waves)?;
     let list = format!("#define LPU_CHIPS(X) {chips}\n");
-    write(&out.join("lpu_chips.h"), &format!("#pragma once\n{}{list}", models.headers))?;
+    write(&out.join("lpu_chips.h"), &format!("#pragma once\n{}{}{list}", constants(), models.headers))?;
     compile(&models, &verilator, &out, !waves.is_empty())?;
     println!("cargo:rerun-if-changed=src/rtl");
     Ok(())
+}
+
+/// What the C++ side must know of the hardware.
+fn constants() -> String {
+    let lanes_max = Geometry::ALL.iter().map(|geometry| geometry.mxm_lanes).max().unwrap_or_default();
+    format!(
+        "constexpr unsigned kLanesMax = {lanes_max};\nconstexpr int kDispatchCycles = {DISPATCH_CYCLES};\n"
+    )
 }
 
 /// Adds the chips' own Verilog; those of `waves` with signals to show. Gives the list of models for the C++ side.

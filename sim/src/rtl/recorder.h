@@ -10,8 +10,6 @@ namespace lpu {
 // Kinds of RawEvent.
 enum Kind : uint8_t { kVmem = 0, kVreg = 1, kMaximum = 2, kReduction = 3, kAct = 4, kKey = 5, kValue = 6 };
 
-constexpr unsigned kLanesMax = 128;
-
 // One overload of each tap for every model, so that the templates below need no names.
 #define LPU_TAPS(number, Model, Observer)                                                                              \
     inline unsigned sums_word(const Model& m, int32_t* out) { return tap_sums_word(m, out); }                          \

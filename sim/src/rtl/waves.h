@@ -58,8 +58,6 @@ public:
 
 private:
     static constexpr uint64_t kCycleNs = 10;
-    // As `DISPATCH_CYCLES` of the hardware: from the queues to the sides.
-    static constexpr int kDispatchCycles = 3;
     static constexpr int kLevelsAll = 99;
 
     Model& model_;
