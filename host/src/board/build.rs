@@ -1,5 +1,6 @@
 //! From a board's description to its bitstream, one stage after the other.
 
+use super::floorplan::Placed;
 use super::flow::{self, BITSTREAM, Flow, NETLIST, TIMING, defines, text_of};
 use super::netlist::{Cells, Resources};
 use super::pll::{Clocks, clocks};
@@ -106,6 +107,14 @@ pub fn verilog(board: &Board, clocks: &Clocks) -> Result<String, Error> {
         .map_err(|error| Error::Failed(format!("the Verilog cannot be emitted: {error}")))
 }
 
+/// The cells that the board's floorplan gives a site.
+fn placed(board: &Board) -> Result<Vec<Placed>, Error> {
+    let Some(floorplan) = &board.device.floorplan else { return Ok(Vec::new()) };
+    let chip = lpu_hdl::chip::emit(&board.geometry(), "chip");
+    let chip = chip.map_err(|error| Error::Failed(format!("the Verilog cannot be emitted: {error}")))?;
+    Ok(floorplan.place(&chip))
+}
+
 /// Times stages and tells of them.
 pub(super) struct Stages<'a> {
     tell: &'a mut dyn FnMut(Build),
@@ -155,7 +164,7 @@ pub(super) fn synthesise(
     let verilog_hash = super::report::hash(&text);
     let number = Key::of(&[&text, &board.pins, &yosys.name()]).number();
     let text = defines(board.device.family, number) + &text;
-    let script = flow::synthesis_script(&board.geometry());
+    let script = flow::synthesis_script(&board.geometry(), &placed(board)?);
     let key = Key::of(&["synthesis", &text, &script, &yosys.name()]);
     let folder = stages.run("synthesise".into(), || {
         store.stage("synthesis", &key, |folder| flow::synthesise(yosys, folder, &text, &script))

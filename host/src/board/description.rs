@@ -1,6 +1,7 @@
 //! The description of a board: a folder of `constraints/`, read into types.
 
 use super::Error;
+use super::floorplan::Floorplan;
 use include_dir::{Dir, include_dir};
 use lpu_isa::Geometry;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub struct Device {
     pub ff: u64,
     pub ebr: u64,
     pub dsp: u64,
+    /// Where its block RAMs and multipliers are, for a chip that fills it.
+    pub floorplan: Option<Floorplan>,
 }
 
 /// Frequencies of a board, and what its PLL can do.

@@ -1,6 +1,7 @@
 //! The stages of a build: what each tool is asked, in a folder of its own.
 
 use super::description::Family;
+use super::floorplan::Placed;
 use super::store::{bring, read, write};
 use super::{Board, Error, Found, Tool, Tools};
 use lpu_isa::Geometry;
@@ -69,8 +70,12 @@ impl Flow {
 
 /// What Yosys is asked. The chip is synthesised as a module of its own, so that its netlist can be simulated; it then joins
 /// the rest of the board, and what only its trace ports needed goes. The simulated netlist loses those ports in the same way.
-pub fn synthesis_script(geometry: &Geometry) -> String {
+pub fn synthesis_script(geometry: &Geometry, placed: &[Placed]) -> String {
     let (top, chip) = (lpu_hdl::board::TOP, lpu_hdl::chip::module_name(geometry));
+    let sites: String = placed
+        .iter()
+        .map(|Placed { path, kind, bel }| format!("setattr -set BEL \"{bel}\" c:chip.{path}.* t:{kind} %i\n"))
+        .collect();
     format!(
         "read_verilog -sv board.sv
 setattr -mod -set keep_hierarchy 1 {chip}
@@ -85,7 +90,7 @@ select -clear
 design -load mapped
 flatten
 opt_clean -purge
-write_json {NETLIST}
+{sites}write_json {NETLIST}
 "
     )
 }

@@ -15,6 +15,7 @@ mod build;
 mod description;
 mod error;
 mod estimate;
+mod floorplan;
 mod flow;
 pub mod machine;
 mod netlist;

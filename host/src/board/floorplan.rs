@@ -1,0 +1,272 @@
+//! Where the block RAMs and multipliers of a large chip lie, so that place and route begins from a good arrangement.
+//!
+//! ```text
+//!  multipliers  y ▲  group 2 │ group 3 │ group 4      blocks in rows and columns; the vector unit in the middle
+//!                 │  group 1 │ vectors │ group 5      neighbours in the adder tree are neighbours here
+//!                 │  group 0 │ group 7 │ group 6
+//! ```
+//!
+//! A chip that fills its FPGA uses nearly all of these sites, and an analytic placer that may choose them shuffles them: a
+//! memory then lies far from the lane it belongs to. Here the multipliers of a group lie side by side, in the order of their
+//! lanes, and each memory lies as near to its lanes as the others allow. Everything else is left to the placer.
+//!
+//! # Invariants
+//! 1. No site is taken twice; a cell that is not named here has sites left.
+//! 2. Equal inputs have equal answers.
+
+use lpu_hdl::census::census;
+use lpu_hdl::emit::Design;
+use serde::Deserialize;
+
+/// Blocks in each direction.
+const BLOCKS: usize = 3;
+/// Row and column of the block of each group of lanes, and of the vector unit.
+const GROUP_BLOCKS: [(usize, usize); 8] = [(0, 0), (1, 0), (2, 0), (2, 1), (2, 2), (1, 2), (0, 2), (0, 1)];
+const VECTOR_BLOCK: (usize, usize) = (1, 1);
+/// Vector lanes that share a word of vector memory.
+const LANES_PER_WORD: usize = 2;
+
+/// The columns of an FPGA in which its block RAMs and multipliers lie.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Floorplan {
+    /// Repetitions of a column of sites, and their distance in tiles.
+    columns: usize,
+    period: usize,
+    block_ram: Sites,
+    multiplier: Sites,
+}
+
+/// Sites of one kind: rows, and in each column the tiles and their names.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sites {
+    rows: Vec<usize>,
+    tiles: Vec<usize>,
+    names: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Site {
+    x: usize,
+    y: usize,
+    name: String,
+}
+
+impl Site {
+    fn bel(&self) -> String {
+        format!("X{}/Y{}/{}", self.x, self.y, self.name)
+    }
+}
+
+/// A cell with its site.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Placed {
+    /// Path below the chip of the module that the cell stands in.
+    pub path: String,
+    /// The vendor's name of the cell.
+    pub kind: &'static str,
+    /// nextpnr's name of the site.
+    pub bel: String,
+}
+
+/// What a cell is in the chip.
+enum Role {
+    Multiplier {
+        group: usize,
+        lane: usize,
+    },
+    VectorMultiplier {
+        group: usize,
+        lane: usize,
+    },
+    /// A memory of a pair of lanes.
+    MatrixMemory {
+        group: usize,
+        pair: usize,
+    },
+    VectorMemory {
+        bank: usize,
+    },
+}
+
+impl Role {
+    /// Reads a path such as `matrix.group$3.lane$12.multiplier`.
+    fn of(path: &str) -> Option<Self> {
+        let mut names = path.split('.');
+        let side = names.next()?;
+        let mut numbered = names.map(|name| {
+            let (name, number) = name.split_once('$').unwrap_or((name, ""));
+            (name, number.parse().unwrap_or(0))
+        });
+        match (side, numbered.next()?, numbered.next()?) {
+            ("matrix", ("group", group), ("lane", lane)) => Some(Self::Multiplier { group, lane }),
+            ("vector", ("group", group), ("lane", lane)) => Some(Self::VectorMultiplier { group, lane }),
+            ("matrix", ("group", group), ("bank", pair)) => Some(Self::MatrixMemory { group, pair }),
+            ("vector", ("memory", _), ("bank", bank)) => Some(Self::VectorMemory { bank }),
+            _ => None,
+        }
+    }
+}
+
+impl Floorplan {
+    /// Every cell that has a site here; none for a chip of other shape than the plan.
+    pub fn place(&self, chip: &Design) -> Vec<Placed> {
+        let counts = census(chip);
+        let is_leaf = |path: &str| !counts.keys().any(|other| other.starts_with(&format!("{path}.")));
+        let cells: Vec<(&str, Role)> = counts
+            .keys()
+            .filter(|path| is_leaf(path))
+            .filter_map(|path| Some((path.as_str(), Role::of(path)?)))
+            .collect();
+        let Some(multipliers) = self.multipliers(&cells) else { return Vec::new() };
+        let memories = self.memories(&cells, &multipliers);
+        let cell = |kind: &'static str| {
+            move |(path, site): (&str, Site)| Placed { path: path.to_owned(), kind, bel: site.bel() }
+        };
+        let multipliers = multipliers.into_iter().map(cell("MULT18X18D"));
+        let mut placed: Vec<Placed> = multipliers.chain(memories.into_iter().map(cell("DP16KD"))).collect();
+        placed.sort();
+        placed
+    }
+
+    fn row(&self, sites: &Sites, y: usize) -> Vec<Site> {
+        let column = |column: usize| {
+            let tiles = sites.tiles.iter().zip(&sites.names);
+            tiles.map(move |(tile, name)| Site { x: column * self.period + tile, y, name: name.clone() })
+        };
+        (0..self.columns).flat_map(column).collect()
+    }
+
+    /// The multipliers in their blocks, each group in the middle of its block.
+    fn multipliers<'a>(&self, cells: &[(&'a str, Role)]) -> Option<Vec<(&'a str, Site)>> {
+        let vector_lanes = |of: usize| {
+            cells
+                .iter()
+                .filter(|(_, role)| matches!(role, Role::VectorMultiplier { group, .. } if *group < of))
+                .count()
+        };
+        cells
+            .iter()
+            .filter_map(|(path, role)| {
+                let (block, lane) = match role {
+                    Role::Multiplier { group, lane } => (GROUP_BLOCKS.get(*group).copied(), *lane),
+                    Role::VectorMultiplier { group, lane } => {
+                        (Some(VECTOR_BLOCK), vector_lanes(*group) + lane)
+                    }
+                    _ => return None,
+                };
+                Some(block.and_then(|block| self.in_block(block, lane)).map(|site| (*path, site)))
+            })
+            .collect()
+    }
+
+    /// Site number `lane` of a block.
+    fn in_block(&self, (row, column): (usize, usize), lane: usize) -> Option<Site> {
+        let sites = self.row(&self.multiplier, *self.multiplier.rows.get(row)?);
+        // The outer blocks are a little wider: the chip's own multipliers besides the lanes' find room there.
+        let outer = sites.len().div_ceil(BLOCKS);
+        let middle = sites.len() - 2 * outer;
+        let (first, width) = [(0, outer), (outer, middle), (outer + middle, outer)][column];
+        let lanes = middle.min(outer);
+        (lane < lanes).then(|| sites[first + (width - lanes) / 2 + lane].clone())
+    }
+
+    /// The memories at the sites nearest to their lanes: least sum of squared distances, by exchanges until none helps.
+    fn memories<'a>(
+        &self,
+        cells: &[(&'a str, Role)],
+        multipliers: &[(&'a str, Site)],
+    ) -> Vec<(&'a str, Site)> {
+        let sites: Vec<Site> =
+            self.block_ram.rows.iter().flat_map(|&y| self.row(&self.block_ram, y)).collect();
+        let wishes: Vec<(&str, usize, usize)> = cells.iter().filter_map(|(path, role)| {
+            let of = |wanted: &dyn Fn(&Role) -> bool| -> Vec<&Site> {
+                let chosen = cells.iter().filter(|(_, role)| wanted(role));
+                chosen.filter_map(|(path, _)| Some(&multipliers.iter().find(|(other, _)| other == path)?.1)).collect()
+            };
+            let lanes = match *role {
+                Role::MatrixMemory { group, pair } => of(&|role| matches!(role, Role::Multiplier { group: other, lane } if *other == group && lane / 2 == pair)),
+                Role::VectorMemory { bank } => {
+                    let all = of(&|role| matches!(role, Role::VectorMultiplier { .. }));
+                    all.into_iter().skip(LANES_PER_WORD * bank).take(LANES_PER_WORD).collect()
+                }
+                _ => return None,
+            };
+            let count = lanes.len().max(1);
+            Some((*path, lanes.iter().map(|site| site.x).sum::<usize>() / count, lanes.iter().map(|site| site.y).sum::<usize>() / count))
+        }).collect();
+        assign(&wishes, sites)
+    }
+}
+
+/// Gives each wish a site.
+fn assign<'a>(wishes: &[(&'a str, usize, usize)], mut sites: Vec<Site>) -> Vec<(&'a str, Site)> {
+    let cost = |wish: usize, site: &Site| {
+        wishes.get(wish).map_or(0, |(_, x, y)| {
+            let distance = x.abs_diff(site.x) + y.abs_diff(site.y);
+            distance * distance
+        })
+    };
+    // Site `i` belongs to wish `i`; those behind the last wish are free.
+    let mut better = true;
+    while better {
+        better = false;
+        for one in 0..wishes.len().min(sites.len()) {
+            for other in one + 1..sites.len() {
+                let (a, b) = (&sites[one], &sites[other]);
+                if cost(one, b) + cost(other, a) < cost(one, a) + cost(other, b) {
+                    sites.swap(one, other);
+                    better = true;
+                }
+            }
+        }
+    }
+    wishes.iter().zip(sites).map(|((path, ..), site)| (*path, site)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::Board;
+    use lpu_isa::Geometry;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn plan() -> Floorplan {
+        Board::find("ulx3s-85f").unwrap().device.floorplan.expect("the large board has one")
+    }
+
+    #[test]
+    fn every_memory_and_lane_of_the_full_chip_has_a_site_of_its_own() {
+        let placed = plan().place(&lpu_hdl::chip::emit(&Geometry::ULX3S_85F, "lpu").unwrap());
+        assert_eq!(placed.len(), 128 + 16 + 200);
+        let sites: BTreeSet<&str> = placed.iter().map(|cell| cell.bel.as_str()).collect();
+        assert_eq!(sites.len(), placed.len());
+        assert_eq!(sites.iter().filter(|site| site.contains("EBR")).count(), 200);
+    }
+
+    #[test]
+    fn memories_lie_near_their_lanes() {
+        let placed = plan().place(&lpu_hdl::chip::emit(&Geometry::ULX3S_85F, "lpu").unwrap());
+        let placed: BTreeMap<String, String> = placed.into_iter().map(|cell| (cell.path, cell.bel)).collect();
+        let x = |site: &str| site[1..].split('/').next().unwrap().parse::<i64>().unwrap();
+        for (path, site) in
+            placed.iter().filter(|(path, _)| path.contains(".bank$") && path.starts_with("matrix"))
+        {
+            let (group, rest) = path.split_once(".bank$").unwrap();
+            let pair: usize = rest.split('.').next().unwrap().parse().unwrap();
+            let lane = placed
+                .iter()
+                .find(|(other, _)| other.starts_with(&format!("{group}.lane${}.", 2 * pair)))
+                .unwrap();
+            assert!((x(site) - x(lane.1)).abs() <= 45, "{path} at {site}, its lane at {}", lane.1);
+        }
+    }
+
+    #[test]
+    fn exchanges_find_the_nearest_sites() {
+        let site = |x: usize| Site { x, y: 0, name: String::new() };
+        let given = assign(&[("a", 9, 0), ("b", 5, 0), ("c", 1, 0)], [0, 4, 6, 10].map(site).to_vec());
+        assert_eq!(given.iter().map(|(_, site)| site.x).collect::<Vec<_>>(), [10, 4, 0]);
+    }
+}
