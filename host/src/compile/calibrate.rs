@@ -14,6 +14,7 @@ const ROTATION_STEP: usize = 4;
 /// How much text is sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Calibration {
+    /// Texts, for a model whose context holds them.
     pub texts: usize,
     /// Tokens of each text, at most the context.
     pub tokens: usize,
@@ -90,7 +91,8 @@ pub fn calibrate(simplified: &Simplified, channels: &Channels, bos: u32, calibra
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut reference = Reference::new(model);
     let length = calibration.tokens.min(model.config.context);
-    for _ in 0..calibration.texts {
+    // A short context makes up for it by more texts: ranges want as many tokens.
+    for _ in 0..(calibration.texts * calibration.tokens).div_ceil(length) {
         let mut token = bos;
         for position in 0..length {
             let logits = reference
