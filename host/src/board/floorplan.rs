@@ -18,8 +18,8 @@ use lpu_hdl::census::census;
 use lpu_hdl::emit::Design;
 use serde::Deserialize;
 
-/// Blocks in each direction.
-const BLOCKS: usize = 3;
+/// Multipliers in a block: the lanes of a group, or the vector lanes.
+const BLOCK_LANES: usize = 16;
 /// Row and column of the block of each group of lanes, and of the vector unit.
 const GROUP_BLOCKS: [(usize, usize); 8] = [(0, 0), (1, 0), (2, 0), (2, 1), (2, 2), (1, 2), (0, 2), (0, 1)];
 const VECTOR_BLOCK: (usize, usize) = (1, 1);
@@ -164,12 +164,12 @@ impl Floorplan {
     /// Site number `lane` of a block.
     fn in_block(&self, (row, column): (usize, usize), lane: usize) -> Option<Site> {
         let sites = self.row(&self.multiplier, *self.multiplier.rows.get(row)?);
-        // The outer blocks are a little wider: the chip's own multipliers besides the lanes' find room there.
-        let outer = sites.len().div_ceil(BLOCKS);
-        let middle = sites.len() - 2 * outer;
+        // The middle is wider: the multipliers of the instruction queues find room there, beside the queues.
+        let outer = BLOCK_LANES;
+        let middle = sites.len().checked_sub(2 * outer)?;
         let (first, width) = [(0, outer), (outer, middle), (outer + middle, outer)][column];
-        let lanes = middle.min(outer);
-        (lane < lanes).then(|| sites[first + (width - lanes) / 2 + lane].clone())
+        let margin = width.checked_sub(BLOCK_LANES)? / 2;
+        (lane < BLOCK_LANES).then(|| sites[first + margin + lane].clone())
     }
 
     /// The memories at the sites nearest to their lanes: least sum of squared distances, by exchanges until none helps.
