@@ -94,6 +94,15 @@ pub struct Lpu {
     vector: VectorSide,
     start_later: ShiftRegister<1>,
     over_later: ShiftRegister<1>,
+    // What the matrix side writes in this cycle came to it in the one before.
+    act_write_later: DFF<Bits<HALVES>>,
+    act_entry_later: DFF<Bits<ENTRY>>,
+    sent_later: Vec<DFF<Bits<16>>>,
+    kv_write_later: DFF<Bit>,
+    kv_value_mode_later: DFF<Bit>,
+    kv_row_later: DFF<Bits<KV_ROW>>,
+    kv_halves_later: DFF<Bits<HALVES>>,
+    kv_lane_later: DFF<Bits<LANE>>,
     kind: Kind<Self>,
 }
 
@@ -159,6 +168,14 @@ impl Lpu {
             vector: VectorSide::new(geometry),
             start_later: ShiftRegister::new(DISPATCH_CYCLES),
             over_later: ShiftRegister::new(DISPATCH_CYCLES),
+            act_write_later: Default::default(),
+            act_entry_later: Default::default(),
+            sent_later: many(lanes),
+            kv_write_later: Default::default(),
+            kv_value_mode_later: Default::default(),
+            kv_row_later: Default::default(),
+            kv_halves_later: Default::default(),
+            kv_lane_later: Default::default(),
             kind: Kind::named(module_name(geometry)),
         }
     }
@@ -389,7 +406,7 @@ impl Logic for Lpu {
         self.vector.sampling.next = self.run.sampling.val();
         self.vector.inverse_temperature.next = self.settings.inverse_temperature.val();
         self.vector.store.next = self.matrix.store_valid.val();
-        self.vector.store_address.next = self.matrix.store_address.val();
+        self.vector.store_row_next.next = self.matrix.store_address_next.val();
         self.vector.maximum_write.next = self.matrix.maximum_write.val();
         self.vector.maximum_index.next = self.matrix.maximum_index.val();
         self.vector.maximum_value.next = self.matrix.maximum_value.val();
@@ -400,11 +417,12 @@ impl Logic for Lpu {
         self.vector.host_data.next = self.port.data.val();
         for l in 0..self.trace_sums_word.len() {
             self.vector.store_row[l].next = self.matrix.store_row[l].val();
-            self.matrix.act_row[l].next = self.vector.act_row[l].val();
-            self.matrix.kv_codes[l].next = self.vector.kv_codes[l].val();
+            self.matrix.sent[l].next = self.vector.sent[l].val();
         }
 
         // Lights and traces.
+        dff_setup!(self, clock, act_write_later, act_entry_later, kv_write_later, kv_value_mode_later);
+        dff_setup!(self, clock, kv_row_later, kv_halves_later, kv_lane_later);
         self.busy.next = self.run.status.val().get_bit(0);
         self.waiting.next = self.run.status.val().get_bits::<3>(2).any();
         self.fault.next = self.faults.flags.val().any();
@@ -424,19 +442,28 @@ impl Logic for Lpu {
         self.trace_scalar_write.next = self.vector.scalar_write.val();
         self.trace_scalar_index.next = self.vector.scalar_index.val();
         self.trace_scalar_value.next = self.vector.scalar_value.val();
-        self.trace_act_write.next = self.vector.act_write.val();
-        self.trace_act_entry.next = self.vector.act_entry.val();
-        self.trace_kv_write.next = self.vector.kv_write.val();
-        self.trace_kv_value_mode.next = self.vector.kv_value_mode.val();
-        self.trace_kv_row.next = self.vector.kv_row.val();
-        self.trace_kv_halves.next = self.vector.kv_halves.val();
-        self.trace_kv_lane.next = self.vector.kv_lane.val();
+        self.act_write_later.d.next = self.vector.act_write.val();
+        self.trace_act_write.next = self.act_write_later.q.val();
+        self.act_entry_later.d.next = self.vector.act_entry.val();
+        self.trace_act_entry.next = self.act_entry_later.q.val();
+        self.kv_write_later.d.next = self.vector.kv_write.val();
+        self.trace_kv_write.next = self.kv_write_later.q.val();
+        self.kv_value_mode_later.d.next = self.vector.kv_value_mode.val();
+        self.trace_kv_value_mode.next = self.kv_value_mode_later.q.val();
+        self.kv_row_later.d.next = self.vector.kv_row.val();
+        self.trace_kv_row.next = self.kv_row_later.q.val();
+        self.kv_halves_later.d.next = self.vector.kv_halves.val();
+        self.trace_kv_halves.next = self.kv_halves_later.q.val();
+        self.kv_lane_later.d.next = self.vector.kv_lane.val();
+        self.trace_kv_lane.next = self.kv_lane_later.q.val();
         for l in 0..self.trace_sums_word.len() {
             self.trace_sums_word[l].next = self.matrix.store_row[l].val();
             self.trace_result_word[l].next = self.vector.result_word[l].val();
             self.trace_vreg_word[l].next = self.vector.result[l].val();
-            self.trace_act_word[l].next = self.vector.act_row[l].val();
-            self.trace_kv_code[l].next = self.vector.kv_codes[l].val();
+            self.sent_later[l].clock.next = self.clock.val();
+            self.sent_later[l].d.next = self.vector.sent[l].val();
+            self.trace_act_word[l].next = self.sent_later[l].q.val();
+            self.trace_kv_code[l].next = self.sent_later[l].q.val().get_bits::<9>(0);
         }
     }
 }

@@ -26,16 +26,18 @@ pub const VREG_SAMPLE: i64 = 2;
 /// Cycle in which the vector unit samples scalars.
 pub const SCALAR_SAMPLE: i64 = 2;
 
-/// Cycle in which a vector operation's result stands on the result stream.
+/// Cycle in which a vector operation's result stands at the end of its lane.
 pub const RESULT: i64 = 12;
+/// Cycle in which it stands on the result stream, which carries it from the lanes to all else.
+pub const STREAM: i64 = RESULT + 1;
 /// Cycle from which a vector register shows a vector operation's result.
 pub const VREG_EFFECT: i64 = RESULT + 1;
 /// Cycle from which the activation file shows a vector operation's result.
-pub const ACT_EFFECT: i64 = RESULT + 3;
+pub const ACT_EFFECT: i64 = STREAM + 4;
 /// Cycle from which KV memory shows a vector operation's result.
-pub const KV_EFFECT: i64 = RESULT + 3;
+pub const KV_EFFECT: i64 = STREAM + 4;
 /// Cycle in which a vector operation uses the write port of vector memory.
-pub const RESULT_STORE_PORT: i64 = RESULT + 1;
+pub const RESULT_STORE_PORT: i64 = STREAM + 1;
 /// Cycle in which a gather uses the write port of vector memory.
 pub const GATHER_STORE_PORT: i64 = 7;
 
@@ -56,12 +58,12 @@ pub const fn maximum_effect(geometry: &Geometry) -> i64 {
 
 /// Cycle from which a scalar shows a reduction, counted from the last row.
 pub const fn reduction_effect(geometry: &Geometry) -> i64 {
-    RESULT + 10 + geometry.vxm_lanes.ilog2() as i64
+    STREAM + 10 + geometry.vxm_lanes.ilog2() as i64
 }
 
 /// Cycle, counted from the last row compared, from which the sequencer knows the chosen token. `End` is legal from then on.
 pub const fn argmax_effect(geometry: &Geometry) -> i64 {
-    RESULT + 3 + geometry.vxm_lanes.ilog2() as i64
+    STREAM + 3 + geometry.vxm_lanes.ilog2() as i64
 }
 
 /// Cycle of a run's first token from which its random numbers count: the generator starts with the run.
@@ -71,3 +73,23 @@ pub const NOISE_START_CYCLES: i64 = 9;
 pub const fn noise_row_cycles(geometry: &Geometry) -> i64 {
     geometry.vxm_lanes as i64
 }
+
+/// The numbers above that are the same for all chips: a program made for others is another program.
+pub(crate) const FIXED: [i64; 16] = [
+    START_CYCLES,
+    MIN_PERIOD_CYCLES,
+    SYNC_CYCLES,
+    TURNAROUND_CYCLES,
+    MATRIX_ROW_SAMPLE,
+    ACT_SAMPLE,
+    VMEM_SAMPLE,
+    VREG_SAMPLE,
+    SCALAR_SAMPLE,
+    RESULT,
+    STREAM,
+    ACT_EFFECT,
+    KV_EFFECT,
+    RESULT_STORE_PORT,
+    GATHER_STORE_PORT,
+    NOISE_START_CYCLES,
+];

@@ -93,9 +93,22 @@ impl Stimulus {
 
     fn port(&mut self, name: &str) -> (usize, &mut [u32]) {
         assert!(self.cycles > 0, "call `cycle` before setting `{name}`");
+        self.port_at(self.cycles - 1, name)
+    }
+
+    fn port_at(&mut self, cycle: usize, name: &str) -> (usize, &mut [u32]) {
         let (bits, at) = self.layout.find(name);
-        let from = (self.cycles - 1) * self.layout.words + at;
+        let from = cycle * self.layout.words + at;
         (bits, &mut self.words[from..from + bits.div_ceil(32)])
+    }
+
+    /// Sets a port of at most 64 bits in the cycle before the present one.
+    pub fn set_before(&mut self, name: &str, value: u64) -> &mut Self {
+        assert!(self.cycles > 1, "there is no cycle before the first, for `{name}`");
+        let (bits, words) = self.port_at(self.cycles - 2, name);
+        assert!(bits <= 64 && value <= mask(bits), "{value} does not fit `{name}` of {bits} bits");
+        write_bits(words, 0, bits, value);
+        self
     }
 
     /// Sets a port of at most 64 bits.
@@ -173,6 +186,11 @@ impl Response {
     /// A port of at most 64 bits as a two's complement number.
     pub fn signed(&self, cycle: usize, name: &str) -> i64 {
         sign_extend(self.get(cycle, name), self.layout.find(name).0)
+    }
+
+    /// The lowest `bits` of a port as a two's complement number.
+    pub fn low_signed(&self, cycle: usize, name: &str, bits: usize) -> i64 {
+        sign_extend(self.get(cycle, name), bits)
     }
 
     /// A port made of equal lanes, lane 0 from the lowest bits.

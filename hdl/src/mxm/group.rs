@@ -3,8 +3,8 @@
 //! ```text
 //!  row ──────────────► pair banks ─► weight, code ─┐
 //!  from_kv, entry ──►[local copies]────────────────┼─► lanes ─┬─► operand   (cycle 4)
-//!  act_row ─────────────────────────► activations ─┘          └─► product   (cycle 6)
-//!  kv_codes, kv_value ──► choose ───► KV write ports
+//!  sent ─┬─► choose ─►[copies]─┬─► activations ────┘          └─► product   (cycle 6)
+//!        └─ kv_value ──┘       └─► KV write ports
 //! ```
 //!
 //! | port               | dir | width        | meaning                                                   | cycle |
@@ -13,23 +13,23 @@
 //! | `from_kv`, `entry` | in  | 1, `ENTRY`   | as the lanes need them, one cycle before                  |     2 |
 //! | `operand[j]`       | out | 10           | matrix operand of lane `j`                                |     4 |
 //! | `product[j]`       | out | 32           | product of lane `j`                                       |     6 |
-//! | `act_write`        | in  | 2            | bit `h`: write the activations of half `h` of the lanes   |    14 |
-//! | `act_write_entry`  | in  | `ENTRY`      |                                                           |    14 |
-//! | `act_row[j]`       | in  | 16           | lane `j`'s activation                                     |    14 |
-//! | `kv_write`         | in  | `LANES`      | bit `j`: write lane `j`'s KV code                         |    14 |
-//! | `kv_transposed`    | in  | 1            | lane `j` takes 0: `kv_codes[j]`; 1: `kv_value`            |    14 |
-//! | `kv_write_row`     | in  | `KV_ROW`     |                                                           |    14 |
-//! | `kv_codes[j]`      | in  | 9            |                                                           |    14 |
-//! | `kv_value`         | in  | 9            |                                                           |    14 |
+//! | `act_write`        | in  | 2            | bit `h`: write the activations of half `h` of the lanes   |    15 |
+//! | `act_write_entry`  | in  | `ENTRY`      |                                                           |    15 |
+//! | `sent[j]`          | in  | 16           | lane `j`'s activation, or its KV code in the lowest bits  |    15 |
+//! | `kv_write`         | in  | `LANES`      | bit `j`: write lane `j`'s KV code                         |    15 |
+//! | `kv_transposed`    | in  | 1            | the KV code is 0: lane `j`'s own; 1: `kv_value`           |    15 |
+//! | `kv_write_row`     | in  | `KV_ROW`     |                                                           |    15 |
+//! | `kv_value`         | in  | 9            |                                                           |    15 |
 //! | `weight_write`     | in  | 2            | bit `h`: write the weights of half `h` of the lanes       |   `t` |
 //! | `weight_write_row` | in  | `WEIGHT_ROW` |                                                           |   `t` |
 //! | `weight_data[j]`   | in  | 9            | lane `j`'s weight                                     | `t + 1` |
 //!
-//! Columns "cycle" count from the issue of the beat (1 to 6) and of the vector operation that writes (14). What is
-//! written in cycle 14 is seen by beats that sample in cycle 15.
+//! Columns "cycle" count from the issue of the beat (1 to 6) and of the vector operation that writes (15). What arrives
+//! in cycle 15 is written in cycle 16, and seen by beats that sample in cycle 17.
 //!
 //! # Invariants
 //! 1. Lanes that no write names keep what they hold.
+//! 2. What arrives in a cycle is activations or codes; `kv_transposed` is low while it is activations.
 
 use super::lane::MatrixLane;
 use crate::kind::Kind;
@@ -49,11 +49,10 @@ pub struct LaneGroup {
     pub product: Vec<Signal<Out, Bits<32>>>,
     pub act_write: Signal<In, Bits<2>>,
     pub act_write_entry: Signal<In, Bits<ENTRY>>,
-    pub act_row: Vec<Signal<In, Bits<16>>>,
+    pub sent: Vec<Signal<In, Bits<16>>>,
     pub kv_write: Signal<In, Bits<LANES>>,
     pub kv_transposed: Signal<In, Bit>,
     pub kv_write_row: Signal<In, Bits<KV_ROW>>,
-    pub kv_codes: Vec<Signal<In, Bits<9>>>,
     pub kv_value: Signal<In, Bits<9>>,
     pub weight_write: Signal<In, Bits<2>>,
     pub weight_write_row: Signal<In, Bits<WEIGHT_ROW>>,
@@ -63,6 +62,12 @@ pub struct LaneGroup {
     entry_here: LocalCopy<ENTRY>,
     weight_write_here: LocalCopy<2>,
     weight_row_here: LocalCopy<WEIGHT_ROW>,
+    // Cycle 16: what comes from the vector unit has crossed the die.
+    act_write_16: LocalCopy<2>,
+    act_entry_16: LocalCopy<ENTRY>,
+    sent_16: Vec<LocalCopy<16>>,
+    kv_write_16: LocalCopy<LANES>,
+    kv_row_16: LocalCopy<KV_ROW>,
     kv_enable: Vec<JoinLanes<2, 1, 2>>,
     bank: Vec<PairBank>,
     lane: Vec<MatrixLane>,
@@ -78,6 +83,8 @@ pub(crate) fn defaults<T: Default>(count: usize) -> Vec<T> {
 impl LaneGroup {
     /// Cycles from row to product.
     pub const LATENCY: usize = PairBank::LATENCY + MatrixLane::LATENCY;
+    /// Cycles from the vector unit's row to its write.
+    pub const ARRIVAL: usize = 1;
 
     /// A group of `lanes` lanes.
     pub fn new(lanes: usize) -> Self {
@@ -90,11 +97,10 @@ impl LaneGroup {
             product: defaults(lanes),
             act_write: Default::default(),
             act_write_entry: Default::default(),
-            act_row: defaults(lanes),
+            sent: defaults(lanes),
             kv_write: Default::default(),
             kv_transposed: Default::default(),
             kv_write_row: Default::default(),
-            kv_codes: defaults(lanes),
             kv_value: Default::default(),
             weight_write: Default::default(),
             weight_write_row: Default::default(),
@@ -103,6 +109,11 @@ impl LaneGroup {
             entry_here: Default::default(),
             weight_write_here: Default::default(),
             weight_row_here: Default::default(),
+            act_write_16: Default::default(),
+            act_entry_16: Default::default(),
+            sent_16: defaults(lanes),
+            kv_write_16: Default::default(),
+            kv_row_16: Default::default(),
             kv_enable: defaults(lanes / 2),
             bank: defaults(lanes / 2),
             lane: defaults(lanes),
@@ -125,6 +136,14 @@ impl Logic for LaneGroup {
         self.weight_write_here.d.next = self.weight_write.val();
         self.weight_row_here.clock.next = self.clock.val();
         self.weight_row_here.d.next = self.weight_write_row.val();
+        self.act_write_16.clock.next = self.clock.val();
+        self.act_write_16.d.next = self.act_write.val();
+        self.act_entry_16.clock.next = self.clock.val();
+        self.act_entry_16.d.next = self.act_write_entry.val();
+        self.kv_write_16.clock.next = self.clock.val();
+        self.kv_write_16.d.next = self.kv_write.val();
+        self.kv_row_16.clock.next = self.clock.val();
+        self.kv_row_16.d.next = self.kv_write_row.val();
         for half in self._half..(self._half + 1) {
             for j in 0..self.lane.len() {
                 self.lane[j].clock.next = self.clock.val();
@@ -134,29 +153,31 @@ impl Logic for LaneGroup {
                 self.lane[j].code.next = self.bank[j / 2].code[j % 2].val();
                 self.operand[j].next = self.lane[j].operand.val();
                 self.product[j].next = self.lane[j].product.val();
-                self.lane[j].act_write_entry.next = self.act_write_entry.val();
-                self.lane[j].act_data.next = self.act_row[j].val();
+                self.sent_16[j].clock.next = self.clock.val();
+                self.sent_16[j].d.next = self.sent[j].val();
+                if self.kv_transposed.val() {
+                    self.sent_16[j].d.next = bit_cast::<16, 9>(self.kv_value.val());
+                }
+                self.lane[j].act_write_entry.next = self.act_entry_16.q.val();
+                self.lane[j].act_data.next = self.sent_16[j].q.val();
             }
             for h in 0..2 {
                 for j in 0..self._half {
-                    self.lane[h * half + j].act_write.next = self.act_write.val().get_bit(h);
+                    self.lane[h * half + j].act_write.next = self.act_write_16.q.val().get_bit(h);
                     self.bank[(h * half + j) / 2].weight_write.next =
                         self.weight_write_here.q.val().get_bits::<1>(h);
                 }
             }
             for j in 0..self.lane.len() {
-                self.bank[j / 2].kv_data[j % 2].next = self.kv_codes[j].val();
-                self.kv_enable[j / 2].lane[j % 2].next = self.kv_write.val().get_bits::<1>(j);
-                if self.kv_transposed.val() {
-                    self.bank[j / 2].kv_data[j % 2].next = self.kv_value.val();
-                }
+                self.bank[j / 2].kv_data[j % 2].next = self.sent_16[j].q.val().get_bits::<9>(0);
+                self.kv_enable[j / 2].lane[j % 2].next = self.kv_write_16.q.val().get_bits::<1>(j);
                 self.bank[j / 2].weight_data[j % 2].next = self.weight_data[j].val();
             }
             for p in 0..self.bank.len() {
                 self.bank[p].clock.next = self.clock.val();
                 self.bank[p].row.next = self.row.val();
                 self.bank[p].kv_write.next = self.kv_enable[p].bus.val();
-                self.bank[p].kv_write_row.next = self.kv_write_row.val();
+                self.bank[p].kv_write_row.next = self.kv_row_16.q.val();
                 self.bank[p].weight_write_row.next = self.weight_row_here.q.val();
             }
         }
@@ -168,6 +189,7 @@ mod tests {
     use super::*;
     use crate::bench::{Bench, Random};
     use crate::emit::emit;
+    use std::collections::VecDeque;
 
     const LANES: usize = 8;
 
@@ -188,9 +210,10 @@ mod tests {
         let mut stimulus = bench.stimulus();
         stimulus.cycle().set("act_write", 3);
         (0..LANES).for_each(|j| {
-            stimulus.set(&format!("act_row${j}"), 1);
+            stimulus.set(&format!("sent${j}"), 1);
         });
         let (mut memory, mut expected) = (vec![[0; LANES]; 4], vec![]);
+        let mut arriving: VecDeque<Write> = VecDeque::new();
         for _ in 0..5000 {
             let write = Write {
                 transposed: random.below(2) == 1,
@@ -206,9 +229,14 @@ mod tests {
             stimulus.set("kv_transposed", write.transposed.into()).set("kv_write_row", write.row);
             stimulus.set_signed("kv_value", write.value);
             for (j, code) in write.codes.iter().enumerate() {
-                stimulus.set_signed(&format!("kv_codes${j}"), *code);
-                if write.lanes >> j & 1 == 1 {
-                    memory[write.row as usize][j] = if write.transposed { write.value } else { *code };
+                stimulus.set(&format!("sent${j}"), *code as u64 & 0x1ff);
+            }
+            arriving.push_back(write);
+            if arriving.len() > LaneGroup::ARRIVAL {
+                let write = arriving.pop_front().expect("one arrives");
+                for j in (0..LANES).filter(|j| write.lanes >> j & 1 == 1) {
+                    memory[write.row as usize][j] =
+                        if write.transposed { write.value } else { write.codes[j] };
                 }
             }
         }

@@ -14,23 +14,23 @@
 //! | `memory` ... `store`                  | in  | ISA widths   | fields of `Dot` and `Gather`, stable from first issue to last | 0 |
 //! | `first_row`, `first_chunk`            | in  | 24, `GROUP`  | row and group of lanes of the first issue, as of [`MatrixDispatch`](crate::dispatch::MatrixDispatch) | 0 |
 //! | `position`                            | in  | 16           | stable during a token                               |     0 |
-//! | `group_act_write[g]`, `group_act_entry[g]` | in | 2, `ENTRY` | group `g`: half rows written; activation entry    |    14 |
-//! | `act_row[j]`                          | in  | 16           | lanes of a vector row                               |    14 |
-//! | `group_kv_write[g]`, `group_kv_row[g]` | in | `LANES`, `KV_ROW` | group `g`: KV lanes written; KV row             |    14 |
-//! | `group_kv_transposed[g]`              | in  | 1            | lane `j` takes 0: `kv_codes[j]`; 1: `kv_codes[g]`   |    14 |
-//! | `kv_codes[j]`                         | in  | 9            | key: lanes of a vector row; value: code of group `j` |   14 |
-//! | `act_write`, `act_entry`, `kv_write`, `kv_row` | in | `HALVES`, `ENTRY`, 1, `KV_ROW` | the same writes, for the conflict checks | 14 |
+//! | `group_act_write[g]`, `group_act_entry[g]` | in | 2, `ENTRY` | group `g`: half rows written; activation entry    |    15 |
+//! | `sent[j]`                             | in  | 16           | activations of a vector row; or codes, in the lowest bits: lanes of a key, or group `j`'s code of a value | 15 |
+//! | `group_kv_write[g]`, `group_kv_row[g]` | in | `LANES`, `KV_ROW` | group `g`: KV lanes written; KV row             |    15 |
+//! | `group_kv_transposed[g]`              | in  | 1            | lane `j` takes the code of 0: `sent[j]`; 1: `sent[g]`   |    15 |
+//! | `act_write`, `act_entry`, `kv_write`, `kv_row` | in | `HALVES`, `ENTRY`, 1, `KV_ROW` | the same writes, for the conflict checks | 15 |
 //! | `host_kv_write`, `host_kv_row`, `host_kv_halves`, `host_lane[i]` | out | 1, `KV_ROW`, `HALVES`, 9 | the host's KV write, which takes the vector side's way | `t + 1` |
 //! | `host_write`, `host_read`             | in  | 1            | strobes; never while a token runs                   |   `t` |
 //! | `host_kv`, `host_row`, `host_octet`, `host_data` | in | 1, 24, `OCTET`, 72 | KV rather than weights; row; eight lanes of it | `t` |
 //! | `host_read_data`                      | out | 72           | what was read              | `t + HOST_READ_LATENCY` |
+//! | `store_address_next`                  | out | `VMEM_ROW`   | row of vector memory of what is stored in the next cycle | one before |
 //! | `store_valid`, `store_address`, `store_row[l]` | out | 1, `VMEM_ROW`, 18 | a row for vector memory               | `dot_store_port`, `GATHER_STORE_PORT` |
 //! | `maximum_write`, `maximum_index`, `maximum_value` | out | 1, `SCALAR`, 18 | a maximum; its scalar shows it a cycle later | `maximum_effect - 1` |
 //! | `saturated`                           | out | 1            | strobe: a row of sums with a lane that saturated    |       |
 //! | `kv_conflict`, `act_conflict`, `matrix_address`, `vmem_conflict`, `vmem_address` | out | 1 | strobes, one per fault of the same name | |
 //!
 //! Cycles of issues count from `issue`, those of writes from the vector queue's issue; `tree` is log2 of the lanes. An
-//! activation or KV code written in cycle 14 is seen by beats that sample in cycle 15.
+//! activation or KV code that comes in cycle 15 is seen by beats that sample in cycle 17.
 //!
 //! # Invariants
 //! 1. Nothing here waits: what stands at an output in a cycle was decided by issues a fixed number of cycles before.
@@ -81,7 +81,7 @@ pub struct MatrixSide {
     pub position: Signal<In, Bits<16>>,
     pub act_write: Signal<In, Bits<HALVES>>,
     pub act_entry: Signal<In, Bits<ENTRY>>,
-    pub act_row: Vec<Signal<In, Bits<16>>>,
+    pub sent: Vec<Signal<In, Bits<16>>>,
     pub kv_write: Signal<In, Bit>,
     pub kv_row: Signal<In, Bits<KV_ROW>>,
     pub group_act_write: Vec<Signal<In, Bits<2>>>,
@@ -89,7 +89,6 @@ pub struct MatrixSide {
     pub group_kv_write: Vec<Signal<In, Bits<LANES>>>,
     pub group_kv_row: Vec<Signal<In, Bits<KV_ROW>>>,
     pub group_kv_transposed: Vec<Signal<In, Bit>>,
-    pub kv_codes: Vec<Signal<In, Bits<9>>>,
     pub host_write: Signal<In, Bit>,
     pub host_read: Signal<In, Bit>,
     pub host_kv: Signal<In, Bit>,
@@ -102,6 +101,7 @@ pub struct MatrixSide {
     pub host_kv_halves: Signal<Out, Bits<HALVES>>,
     pub host_lane: Vec<Signal<Out, Bits<9>>>,
     pub store_valid: Signal<Out, Bit>,
+    pub store_address_next: Signal<Out, Bits<VMEM_ROW>>,
     pub store_address: Signal<Out, Bits<VMEM_ROW>>,
     pub store_row: Vec<Signal<Out, Bits<18>>>,
     pub maximum_write: Signal<Out, Bit>,
@@ -122,6 +122,11 @@ pub struct MatrixSide {
     window: LaneWindow,
     emission: Emission,
     faults: Faults,
+    // What the groups write in cycle 16.
+    act_write_16: DFF<Bits<HALVES>>,
+    act_entry_16: DFF<Bits<ENTRY>>,
+    kv_write_16: DFF<Bit>,
+    kv_row_16: DFF<Bits<KV_ROW>>,
     group: Vec<LaneGroup>,
     chunk_later: ShiftRegister<GROUP>,
     chunk_word: Vec<Gather>,
@@ -174,7 +179,7 @@ impl MatrixSide {
             position: Default::default(),
             act_write: Default::default(),
             act_entry: Default::default(),
-            act_row: defaults(lanes),
+            sent: defaults(lanes),
             kv_write: Default::default(),
             kv_row: Default::default(),
             group_act_write: defaults(groups),
@@ -182,7 +187,6 @@ impl MatrixSide {
             group_kv_write: defaults(groups),
             group_kv_row: defaults(groups),
             group_kv_transposed: defaults(groups),
-            kv_codes: defaults(lanes),
             host_write: Default::default(),
             host_read: Default::default(),
             host_kv: Default::default(),
@@ -195,6 +199,7 @@ impl MatrixSide {
             host_kv_halves: Default::default(),
             host_lane: defaults(8),
             store_valid: Default::default(),
+            store_address_next: Default::default(),
             store_address: Default::default(),
             store_row: defaults(lanes),
             maximum_write: Default::default(),
@@ -215,6 +220,10 @@ impl MatrixSide {
             window: LaneWindow::new(geometry),
             emission: Emission::new(geometry),
             faults: Faults::new(geometry),
+            act_write_16: Default::default(),
+            act_entry_16: Default::default(),
+            kv_write_16: Default::default(),
+            kv_row_16: Default::default(),
             group: (0..groups).map(|_| LaneGroup::new(lanes)).collect(),
             chunk_later: ShiftRegister::new(CHUNK_CYCLE - RowAddress::LATENCY),
             chunk_word: (0..lanes).map(|_| Gather::new(groups)).collect(),
@@ -234,6 +243,8 @@ impl MatrixSide {
 impl Logic for MatrixSide {
     #[hdl_gen]
     fn update(&mut self) {
+        dff_setup!(self, clock, act_write_16, act_entry_16, kv_write_16, kv_row_16);
+
         // Issue.
         self.beat.next = self.issue.val() & !self.gather.val();
         self.from_kv.next = self.memory.val() & !self.gather.val();
@@ -308,7 +319,7 @@ impl Logic for MatrixSide {
             self.group[g].kv_write.next = self.group_kv_write[g].val();
             self.group[g].kv_transposed.next = self.group_kv_transposed[g].val();
             self.group[g].kv_write_row.next = self.group_kv_row[g].val();
-            self.group[g].kv_value.next = self.kv_codes[g].val();
+            self.group[g].kv_value.next = self.sent[g].val().get_bits::<9>(0);
             self.group[g].weight_write.next = 0.into();
             if self.host.writes_weights.val() {
                 self.group[g].weight_write.next = self.host.halves.val().get_bits::<2>(2 * g);
@@ -316,8 +327,7 @@ impl Logic for MatrixSide {
             self.group[g].weight_write_row.next = self.host.written_row.val().get_bits::<WEIGHT_ROW>(0);
             for lanes in self._lanes..(self._lanes + 1) {
                 for j in 0..self._lanes {
-                    self.group[g].act_row[j].next = self.act_row[j].val();
-                    self.group[g].kv_codes[j].next = self.kv_codes[j].val();
+                    self.group[g].sent[j].next = self.sent[j].val();
                     self.group[g].weight_data[j].next = self.host.weight[j % 8].val();
                     self.chunk_word[j].lane[g].next = self.group[g].operand[j].val();
                     self.tree.product[g * lanes + j].next = self.group[g].product[j].val();
@@ -358,6 +368,7 @@ impl Logic for MatrixSide {
         self.port.gather_leaves.next = self.emission.gather_leaves.val();
         self.port.gather_store.next = self.emission.gather_store.val();
         self.store_valid.next = self.port.valid.val();
+        self.store_address_next.next = self.port.address_next.val();
         self.store_address.next = self.port.address.val();
         self.best.clock.next = self.clock.val();
         self.best.valid.next = self.port.of_sums.val();
@@ -381,12 +392,16 @@ impl Logic for MatrixSide {
         self.faults.issue.next = self.issue.val();
         self.faults.reads_kv.next = self.from_kv.val();
         self.faults.row.next = self.address.row_now.val();
-        self.faults.kv_write.next = self.kv_write.val();
-        self.faults.kv_row.next = self.kv_row.val();
+        self.kv_write_16.d.next = self.kv_write.val();
+        self.kv_row_16.d.next = self.kv_row.val();
+        self.faults.kv_write.next = self.kv_write_16.q.val();
+        self.faults.kv_row.next = self.kv_row_16.q.val();
         self.faults.reads_act.next = self.entry_pointer.reads.val();
         self.faults.entry.next = self.entry_pointer.entry.val();
-        self.faults.act_write.next = self.act_write.val();
-        self.faults.act_entry.next = self.act_entry.val();
+        self.act_write_16.d.next = self.act_write.val();
+        self.act_entry_16.d.next = self.act_entry.val();
+        self.faults.act_write.next = self.act_write_16.q.val();
+        self.faults.act_entry.next = self.act_entry_16.q.val();
         self.saturated.next = self.port.saturated.val();
         self.kv_conflict.next = self.faults.kv_conflict.val();
         self.act_conflict.next = self.faults.act_conflict.val();

@@ -18,9 +18,10 @@
 //! | `gather_store`  | in  | `VMEM_ROW` | where                                                       |            6 |
 //! | `valid`         | out | 1          | a row stands at the port                                    | 11 + tree, 7 |
 //! | `of_sums`       | out | 1          | it is a row of sums                                         |    11 + tree |
+//! | `address_next`  | out | `VMEM_ROW` | row of vector memory of what stands there in the next cycle | 10 + tree, 6 |
 //! | `address`       | out | `VMEM_ROW` | its row of vector memory                                    | 11 + tree, 7 |
 //! | `row[l]`        | out | 18         | the row                                                     | 11 + tree, 7 |
-//! | `saturated`     | out | 1          | strobe: a lane of a row of sums met the limits of a word, masked or not | 11 + tree |
+//! | `saturated`     | out | 1          | strobe: a lane of a row of sums met the limits of a word, masked or not | 12 + tree |
 //! | `conflict`      | out | 1          | strobe: both kinds of row met here; the gathered one was stored | 11 + tree |
 //!
 //! # Invariants
@@ -52,6 +53,7 @@ pub struct StoreLane {
     normalise: Normalise,
     extend: Extend<10, 18>,
     held: DFF<Bits<18>>,
+    over_held: DFF<Bit>,
     kind: Kind<Self>,
 }
 
@@ -73,6 +75,7 @@ impl Default for StoreLane {
             normalise: Default::default(),
             extend: Default::default(),
             held: Default::default(),
+            over_held: Default::default(),
             kind: Kind::default(),
         }
     }
@@ -81,7 +84,7 @@ impl Default for StoreLane {
 impl Logic for StoreLane {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, masked_here, held);
+        dff_setup!(self, clock, masked_here, held, over_held);
         self.shift_here.clock.next = self.clock.val();
         self.shift_here.d.next = self.shift.val();
         self.gather_here.clock.next = self.clock.val();
@@ -98,7 +101,8 @@ impl Logic for StoreLane {
             self.held.d.next = self.word_min.val();
         }
         self.row.next = self.held.q.val();
-        self.over.next = self.normalise.over.val();
+        self.over_held.d.next = self.normalise.over.val();
+        self.over.next = self.over_held.q.val();
     }
 }
 
@@ -116,6 +120,7 @@ pub struct StorePort {
     pub gather_store: Signal<In, Bits<VMEM_ROW>>,
     pub valid: Signal<Out, Bit>,
     pub of_sums: Signal<Out, Bit>,
+    pub address_next: Signal<Out, Bits<VMEM_ROW>>,
     pub address: Signal<Out, Bits<VMEM_ROW>>,
     pub row: Vec<Signal<Out, Bits<18>>>,
     pub saturated: Signal<Out, Bit>,
@@ -168,10 +173,11 @@ impl Logic for StorePort {
         self.gather_here.d.next = self.gather_leaves.val();
         self.valid_held.d.next = self.sums_leave.val() | self.gather_here.q.val();
         self.of_sums_held.d.next = self.sums_leave.val();
-        self.address_held.d.next = self.sums_store.val();
+        self.address_next.next = self.sums_store.val();
         if self.gather_here.q.val() {
-            self.address_held.d.next = self.gather_store.val();
+            self.address_next.next = self.gather_store.val();
         }
+        self.address_held.d.next = self.address_next.val();
         self.conflict_held.d.next = self.sums_leave.val() & self.gather_here.q.val();
 
         self.lane[0].masked.next = false;
@@ -189,7 +195,7 @@ impl Logic for StorePort {
             self.any_over[l + 1].next = self.any_over[l].val() | self.lane[l].over.val();
         }
         for lanes in self._lanes..(self._lanes + 1) {
-            self.saturated_held.d.next = self.sums_leave.val() & self.any_over[lanes].val();
+            self.saturated_held.d.next = self.of_sums_held.q.val() & self.any_over[lanes].val();
         }
         self.valid.next = self.valid_held.q.val();
         self.of_sums.next = self.of_sums_held.q.val();
@@ -278,7 +284,7 @@ mod tests {
                 );
                 let word = |sum: &i64| i64::from(normalise(*sum as i32, slot.shift as u32));
                 let over = slot.sums.iter().any(|sum| word(sum) != round_shift(*sum, slot.shift as u32));
-                assert_eq!(response.get(at, "saturated") == 1, slot.leaves && over, "row {b}");
+                assert_eq!(response.get(at + 1, "saturated") == 1, slot.leaves && over, "row {b}");
                 if strobes[0] {
                     let mut expected: Vec<i64> = slot.sums.iter().map(word).collect();
                     expected[slot.limit + 1..].fill(WORD_MIN.into());

@@ -2,6 +2,7 @@
 //! beside them, and arbitrary payload between the instructions.
 
 use super::MatrixSide;
+use super::group::LaneGroup;
 use super::model::{Model, Row, emits, lane_of};
 use crate::bench::{Bench, Random, Response, Stimulus};
 use crate::emit::emit;
@@ -137,11 +138,11 @@ impl Script {
         }
         script.cycles.resize(script.cycles.len() + DRAIN_CYCLES, Cycle::default());
         for cycle in &mut script.cycles {
-            if chance(random, 3) {
-                cycle.act = Some(random_act_write(random, chip));
-            }
-            if chance(random, 3) {
-                cycle.kv = Some(random_kv_write(random, chip));
+            // The vector side sends one row a cycle.
+            match random.below(3) {
+                0 => cycle.act = Some(random_act_write(random, chip)),
+                1 => cycle.kv = Some(random_kv_write(random, chip)),
+                _ => {}
             }
         }
         script
@@ -208,7 +209,10 @@ impl Expected {
         let mut expected = Self::default();
         let mut matrix_rows = BTreeMap::new();
         let (row_sample, act_sample) = (timing::MATRIX_ROW_SAMPLE as usize, timing::ACT_SAMPLE as usize);
-        for (now, cycle) in script.cycles.iter().enumerate() {
+        for now in 0..script.cycles.len() {
+            // What came from the vector side is written when it has arrived.
+            let idle = Cycle::default();
+            let cycle = now.checked_sub(LaneGroup::ARRIVAL).map_or(&idle, |at| &script.cycles[at]);
             let issued = |before: usize| now.checked_sub(before).and_then(|at| script.cycles[at].issue);
             if let Some(Issue { operation: Operation::Dot(dot), k, .. }) = issued(row_sample) {
                 let (row, numbers, inside) = model.matrix_row(&dot, k, script.offsets);
@@ -224,6 +228,9 @@ impl Expected {
             }
             write(model, cycle);
         }
+        // What has not arrived when the script ends does so before memories are read back.
+        let last = script.cycles.len().saturating_sub(LaneGroup::ARRIVAL);
+        script.cycles[last..].iter().for_each(|cycle| write(model, cycle));
         expected
     }
 
@@ -269,7 +276,7 @@ impl Expected {
     fn row(&mut self, chip: &Geometry, at: usize, port: usize, row: Row) {
         let rows = chip.vmem_rows as u64;
         self.note(row.address >= rows, at + 3, "vmem_address");
-        self.note(row.saturated, at + port, "saturated");
+        self.note(row.saturated, at + port + 1, "saturated");
         self.rows.insert(at + port, Row { address: row.address % rows, ..row });
     }
 
@@ -411,7 +418,7 @@ fn drive_gather(gather: &Gather, script: &Script, stimulus: &mut Stimulus) {
 fn drive_kv(kv: &KvWrite, groups: usize, stimulus: &mut Stimulus) {
     let lanes = kv.codes.len();
     for (j, code) in kv.codes.iter().enumerate() {
-        stimulus.set_signed(&format!("kv_codes${j}"), *code);
+        stimulus.set(&format!("sent${j}"), *code as u64 & 0x1ff);
     }
     let half = (1 << (lanes / 2)) - 1;
     for g in 0..groups {
@@ -431,7 +438,7 @@ fn drive_writes(cycle: &Cycle, groups: usize, random: &mut Random, stimulus: &mu
             stimulus.set(&format!("group_act_entry${g}"), act.entry as u64);
         }
         for (j, lane) in act.row.iter().enumerate() {
-            stimulus.set_signed(&format!("act_row${j}"), *lane);
+            stimulus.set_signed(&format!("sent${j}"), *lane);
         }
     }
     match &cycle.kv {
@@ -440,8 +447,8 @@ fn drive_writes(cycle: &Cycle, groups: usize, random: &mut Random, stimulus: &mu
             drive_kv(kv, groups, stimulus);
         }
         None => {
-            let group = random.below(groups as u64);
-            stimulus.set(&format!("group_kv_transposed${group}"), random.below(2));
+            let (group, idle) = (random.below(groups as u64), cycle.act.is_none());
+            stimulus.set(&format!("group_kv_transposed${group}"), u64::from(idle) * random.below(2));
             stimulus.set(&format!("group_kv_row${group}"), random.below(ROWS));
         }
     }

@@ -2,21 +2,21 @@
 //!
 //! ```text
 //!  result[l] ─► tree of `Better`: log2(lanes) registered levels ─► best of the row ─► better than all before? ─►[best]
-//!  cycle 12                                                        12 + levels                                  13 + levels
+//!  cycle 13                                                        13 + levels                                  14 + levels
 //!                                                                                      best ─►[number]─►[chosen]
-//!                                                                                                        15 + levels
+//!                                                                                                        16 + levels
 //! ```
 //!
 //! | port                   | dir | width | meaning                                          | cycle |
 //! |------------------------|-----|------:|--------------------------------------------------|-------|
 //! | `clock`                | in  |     1 |                                                  |       |
-//! | `compare`              | in  |     1 | the result row is compared                       |    11 |
-//! | `first`, `last`        | in  |     1 | with `compare`: the instruction's first, last row |   11 |
-//! | `restart`              | in  |     1 | with `first`: forget all candidates before       |    11 |
-//! | `tail`                 | in  |     8 | lanes that count in the last row, 0 for all      |    11 |
-//! | `row`                  | in  |    24 | number of the row                                |    12 |
-//! | `result[l]`            | in  |    24 | candidate `row * lanes + l`                      |    12 |
-//! | `chosen`               | out |    16 | number of the best candidate so far              | 15 + levels |
+//! | `compare`              | in  |     1 | the result row is compared                       |    12 |
+//! | `first`, `last`        | in  |     1 | with `compare`: the instruction's first, last row |   12 |
+//! | `restart`              | in  |     1 | with `first`: forget all candidates before       |    12 |
+//! | `tail`                 | in  |     8 | lanes that count in the last row, 0 for all      |    12 |
+//! | `row`                  | in  |    24 | number of the row                                |    13 |
+//! | `result[l]`            | in  |    24 | candidate `row * lanes + l`                      |    13 |
+//! | `chosen`               | out |    16 | number of the best candidate so far              | 16 + levels |
 //!
 //! Candidates are compared as unsigned numbers: validity above the value with its sign bit turned. The tree is asked
 //! for one row at a time, so within it lanes need no row: of equal ones the lower lane stays.
@@ -106,7 +106,7 @@ pub struct Argmax {
     pub result: Vec<Signal<In, Bits<24>>>,
     pub chosen: Signal<Out, Bits<16>>,
     lane_bits: Setting<4>,
-    counts_12: Vec<DFF<Bit>>,
+    counts_13: Vec<DFF<Bit>>,
     candidate: Vec<Candidate>,
     /// The tree as a heap: node 1 is the root, nodes `2i` and `2i + 1` feed node `i`; node 0 is not there.
     node: Vec<Better>,
@@ -136,7 +136,7 @@ impl Argmax {
         Self {
             result: many(lanes),
             lane_bits: Setting::new(levels as u64),
-            counts_12: many(lanes),
+            counts_13: many(lanes),
             candidate: many(lanes),
             node: many(lanes - 1),
             compares: ShiftRegister::new(1 + levels),
@@ -155,9 +155,9 @@ impl Logic for Argmax {
         clock!(self, clock, compares, restarts, rows, winner, chosen_held);
         for l in 0..self._lanes {
             self.candidate[l].value.next = self.result[l].val();
-            self.candidate[l].counts.next = self.counts_12[l].q.val();
-            self.counts_12[l].clock.next = self.clock.val();
-            self.counts_12[l].d.next =
+            self.candidate[l].counts.next = self.counts_13[l].q.val();
+            self.counts_13[l].clock.next = self.clock.val();
+            self.counts_13[l].d.next =
                 !self.last.val() | !self.tail.val().any() | (self.tail.val() > l.to_bits());
         }
         // Node `i` of the heap is `node[i - 1]`; a one-trip loop names the number of lanes.

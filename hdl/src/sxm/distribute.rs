@@ -1,42 +1,40 @@
 //! A result row on its way to activation file, KV memory and vector memory: limited, coded, spread over the lanes.
 //!
 //! ```text
-//!  result 24 ─┬─► limit to 18 or 16 bits ─►[reg]─┬──────────────────────────────► vmem_word (13)
-//!             │                                      └─► half select ─►[reg]────────► act_row   (14)
-//!             └─► KV code ─►[reg]───────────────────────► half or part ─►[reg]───────► kv_codes  (14)
-//!  strobes, places ─► decode ─►[reg]─► a copy for each group of the matrix unit ─►[reg]─► group_* (14)
+//!  result 24 ─┬─► limit to 18 or 16 bits ─┬─►[reg]─┬───────────────────────────► vmem_word (14)
+//!             └─► KV code ────────────────┘        └─► half or part ─►[reg]────► sent      (15)
+//!  strobes, places ─► decode ─►[reg]─► a copy for each group of the matrix unit ─►[reg]─► group_* (15)
 //!  host's KV row ──────────────►[reg]───────┘
-//!    cycle 12                      13                            14
+//!    cycle 13                      14                            15
 //! ```
 //!
 //! | port                       | dir | width       | meaning                                            | cycle |
 //! |----------------------------|-----|-------------|----------------------------------------------------|------:|
 //! | `clock`                    | in  | 1           |                                                    |       |
-//! | `act`, `key`, `value`, `vmem` | in | 1         | strobes by destination                             |    11 |
-//! | `result[l]`                | in  | 24          | the result stream                                  |    12 |
-//! | `row`, `entry`, `mask`     | in  | 24, `ENTRY`, `HALVES` | address, half rows written               |    12 |
-//! | `half`, `part`             | in  | 1, 4        | take half `part` in both halves; part of a value   |    12 |
-//! | `lane`                     | in  | `LANE`      | lane that a value takes in each group              |    12 |
-//! | `vmem_comes`               | out | 1           | `vmem_store` in the next cycle                     |    12 |
-//! | `vmem_store`, `vmem_row`, `vmem_word[l]` | out | 1, `VMEM_ROW`, 18 | write port of vector memory    |    13 |
-//! | `act_row[l]`               | out | 16          | half `h` takes lanes `(h % 2) * V/2` upward        |    14 |
-//! | `kv_codes[l]`              | out | 9           | key: like `act_row`; value: group `j` takes code `j` |  14 |
-//! | `group_act_write[g]`       | out | 2           | half rows of the group written                     |    14 |
-//! | `group_act_entry[g]`       | out | `ENTRY`     |                                                    |    14 |
-//! | `group_kv_write[g]`        | out | `LANES`     | KV lanes of the group written                      |    14 |
-//! | `group_kv_row[g]`          | out | `KV_ROW`    |                                                    |    14 |
-//! | `group_kv_transposed[g]`   | out | 1           | every lane takes code `g`                          |    14 |
-//! | `act_write`, `act_entry`   | out | `HALVES`, `ENTRY` | the same for all groups, for faults and traces |  14 |
-//! | `kv_write`, `kv_value_mode`| out | 1           | a key or a value is written; it is a value; likewise |  14 |
-//! | `kv_row`, `kv_halves`, `kv_lane` | out | `KV_ROW`, `HALVES`, `LANE` | row; half rows (key); lane (value); likewise | 14 |
-//! | `saturated`                | out | 1           | a lane sent did not fit                            |    15 |
+//! | `act`, `key`, `value`, `vmem` | in | 1         | strobes by destination                             |    12 |
+//! | `result[l]`                | in  | 24          | the result stream                                  |    13 |
+//! | `row`, `entry`, `mask`     | in  | 24, `ENTRY`, `HALVES` | address, half rows written               |    13 |
+//! | `half`, `part`             | in  | 1, 4        | take half `part` in both halves; part of a value   |    13 |
+//! | `lane`                     | in  | `LANE`      | lane that a value takes in each group              |    13 |
+//! | `vmem_comes`, `vmem_row_next` | out | 1, `VMEM_ROW` | `vmem_store` in the next cycle, and its row      |    13 |
+//! | `vmem_store`, `vmem_row`, `vmem_word[l]` | out | 1, `VMEM_ROW`, 18 | write port of vector memory    |    14 |
+//! | `sent[l]`                  | out | 16          | activation; or KV code, in the lowest bits: half `h` takes lanes `(h % 2) * V/2` upward, of a value group `j` takes lane `j` | 15 |
+//! | `group_act_write[g]`       | out | 2           | half rows of the group written                     |    15 |
+//! | `group_act_entry[g]`       | out | `ENTRY`     |                                                    |    15 |
+//! | `group_kv_write[g]`        | out | `LANES`     | KV lanes of the group written                      |    15 |
+//! | `group_kv_row[g]`          | out | `KV_ROW`    |                                                    |    15 |
+//! | `group_kv_transposed[g]`   | out | 1           | every lane takes lane `g` of the row               |    15 |
+//! | `act_write`, `act_entry`   | out | `HALVES`, `ENTRY` | the same for all groups, for faults and traces |  15 |
+//! | `kv_write`, `kv_value_mode`| out | 1           | a key or a value is written; it is a value; likewise |  15 |
+//! | `kv_row`, `kv_halves`, `kv_lane` | out | `KV_ROW`, `HALVES`, `LANE` | row; half rows (key); lane (value); likewise | 15 |
+//! | `saturated`                | out | 1           | a lane sent did not fit                            |    16 |
 //! | `host_kv_write`, `host_kv_row`, `host_kv_halves` | in | 1, `KV_ROW`, `HALVES` | the host writes half rows of KV memory | `t` |
-//! | `host_lane[8]`             | in  | 9           | lane `l` of a vector row takes `host_lane[l % 8]`; on `kv_codes` in `t + 2` | `t` |
+//! | `host_lane[8]`             | in  | 9           | lane `l` of a vector row takes `host_lane[l % 8]`; on `sent` in `t + 2` | `t` |
 //!
-//! Outputs of cycle 14 are registers with nothing behind them: each reaches many memories.
+//! Outputs of cycle 15 are registers with nothing behind them: each reaches many memories.
 //!
 //! # Invariants
-//! 1. Without a strobe, `vmem_row` and `vmem_word` are zero too: vector memory joins its writers by an or.
+//! 1. Without a strobe, `vmem_row`, `vmem_row_next` and `vmem_word` are zero too: vector memory joins its writers by an or.
 //! 2. A strobe makes exactly one write; without one, the writes and `vmem_store` are zero.
 //! 3. The host writes while no row is sent.
 
@@ -53,52 +51,71 @@ const OCTET_LANES: usize = 8;
 /// Lanes that share copies of the strobes.
 const QUAD_LANES: usize = 4;
 
-/// One lane's limit, and its registers of cycle 13.
+/// One lane's limit, and its registers of cycle 14.
 #[derive(LogicBlock, Default)]
 pub struct Limits {
     pub clock: Signal<In, Clock>,
     pub result: Signal<In, Bits<24>>,
     pub to_act: Signal<In, Bit>,
     pub to_vmem: Signal<In, Bit>,
-    pub sends: Signal<In, Bit>,
+    pub to_kv: Signal<In, Bit>,
     pub word: Signal<Out, Bits<18>>,
-    pub act: Signal<Out, Bits<16>>,
-    pub code: Signal<Out, Bits<9>>,
+    pub sent: Signal<Out, Bits<16>>,
     pub over: Signal<Out, Bit>,
     limit: DestinationLimit,
-    sign_13: DFF<Bits<1>>,
-    low_13: DFF<Bits<17>>,
-    over_13: DFF<Bit>,
+    sign_14: DFF<Bits<1>>,
+    low_14: DFF<Bits<17>>,
+    over_14: DFF<Bit>,
     encode: KvEncode,
-    code_13: DFF<Bits<9>>,
     kind: Kind<Self>,
 }
 
 impl Logic for Limits {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, sign_13, low_13, over_13, code_13);
+        clock!(self, clock, sign_14, low_14, over_14);
         self.limit.x.next = self.result.val();
         self.limit.to_act.next = self.to_act.val().into();
         self.limit.to_vmem.next = self.to_vmem.val().into();
         // Zero unless something is sent: vector memory joins its writers by an or.
-        self.sign_13.d.next = 0.into();
-        self.low_13.d.next = 0.into();
-        self.over_13.d.next = false;
-        self.code_13.d.next = 0.into();
+        self.sign_14.d.next = 0.into();
+        self.low_14.d.next = 0.into();
+        self.over_14.d.next = false;
         self.encode.x.next = self.result.val();
-        if self.sends.val() {
-            self.code_13.d.next = self.encode.code.val();
-            self.sign_13.d.next = self.limit.sign.val();
-            self.low_13.d.next = self.limit.low.val();
-            self.over_13.d.next = self.limit.over.val().into();
+        if self.to_act.val() | self.to_vmem.val() {
+            self.sign_14.d.next = self.limit.sign.val();
+            self.low_14.d.next = self.limit.low.val();
+            self.over_14.d.next = self.limit.over.val().into();
+        }
+        if self.to_kv.val() {
+            self.low_14.d.next = bit_cast::<17, 9>(self.encode.code.val());
+            self.over_14.d.next = self.limit.over.val().into();
         }
         self.word.next =
-            (bit_cast::<18, 1>(self.sign_13.q.val()) << 17) | bit_cast::<18, 17>(self.low_13.q.val());
-        self.act.next = (bit_cast::<16, 1>(self.sign_13.q.val()) << 15)
-            | bit_cast::<16, 15>(self.low_13.q.val().get_bits::<15>(0));
-        self.code.next = self.code_13.q.val();
-        self.over.next = self.over_13.q.val();
+            (bit_cast::<18, 1>(self.sign_14.q.val()) << 17) | bit_cast::<18, 17>(self.low_14.q.val());
+        self.sent.next = (bit_cast::<16, 1>(self.sign_14.q.val()) << 15)
+            | bit_cast::<16, 15>(self.low_14.q.val().get_bits::<15>(0));
+        self.over.next = self.over_14.q.val();
+    }
+}
+
+/// One lane's register of cycle 15: what the machine sends, or the host's code. One of them is zero.
+#[derive(LogicBlock, Default)]
+pub struct SentLane {
+    pub clock: Signal<In, Clock>,
+    pub chosen: Signal<In, Bits<16>>,
+    pub host: Signal<In, Bits<9>>,
+    pub sent: Signal<Out, Bits<16>>,
+    sent_15: DFF<Bits<16>>,
+    kind: Kind<Self>,
+}
+
+impl Logic for SentLane {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, sent_15);
+        self.sent_15.d.next = self.chosen.val() | bit_cast::<16, 9>(self.host.val());
+        self.sent.next = self.sent_15.q.val();
     }
 }
 
@@ -119,17 +136,17 @@ pub struct Distribute {
     pub lane: Signal<In, Bits<LANE>>,
     pub vmem_comes: Signal<Out, Bit>,
     pub vmem_store: Signal<Out, Bit>,
+    pub vmem_row_next: Signal<Out, Bits<VMEM_ROW>>,
     pub vmem_row: Signal<Out, Bits<VMEM_ROW>>,
     pub vmem_word: Vec<Signal<Out, Bits<18>>>,
     pub act_write: Signal<Out, Bits<HALVES>>,
     pub act_entry: Signal<Out, Bits<ENTRY>>,
-    pub act_row: Vec<Signal<Out, Bits<16>>>,
+    pub sent: Vec<Signal<Out, Bits<16>>>,
     pub kv_write: Signal<Out, Bit>,
     pub kv_value_mode: Signal<Out, Bit>,
     pub kv_row: Signal<Out, Bits<KV_ROW>>,
     pub kv_halves: Signal<Out, Bits<HALVES>>,
     pub kv_lane: Signal<Out, Bits<LANE>>,
-    pub kv_codes: Vec<Signal<Out, Bits<9>>>,
     pub group_act_write: Vec<Signal<Out, Bits<2>>>,
     pub group_act_entry: Vec<Signal<Out, Bits<ENTRY>>>,
     pub group_kv_write: Vec<Signal<Out, Bits<LANES>>>,
@@ -141,57 +158,57 @@ pub struct Distribute {
     pub host_kv_halves: Signal<In, Bits<HALVES>>,
     pub host_lane: [Signal<In, Bits<9>>; OCTET_LANES],
     limits: Vec<Limits>,
-    // Cycle 12.
-    act_12: DFF<Bit>,
-    key_12: DFF<Bit>,
-    value_12: DFF<Bit>,
-    vmem_12: DFF<Bit>,
-    sends_12: DFF<Bit>,
-    to_act_12: Vec<LocalCopy<1>>,
-    to_vmem_12: Vec<LocalCopy<1>>,
-    sends_here_12: Vec<LocalCopy<1>>,
     // Cycle 13.
-    vmem_13: DFF<Bit>,
-    act_mask_13: DFF<Bits<HALVES>>,
+    act_13: DFF<Bit>,
     key_13: DFF<Bit>,
     value_13: DFF<Bit>,
-    mask_13: DFF<Bits<HALVES>>,
-    row_13: DFF<Bits<24>>,
-    entry_13: DFF<Bits<ENTRY>>,
+    vmem_13: DFF<Bit>,
+    sends_13: DFF<Bit>,
+    to_act_13: Vec<LocalCopy<1>>,
+    to_vmem_13: Vec<LocalCopy<1>>,
+    to_kv_13: Vec<LocalCopy<1>>,
+    row_now: Signal<Local, Bits<24>>,
+    // Cycle 14.
+    vmem_14: DFF<Bit>,
+    act_mask_14: DFF<Bits<HALVES>>,
+    key_14: DFF<Bit>,
+    value_14: DFF<Bit>,
+    mask_14: DFF<Bits<HALVES>>,
+    row_14: DFF<Bits<24>>,
+    entry_14: DFF<Bits<ENTRY>>,
     /// Lower lanes take the upper half, upper lanes the lower; a copy for each quad of lanes.
     from_upper: Signal<Local, Bit>,
     from_lower: Signal<Local, Bit>,
-    from_upper_13: Vec<LocalCopy<1>>,
-    from_lower_13: Vec<LocalCopy<1>>,
+    from_upper_14: Vec<LocalCopy<1>>,
+    from_lower_14: Vec<LocalCopy<1>>,
     /// The groups' codes are part `c + 1` of the result. Part 0 stands where it belongs.
-    part_13: Vec<DFF<Bit>>,
-    kv_halves_13: DFF<Bits<HALVES>>,
-    kv_lanes_13: Vec<DFF<Bits<1>>>,
-    kv_row_13: DFF<Bits<KV_ROW>>,
-    host_lane_13: [DFF<Bits<9>>; OCTET_LANES],
-    // Cycle 14.
-    act_mask_14: DFF<Bits<HALVES>>,
-    entry_14: DFF<Bits<ENTRY>>,
-    act_14: Vec<DFF<Bits<16>>>,
-    code: Vec<Signal<Local, Bits<9>>>,
-    kv_14: DFF<Bit>,
-    value_14: DFF<Bit>,
-    row_14: DFF<Bits<KV_ROW>>,
-    mask_14: DFF<Bits<HALVES>>,
-    lane_13: DFF<Bits<LANE>>,
+    part_14: Vec<DFF<Bit>>,
+    kv_halves_14: DFF<Bits<HALVES>>,
+    kv_lanes_14: Vec<DFF<Bits<1>>>,
+    kv_row_14: DFF<Bits<KV_ROW>>,
+    host_lane_14: [DFF<Bits<9>>; OCTET_LANES],
+    // Cycle 15.
+    act_mask_15: DFF<Bits<HALVES>>,
+    entry_15: DFF<Bits<ENTRY>>,
+    chosen: Vec<Signal<Local, Bits<16>>>,
+    sent_15: Vec<SentLane>,
+    kv_15: DFF<Bit>,
+    value_15: DFF<Bit>,
+    row_15: DFF<Bits<KV_ROW>>,
+    mask_15: DFF<Bits<HALVES>>,
     lane_14: DFF<Bits<LANE>>,
-    code_14: Vec<DFF<Bits<9>>>,
-    act_write_14: Vec<LocalCopy<2>>,
-    act_entry_14: Vec<LocalCopy<ENTRY>>,
+    lane_15: DFF<Bits<LANE>>,
+    act_write_15: Vec<LocalCopy<2>>,
+    act_entry_15: Vec<LocalCopy<ENTRY>>,
     kv_lanes: Vec<JoinLanes<LANES, 1, LANES>>,
-    kv_write_14: Vec<LocalCopy<LANES>>,
-    kv_row_14: Vec<LocalCopy<KV_ROW>>,
-    kv_transposed_14: Vec<LocalCopy<1>>,
+    kv_write_15: Vec<LocalCopy<LANES>>,
+    kv_row_15: Vec<LocalCopy<KV_ROW>>,
+    kv_transposed_15: Vec<LocalCopy<1>>,
     any_lower: Signal<Local, Bit>,
     any_upper: Signal<Local, Bit>,
-    any_lower_14: DFF<Bit>,
-    any_upper_14: DFF<Bit>,
-    saturated_15: DFF<Bit>,
+    any_lower_15: DFF<Bit>,
+    any_upper_15: DFF<Bit>,
+    saturated_16: DFF<Bit>,
     part_now: Signal<Local, Bits<4>>,
     part_mask: Setting<4>,
     _lanes: usize,
@@ -204,9 +221,9 @@ pub struct Distribute {
 impl Distribute {
     /// Cycles from result to the port of vector memory.
     pub const STORE_LATENCY: usize = 1;
-    /// Cycles from result to the ports of activation file and KV memory.
+    /// Cycles from result to the groups of the matrix unit.
     pub const LATENCY: usize = 2;
-    /// Cycles from the host's write to the port of KV memory.
+    /// Cycles from the host's write to the groups of the matrix unit.
     pub const HOST_LATENCY: usize = 2;
 
     /// The distribution of a chip.
@@ -219,27 +236,25 @@ impl Distribute {
             group_kv_write: many(groups),
             group_kv_row: many(groups),
             group_kv_transposed: many(groups),
-            to_act_12: many(quads),
-            to_vmem_12: many(quads),
-            sends_here_12: many(quads),
-            from_upper_13: many(quads),
-            from_lower_13: many(quads),
-            part_13: many(lanes / groups - 1),
-            kv_lanes_13: many(lanes),
-            act_write_14: many(groups),
-            act_entry_14: many(groups),
+            to_act_13: many(quads),
+            to_vmem_13: many(quads),
+            to_kv_13: many(quads),
+            from_upper_14: many(quads),
+            from_lower_14: many(quads),
+            part_14: many(lanes / groups - 1),
+            kv_lanes_14: many(lanes),
+            act_write_15: many(groups),
+            act_entry_15: many(groups),
             kv_lanes: many(groups),
-            kv_write_14: many(groups),
-            kv_row_14: many(groups),
-            kv_transposed_14: many(groups),
+            kv_write_15: many(groups),
+            kv_row_15: many(groups),
+            kv_transposed_15: many(groups),
             result: many(lanes),
             vmem_word: many(lanes),
-            act_row: many(lanes),
-            kv_codes: many(lanes),
+            sent: many(lanes),
             limits: many(lanes),
-            act_14: many(lanes),
-            code: many(lanes),
-            code_14: many(lanes),
+            chosen: many(lanes),
+            sent_15: many(lanes),
             part_mask: Setting::new((lanes / groups - 1) as u64),
             _lanes: lanes,
             _groups: groups,
@@ -253,156 +268,151 @@ impl Distribute {
 impl Logic for Distribute {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, act_12, key_12, value_12, vmem_12, sends_12);
-        clock!(self, clock, vmem_13, act_mask_13, key_13, value_13, mask_13, row_13, entry_13);
-        clock!(self, clock, kv_halves_13, kv_row_13, lane_13);
-        clock!(self, clock, act_mask_14, entry_14, kv_14, value_14, row_14, mask_14, lane_14);
-        clock!(self, clock, any_lower_14, any_upper_14, saturated_15);
+        clock!(self, clock, act_13, key_13, value_13, vmem_13, sends_13);
+        clock!(self, clock, vmem_14, act_mask_14, key_14, value_14, mask_14, row_14, entry_14);
+        clock!(self, clock, kv_halves_14, kv_row_14, lane_14);
+        clock!(self, clock, act_mask_15, entry_15, kv_15, value_15, row_15, mask_15, lane_15);
+        clock!(self, clock, any_lower_15, any_upper_15, saturated_16);
 
-        // Cycle 11: strobes to their copies.
-        self.act_12.d.next = self.act.val();
-        self.key_12.d.next = self.key.val();
-        self.value_12.d.next = self.value.val();
-        self.vmem_12.d.next = self.vmem.val();
-        self.sends_12.d.next = self.act.val() | self.key.val() | self.value.val() | self.vmem.val();
-        for q in 0..self.to_act_12.len() {
-            self.to_act_12[q].clock.next = self.clock.val();
-            self.to_vmem_12[q].clock.next = self.clock.val();
-            self.sends_here_12[q].clock.next = self.clock.val();
-            self.to_act_12[q].d.next = self.act.val().into();
-            self.to_vmem_12[q].d.next = self.vmem.val().into();
-            self.sends_here_12[q].d.next =
-                (self.act.val() | self.key.val() | self.value.val() | self.vmem.val()).into();
+        // Cycle 12: strobes to their copies.
+        self.act_13.d.next = self.act.val();
+        self.key_13.d.next = self.key.val();
+        self.value_13.d.next = self.value.val();
+        self.vmem_13.d.next = self.vmem.val();
+        self.sends_13.d.next = self.act.val() | self.key.val() | self.value.val() | self.vmem.val();
+        for q in 0..self.to_act_13.len() {
+            self.to_act_13[q].clock.next = self.clock.val();
+            self.to_vmem_13[q].clock.next = self.clock.val();
+            self.to_kv_13[q].clock.next = self.clock.val();
+            self.to_act_13[q].d.next = self.act.val().into();
+            self.to_vmem_13[q].d.next = self.vmem.val().into();
+            self.to_kv_13[q].d.next = (self.key.val() | self.value.val()).into();
         }
 
-        // Cycle 12: limits, and where the row goes. One-trip loops name numbers that indices are made with.
+        // Cycle 13: limits, and where the row goes. One-trip loops name numbers that indices are made with.
         for s in self._quad..(self._quad + 1) {
             for l in 0..self._lanes {
                 self.limits[l].clock.next = self.clock.val();
                 self.limits[l].result.next = self.result[l].val();
-                self.limits[l].to_act.next = self.to_act_12[l / s].q.val().get_bit(0);
-                self.limits[l].to_vmem.next = self.to_vmem_12[l / s].q.val().get_bit(0);
-                self.limits[l].sends.next = self.sends_here_12[l / s].q.val().get_bit(0);
+                self.limits[l].to_act.next = self.to_act_13[l / s].q.val().get_bit(0);
+                self.limits[l].to_vmem.next = self.to_vmem_13[l / s].q.val().get_bit(0);
+                self.limits[l].to_kv.next = self.to_kv_13[l / s].q.val().get_bit(0);
                 self.vmem_word[l].next = self.limits[l].word.val();
             }
         }
-        self.vmem_comes.next = self.vmem_12.q.val();
-        self.vmem_13.d.next = self.vmem_12.q.val();
-        self.act_mask_13.d.next = 0.into();
-        if self.act_12.q.val() {
-            self.act_mask_13.d.next = self.mask.val();
+        self.vmem_comes.next = self.vmem_13.q.val();
+        self.vmem_14.d.next = self.vmem_13.q.val();
+        self.act_mask_14.d.next = 0.into();
+        if self.act_13.q.val() {
+            self.act_mask_14.d.next = self.mask.val();
         }
-        self.key_13.d.next = self.key_12.q.val();
-        self.value_13.d.next = self.value_12.q.val();
-        self.mask_13.d.next = self.mask.val();
-        self.row_13.d.next = 0.into();
-        if self.sends_12.q.val() {
-            self.row_13.d.next = self.row.val();
+        self.key_14.d.next = self.key_13.q.val();
+        self.value_14.d.next = self.value_13.q.val();
+        self.mask_14.d.next = self.mask.val();
+        self.row_now.next = 0.into();
+        if self.sends_13.q.val() {
+            self.row_now.next = self.row.val();
         }
-        self.entry_13.d.next = self.entry.val();
-        self.lane_13.d.next = self.lane.val();
+        self.row_14.d.next = self.row_now.val();
+        self.vmem_row_next.next = self.row_now.val().get_bits::<VMEM_ROW>(0);
+        self.entry_14.d.next = self.entry.val();
+        self.lane_14.d.next = self.lane.val();
         self.from_upper.next =
-            self.half.val() & (self.act_12.q.val() | self.key_12.q.val()) & self.part.val().get_bit(0);
+            self.half.val() & (self.act_13.q.val() | self.key_13.q.val()) & self.part.val().get_bit(0);
         self.from_lower.next =
-            self.half.val() & (self.act_12.q.val() | self.key_12.q.val()) & !self.part.val().get_bit(0);
-        for q in 0..self.from_upper_13.len() {
-            self.from_upper_13[q].clock.next = self.clock.val();
-            self.from_lower_13[q].clock.next = self.clock.val();
-            self.from_upper_13[q].d.next = self.from_upper.val().into();
-            self.from_lower_13[q].d.next = self.from_lower.val().into();
+            self.half.val() & (self.act_13.q.val() | self.key_13.q.val()) & !self.part.val().get_bit(0);
+        for q in 0..self.from_upper_14.len() {
+            self.from_upper_14[q].clock.next = self.clock.val();
+            self.from_lower_14[q].clock.next = self.clock.val();
+            self.from_upper_14[q].d.next = self.from_upper.val().into();
+            self.from_lower_14[q].d.next = self.from_lower.val().into();
         }
         self.part_now.next = self.part.val() & self.part_mask.val();
-        for c in 0..self.part_13.len() {
-            self.part_13[c].clock.next = self.clock.val();
-            self.part_13[c].d.next = self.value_12.q.val() & (self.part_now.val() == (c + 1).to_bits());
+        for c in 0..self.part_14.len() {
+            self.part_14[c].clock.next = self.clock.val();
+            self.part_14[c].d.next = self.value_13.q.val() & (self.part_now.val() == (c + 1).to_bits());
         }
         for l in 0..self._lanes {
-            self.kv_lanes_13[l].clock.next = self.clock.val();
-            self.kv_lanes_13[l].d.next = (self.value_12.q.val() & (self.lane.val() == l.to_bits())).into();
+            self.kv_lanes_14[l].clock.next = self.clock.val();
+            self.kv_lanes_14[l].d.next = (self.value_13.q.val() & (self.lane.val() == l.to_bits())).into();
         }
         // The host's row, or the machine's.
-        self.kv_row_13.d.next = self.row.val().get_bits::<KV_ROW>(0);
-        self.kv_halves_13.d.next = 0.into();
-        if self.key_12.q.val() {
-            self.kv_halves_13.d.next = self.mask.val();
+        self.kv_row_14.d.next = self.row.val().get_bits::<KV_ROW>(0);
+        self.kv_halves_14.d.next = 0.into();
+        if self.key_13.q.val() {
+            self.kv_halves_14.d.next = self.mask.val();
         }
         for j in 0..OCTET_LANES {
-            self.host_lane_13[j].clock.next = self.clock.val();
-            self.host_lane_13[j].d.next = 0.into();
+            self.host_lane_14[j].clock.next = self.clock.val();
+            self.host_lane_14[j].d.next = 0.into();
             if self.host_kv_write.val() {
-                self.host_lane_13[j].d.next = self.host_lane[j].val();
+                self.host_lane_14[j].d.next = self.host_lane[j].val();
             }
         }
         if self.host_kv_write.val() {
-            self.kv_row_13.d.next = self.host_kv_row.val();
-            self.kv_halves_13.d.next = self.host_kv_halves.val();
+            self.kv_row_14.d.next = self.host_kv_row.val();
+            self.kv_halves_14.d.next = self.host_kv_halves.val();
         }
-        self.vmem_store.next = self.vmem_13.q.val();
-        self.vmem_row.next = self.row_13.q.val().get_bits::<VMEM_ROW>(0);
+        self.vmem_store.next = self.vmem_14.q.val();
+        self.vmem_row.next = self.row_14.q.val().get_bits::<VMEM_ROW>(0);
 
-        // Cycle 13: half select. Codes are zero while the host writes: its lanes join by an or.
+        // Cycle 14: half or part. Nothing is sent while the host writes: its lanes join by an or.
         for u in (self._lanes / 2)..(self._lanes / 2 + 1) {
             for s in self._quad..(self._quad + 1) {
                 for l in 0..(self._lanes / 2) {
-                    self.act_14[l].clock.next = self.clock.val();
-                    self.act_14[l + u].clock.next = self.clock.val();
-                    self.code_14[l].clock.next = self.clock.val();
-                    self.code_14[l + u].clock.next = self.clock.val();
-                    self.act_14[l].d.next = self.limits[l].act.val();
-                    self.code[l].next = self.limits[l].code.val();
-                    if self.from_upper_13[l / s].q.val().any() {
-                        self.act_14[l].d.next = self.limits[l + u].act.val();
-                        self.code[l].next = self.limits[l + u].code.val();
+                    self.chosen[l].next = self.limits[l].sent.val();
+                    if self.from_upper_14[l / s].q.val().any() {
+                        self.chosen[l].next = self.limits[l + u].sent.val();
                     }
-                    self.act_14[l + u].d.next = self.limits[l + u].act.val();
-                    self.code[l + u].next = self.limits[l + u].code.val();
-                    if self.from_lower_13[(l + u) / s].q.val().any() {
-                        self.act_14[l + u].d.next = self.limits[l].act.val();
-                        self.code[l + u].next = self.limits[l].code.val();
+                    self.chosen[l + u].next = self.limits[l + u].sent.val();
+                    if self.from_lower_14[(l + u) / s].q.val().any() {
+                        self.chosen[l + u].next = self.limits[l].sent.val();
                     }
                 }
             }
         }
         for g in self._groups..(self._groups + 1) {
-            for c in 0..self.part_13.len() {
+            for c in 0..self.part_14.len() {
                 for j in 0..self._groups {
-                    if self.part_13[c].q.val() {
-                        self.code[j].next = self.limits[(c + 1) * g + j].code.val();
+                    if self.part_14[c].q.val() {
+                        self.chosen[j].next = self.limits[(c + 1) * g + j].sent.val();
                     }
                 }
             }
         }
         for o in self._octet..(self._octet + 1) {
             for l in 0..self._lanes {
-                self.code_14[l].d.next = self.code[l].val() | self.host_lane_13[l % o].q.val();
+                self.sent_15[l].clock.next = self.clock.val();
+                self.sent_15[l].chosen.next = self.chosen[l].val();
+                self.sent_15[l].host.next = self.host_lane_14[l % o].q.val();
             }
         }
         for u in (self._lanes / 2)..(self._lanes / 2 + 1) {
             for g in 0..self._groups {
-                self.act_write_14[g].clock.next = self.clock.val();
-                self.act_entry_14[g].clock.next = self.clock.val();
-                self.kv_write_14[g].clock.next = self.clock.val();
-                self.kv_row_14[g].clock.next = self.clock.val();
-                self.kv_transposed_14[g].clock.next = self.clock.val();
-                self.act_write_14[g].d.next = self.act_mask_13.q.val().get_bits::<2>(2 * g);
-                self.act_entry_14[g].d.next = self.entry_13.q.val();
+                self.act_write_15[g].clock.next = self.clock.val();
+                self.act_entry_15[g].clock.next = self.clock.val();
+                self.kv_write_15[g].clock.next = self.clock.val();
+                self.kv_row_15[g].clock.next = self.clock.val();
+                self.kv_transposed_15[g].clock.next = self.clock.val();
+                self.act_write_15[g].d.next = self.act_mask_14.q.val().get_bits::<2>(2 * g);
+                self.act_entry_15[g].d.next = self.entry_14.q.val();
                 for l in 0..LANES {
                     self.kv_lanes[g].lane[l].next = 0.into();
                 }
                 for l in 0..(self._lanes / 2) {
                     self.kv_lanes[g].lane[l].next =
-                        self.kv_lanes_13[l].q.val() | self.kv_halves_13.q.val().get_bits::<1>(2 * g);
+                        self.kv_lanes_14[l].q.val() | self.kv_halves_14.q.val().get_bits::<1>(2 * g);
                     self.kv_lanes[g].lane[l + u].next =
-                        self.kv_lanes_13[l + u].q.val() | self.kv_halves_13.q.val().get_bits::<1>(2 * g + 1);
+                        self.kv_lanes_14[l + u].q.val() | self.kv_halves_14.q.val().get_bits::<1>(2 * g + 1);
                 }
-                self.kv_write_14[g].d.next = self.kv_lanes[g].bus.val();
-                self.kv_row_14[g].d.next = self.kv_row_13.q.val();
-                self.kv_transposed_14[g].d.next = self.value_13.q.val().into();
-                self.group_act_write[g].next = self.act_write_14[g].q.val();
-                self.group_act_entry[g].next = self.act_entry_14[g].q.val();
-                self.group_kv_write[g].next = self.kv_write_14[g].q.val();
-                self.group_kv_row[g].next = self.kv_row_14[g].q.val();
-                self.group_kv_transposed[g].next = self.kv_transposed_14[g].q.val().get_bit(0);
+                self.kv_write_15[g].d.next = self.kv_lanes[g].bus.val();
+                self.kv_row_15[g].d.next = self.kv_row_14.q.val();
+                self.kv_transposed_15[g].d.next = self.value_14.q.val().into();
+                self.group_act_write[g].next = self.act_write_15[g].q.val();
+                self.group_act_entry[g].next = self.act_entry_15[g].q.val();
+                self.group_kv_write[g].next = self.kv_write_15[g].q.val();
+                self.group_kv_row[g].next = self.kv_row_15[g].q.val();
+                self.group_kv_transposed[g].next = self.kv_transposed_15[g].q.val().get_bit(0);
             }
         }
         self.any_lower.next = false;
@@ -414,30 +424,29 @@ impl Logic for Distribute {
             }
         }
         // A half that is not sent does not count.
-        self.any_lower_14.d.next = self.any_lower.val() & !self.from_upper_13[0].q.val().any();
-        self.any_upper_14.d.next = self.any_upper.val() & !self.from_lower_13[0].q.val().any();
-        self.act_mask_14.d.next = self.act_mask_13.q.val();
-        self.entry_14.d.next = self.entry_13.q.val();
-        self.kv_14.d.next = self.key_13.q.val() | self.value_13.q.val();
-        self.value_14.d.next = self.value_13.q.val();
-        self.row_14.d.next = self.row_13.q.val().get_bits::<KV_ROW>(0);
-        self.mask_14.d.next = self.mask_13.q.val();
-        self.lane_14.d.next = self.lane_13.q.val();
+        self.any_lower_15.d.next = self.any_lower.val() & !self.from_upper_14[0].q.val().any();
+        self.any_upper_15.d.next = self.any_upper.val() & !self.from_lower_14[0].q.val().any();
+        self.act_mask_15.d.next = self.act_mask_14.q.val();
+        self.entry_15.d.next = self.entry_14.q.val();
+        self.kv_15.d.next = self.key_14.q.val() | self.value_14.q.val();
+        self.value_15.d.next = self.value_14.q.val();
+        self.row_15.d.next = self.row_14.q.val().get_bits::<KV_ROW>(0);
+        self.mask_15.d.next = self.mask_14.q.val();
+        self.lane_15.d.next = self.lane_14.q.val();
 
-        // Cycle 14: ports.
+        // Cycle 15: ports.
         for l in 0..self._lanes {
-            self.act_row[l].next = self.act_14[l].q.val();
-            self.kv_codes[l].next = self.code_14[l].q.val();
+            self.sent[l].next = self.sent_15[l].sent.val();
         }
-        self.act_write.next = self.act_mask_14.q.val();
-        self.act_entry.next = self.entry_14.q.val();
-        self.kv_write.next = self.kv_14.q.val();
-        self.kv_value_mode.next = self.value_14.q.val();
-        self.kv_row.next = self.row_14.q.val();
-        self.kv_halves.next = self.mask_14.q.val();
-        self.kv_lane.next = self.lane_14.q.val();
-        self.saturated_15.d.next = self.any_lower_14.q.val() | self.any_upper_14.q.val();
-        self.saturated.next = self.saturated_15.q.val();
+        self.act_write.next = self.act_mask_15.q.val();
+        self.act_entry.next = self.entry_15.q.val();
+        self.kv_write.next = self.kv_15.q.val();
+        self.kv_value_mode.next = self.value_15.q.val();
+        self.kv_row.next = self.row_15.q.val();
+        self.kv_halves.next = self.mask_15.q.val();
+        self.kv_lane.next = self.lane_15.q.val();
+        self.saturated_16.d.next = self.any_lower_15.q.val() | self.any_upper_15.q.val();
+        self.saturated.next = self.saturated_16.q.val();
     }
 }
 

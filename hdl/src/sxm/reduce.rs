@@ -3,17 +3,17 @@
 //! ```text
 //!  result[l] ─► select ─► (+) ─►[sum]─┬─► tree: log2(lanes) registered levels ─► total
 //!                          └──────────┘
-//!  cycle 12                13                                     13 + levels
+//!  cycle 13                14                                     14 + levels
 //! ```
 //!
 //! | port               | dir | width | meaning                                             | cycle |
 //! |--------------------|-----|------:|-----------------------------------------------------|------:|
 //! | `clock`            | in  |     1 |                                                     |       |
-//! | `issue_11`, `first_11` | in |  1 | an issue whose result comes next; its instruction's first | 11 |
-//! | `reduce_11`        | in  |     2 | `isa::instruction::Reduce`                          |    11 |
-//! | `lane_11`          | in  | `LANE` | the one lane that counts, unless all do            |    11 |
-//! | `result[l]`        | in  |    24 | the result stream                                   |    12 |
-//! | `total`            | out |    36 | sum of all rows up to this one                      | 13 + levels |
+//! | `issue_12`, `first_12` | in |  1 | an issue whose result comes next; its instruction's first | 12 |
+//! | `reduce_12`        | in  |     2 | `isa::instruction::Reduce`                          |    12 |
+//! | `lane_12`          | in  | `LANE` | the one lane that counts, unless all do            |    12 |
+//! | `result[l]`        | in  |    24 | the result stream                                   |    13 |
+//! | `total`            | out |    36 | sum of all rows up to this one                      | 14 + levels |
 //!
 //! # Invariants
 //! 1. Accumulators wrap at 32 bits; the tree is exact.
@@ -31,23 +31,23 @@ use rust_hdl::prelude::*;
 #[derive(LogicBlock, Default)]
 pub struct Reducer {
     pub clock: Signal<In, Clock>,
-    pub issue_11: Signal<In, Bit>,
-    pub first_11: Signal<In, Bit>,
-    pub reduce_11: Signal<In, Bits<2>>,
-    pub lane_11: Signal<In, Bits<LANE>>,
+    pub issue_12: Signal<In, Bit>,
+    pub first_12: Signal<In, Bit>,
+    pub reduce_12: Signal<In, Bits<2>>,
+    pub lane_12: Signal<In, Bits<LANE>>,
     pub result: Vec<Signal<In, Bits<24>>>,
     pub total: Signal<Out, Bits<36>>,
     is_all: Fixed<{ Reduce::All as u64 }, 2>,
     is_token: Fixed<{ Reduce::TokenLane as u64 }, 2>,
     is_position: Fixed<{ Reduce::PositionLane as u64 }, 2>,
     by_lane: Signal<Local, Bit>,
-    selected_12: Vec<DFF<Bit>>,
-    issue_12: Vec<LocalCopy<1>>,
-    first_12: Vec<LocalCopy<1>>,
+    selected_13: Vec<DFF<Bit>>,
+    issue_13: Vec<LocalCopy<1>>,
+    first_13: Vec<LocalCopy<1>>,
     wide: Vec<Extend<24, 32>>,
     addend: Vec<Signal<Local, Bits<32>>>,
     before: Vec<Signal<Local, Bits<32>>>,
-    sum_13: Vec<DFF<Bits<32>>>,
+    sum_14: Vec<DFF<Bits<32>>>,
     leaf: Vec<Extend<32, 36>>,
     /// The tree as a heap: node 1 is the root, nodes `2i` and `2i + 1` feed node `i`; node 0 is not there.
     node: Vec<DFF<Bits<36>>>,
@@ -66,13 +66,13 @@ impl Reducer {
         let lanes = geometry.vxm_lanes;
         Self {
             result: many(lanes),
-            selected_12: many(lanes),
+            selected_13: many(lanes),
             wide: many(lanes),
-            issue_12: many(lanes),
-            first_12: many(lanes),
+            issue_13: many(lanes),
+            first_13: many(lanes),
             addend: many(lanes),
             before: many(lanes),
-            sum_13: many(lanes),
+            sum_14: many(lanes),
             leaf: many(lanes),
             node: many(lanes - 1),
             _lanes: lanes,
@@ -84,33 +84,33 @@ impl Reducer {
 impl Logic for Reducer {
     #[hdl_gen]
     fn update(&mut self) {
-        // Cycle 11: which lanes count.
+        // Cycle 12: which lanes count.
         self.by_lane.next =
-            (self.reduce_11.val() == self.is_token.val()) | (self.reduce_11.val() == self.is_position.val());
-        // Cycle 12: accumulation.
+            (self.reduce_12.val() == self.is_token.val()) | (self.reduce_12.val() == self.is_position.val());
+        // Cycle 13: accumulation.
         for l in 0..self._lanes {
-            self.issue_12[l].clock.next = self.clock.val();
-            self.first_12[l].clock.next = self.clock.val();
-            self.issue_12[l].d.next = self.issue_11.val().into();
-            self.first_12[l].d.next = self.first_11.val().into();
-            self.selected_12[l].clock.next = self.clock.val();
-            self.selected_12[l].d.next = (self.reduce_11.val() == self.is_all.val())
-                | (self.by_lane.val() & (self.lane_11.val() == l.to_bits()));
+            self.issue_13[l].clock.next = self.clock.val();
+            self.first_13[l].clock.next = self.clock.val();
+            self.issue_13[l].d.next = self.issue_12.val().into();
+            self.first_13[l].d.next = self.first_12.val().into();
+            self.selected_13[l].clock.next = self.clock.val();
+            self.selected_13[l].d.next = (self.reduce_12.val() == self.is_all.val())
+                | (self.by_lane.val() & (self.lane_12.val() == l.to_bits()));
             self.wide[l].x.next = self.result[l].val();
             self.addend[l].next = 0.into();
-            if self.selected_12[l].q.val() {
+            if self.selected_13[l].q.val() {
                 self.addend[l].next = self.wide[l].y.val();
             }
-            self.sum_13[l].clock.next = self.clock.val();
-            self.sum_13[l].d.next = self.sum_13[l].q.val();
-            self.before[l].next = self.sum_13[l].q.val();
-            if self.first_12[l].q.val().any() {
+            self.sum_14[l].clock.next = self.clock.val();
+            self.sum_14[l].d.next = self.sum_14[l].q.val();
+            self.before[l].next = self.sum_14[l].q.val();
+            if self.first_13[l].q.val().any() {
                 self.before[l].next = 0.into();
             }
-            if self.issue_12[l].q.val().any() {
-                self.sum_13[l].d.next = self.before[l].val() + self.addend[l].val();
+            if self.issue_13[l].q.val().any() {
+                self.sum_14[l].d.next = self.before[l].val() + self.addend[l].val();
             }
-            self.leaf[l].x.next = self.sum_13[l].q.val();
+            self.leaf[l].x.next = self.sum_14[l].q.val();
         }
         // The tree. Node `i` of the heap is `node[i - 1]`; a one-trip loop names the number of lanes.
         for n in self._lanes..(self._lanes + 1) {
@@ -152,8 +152,8 @@ mod tests {
         for t in 0..rows.len() + 1 {
             stimulus.cycle();
             if let Some(row) = rows.get(t) {
-                stimulus.set("issue_11", row.issue.into()).set("first_11", row.first.into());
-                stimulus.set("reduce_11", row.reduce as u64).set("lane_11", row.lane as u64);
+                stimulus.set("issue_12", row.issue.into()).set("first_12", row.first.into());
+                stimulus.set("reduce_12", row.reduce as u64).set("lane_12", row.lane as u64);
             }
             // The control comes one cycle before its row.
             for (lane, value) in t.checked_sub(1).map_or(&[][..], |t| &rows[t].result).iter().enumerate() {

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  payload ─► delay ─────────────────────────────────────────► scaling, shift, bias ─┐
-//!  cycle 0                                                      13 + levels           ▼
-//!  result (12) ─► Reducer: lanewise sums, tree ─► total ─────────────────────────► ScalarUnit ─► write port
-//!                                                 13 + levels                                     21 + levels
+//!  cycle 0                                                      14 + levels           ▼
+//!  result (13) ─► Reducer: lanewise sums, tree ─► total ─────────────────────────► ScalarUnit ─► write port
+//!                                                 14 + levels                                     21 + levels
 //! ```
 //!
 //! Ports named like a field of `isa::instruction::Vector` carry it, with the ISA's width, in cycle 0.
@@ -13,7 +13,7 @@
 //! |-------------------------------|-----|-----------------|----------------------------------------|------:|
 //! | `issue`, `first`, `last`      | in  | 1               | an issue; its instruction's first, last |    0 |
 //! | `position`, `token`           | in  | 16              | sampled with the issue                 |     0 |
-//! | `result[l]`                   | in  | 24              | the result stream                      |    12 |
+//! | `result[l]`                   | in  | 24              | the result stream                      |    13 |
 //! | `write`, `index`, `value`     | out | 1, `SCALAR`, 24 | write port of the reduction scalars    | `reduction_effect - 1` |
 //!
 //! # Invariants
@@ -50,19 +50,19 @@ pub struct Reductions {
     pub value: Signal<Out, Bits<24>>,
     none: Fixed<{ Reduce::None as u64 }, 2>,
     index_mask: Setting<SCALAR>,
-    issue_11: Delay<1, 11>,
-    first_11: Delay<1, 11>,
-    reduce_11: Delay<2, 11>,
+    issue_12: Delay<1, 12>,
+    first_12: Delay<1, 12>,
+    reduce_12: Delay<2, 12>,
     is_position: Fixed<{ Reduce::PositionLane as u64 }, 2>,
     lane_mask: Setting<LANE>,
     lane_now: Signal<Local, Bits<LANE>>,
-    lane_11: Delay<LANE, 11>,
+    lane_12: Delay<LANE, 12>,
     reducer: Reducer,
     // Long delays in two parts: memory while the length is the same for all chips, then registers.
-    scaling_12: Delay<2, 12>,
-    sum_shift_12: Delay<5, 12>,
-    reduction_12: Delay<SCALAR, 12>,
-    bias_12: Delay<24, 12>,
+    scaling_13: Delay<2, 13>,
+    sum_shift_13: Delay<5, 13>,
+    reduction_13: Delay<SCALAR, 13>,
+    bias_13: Delay<24, 13>,
     done: ShiftRegister<1>,
     scaling_total: ShiftRegister<2>,
     sum_shift_total: ShiftRegister<5>,
@@ -75,7 +75,7 @@ pub struct Reductions {
 impl Reductions {
     /// Cycles from the last issue to the write port.
     pub const fn latency(geometry: &Geometry) -> usize {
-        timing::RESULT as usize + Reducer::latency(geometry) + ScalarUnit::LATENCY
+        timing::STREAM as usize + Reducer::latency(geometry) + ScalarUnit::LATENCY
     }
 
     /// The reductions of a chip.
@@ -86,7 +86,7 @@ impl Reductions {
             lane_mask: Setting::new(geometry.vxm_lanes as u64 - 1),
             index_mask: Setting::new(geometry.scalars as u64 - 1),
             reducer: Reducer::new(geometry),
-            done: ShiftRegister::new(timing::RESULT as usize + rest),
+            done: ShiftRegister::new(timing::STREAM as usize + rest),
             scaling_total: ShiftRegister::new(rest),
             sum_shift_total: ShiftRegister::new(rest),
             reduction_total: ShiftRegister::new(rest),
@@ -102,43 +102,43 @@ impl Logic for Reductions {
         clock!(
             self,
             clock,
-            issue_11,
-            first_11,
-            reduce_11,
-            lane_11,
+            issue_12,
+            first_12,
+            reduce_12,
+            lane_12,
             reducer,
-            scaling_12,
-            sum_shift_12,
-            reduction_12,
-            bias_12
+            scaling_13,
+            sum_shift_13,
+            reduction_13,
+            bias_13
         );
         clock!(self, clock, done, scaling_total, sum_shift_total, reduction_total, bias_total, unit);
-        self.issue_11.x.next = self.issue.val().into();
-        self.first_11.x.next = self.first.val().into();
-        self.reduce_11.x.next = self.reduce.val();
-        self.reducer.issue_11.next = self.issue_11.y.val().into();
-        self.reducer.first_11.next = self.first_11.y.val().into();
-        self.reducer.reduce_11.next = self.reduce_11.y.val();
+        self.issue_12.x.next = self.issue.val().into();
+        self.first_12.x.next = self.first.val().into();
+        self.reduce_12.x.next = self.reduce.val();
+        self.reducer.issue_12.next = self.issue_12.y.val().into();
+        self.reducer.first_12.next = self.first_12.y.val().into();
+        self.reducer.reduce_12.next = self.reduce_12.y.val();
         // Position and token may change before the row arrives.
         self.lane_now.next = self.token.val().get_bits::<LANE>(0);
         if self.reduce.val() == self.is_position.val() {
             self.lane_now.next = self.position.val().get_bits::<LANE>(0);
         }
-        self.lane_11.x.next = self.lane_now.val() & self.lane_mask.val();
-        self.reducer.lane_11.next = self.lane_11.y.val();
+        self.lane_12.x.next = self.lane_now.val() & self.lane_mask.val();
+        self.reducer.lane_12.next = self.lane_12.y.val();
         for l in 0..self.result.len() {
             self.reducer.result[l].next = self.result[l].val();
         }
         self.done.x.next =
             (self.issue.val() & self.last.val() & (self.reduce.val() != self.none.val())).into();
-        self.scaling_12.x.next = self.scaling.val();
-        self.scaling_total.x.next = self.scaling_12.y.val();
-        self.sum_shift_12.x.next = self.sum_shift.val();
-        self.sum_shift_total.x.next = self.sum_shift_12.y.val();
-        self.reduction_12.x.next = self.reduction.val().get_bits::<SCALAR>(0) & self.index_mask.val();
-        self.reduction_total.x.next = self.reduction_12.y.val();
-        self.bias_12.x.next = self.bias.val();
-        self.bias_total.x.next = self.bias_12.y.val();
+        self.scaling_13.x.next = self.scaling.val();
+        self.scaling_total.x.next = self.scaling_13.y.val();
+        self.sum_shift_13.x.next = self.sum_shift.val();
+        self.sum_shift_total.x.next = self.sum_shift_13.y.val();
+        self.reduction_13.x.next = self.reduction.val().get_bits::<SCALAR>(0) & self.index_mask.val();
+        self.reduction_total.x.next = self.reduction_13.y.val();
+        self.bias_13.x.next = self.bias.val();
+        self.bias_total.x.next = self.bias_13.y.val();
         self.unit.done.next = self.done.y.val().into();
         self.unit.total.next = self.reducer.total.val();
         self.unit.bias.next = self.bias_total.y.val();

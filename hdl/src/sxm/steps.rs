@@ -1,8 +1,8 @@
 //! Where each result row goes: entry, row, half rows and mode from issue to issue, delivered when the row arrives.
 //!
 //! ```text
-//!  payload ─►[reg]─► entry, part, half row ─►[reg]─► + position's ─►[reg]─► + 1 ─►[reg]─► matches ─►[reg]─► mask ─►[reg]─► delay ─► cycle 12
-//!            [reg]─► RowStart ──────────────────────────────────────►[reg]─► row ─► delay ──────────────────────────────────────► cycle 12
+//!  payload ─►[reg]─► entry, part, half row ─►[reg]─► + position's ─►[reg]─► + 1 ─►[reg]─► matches ─►[reg]─► mask ─►[reg]─► delay ─► cycle 13
+//!            [reg]─► RowStart ──────────────────────────────────────►[reg]─► row ─► delay ──────────────────────────────────────► cycle 13
 //!  cycle 0    1        stepping registers      2                      3             4                5               6
 //! ```
 //!
@@ -13,12 +13,12 @@
 //! | `issue`, `first`, `last`    | in  | 1        | an issue, its instruction's first, its last       |     0 |
 //! | `position`                  | in  | 16       | sampled with the issue                            |     0 |
 //! | `offset_second`             | in  | 24       | signed, loop offset of KV rows                    |     0 |
-//! | `act_11`, `key_11`, `value_11`, `vmem_11`, `argmax_11` | out | 1 | strobes by destination       |    11 |
-//! | `row_12`                    | out | 24       | row of vector memory, KV memory or comparison     |    12 |
-//! | `entry_12`                  | out | `ENTRY`  | activation entry                                  |    12 |
-//! | `mask_12`                   | out | `HALVES` | half rows written                                 |    12 |
-//! | `half_12`, `part_12`        | out | 1, 4     | take one half; half or part of the result         |    12 |
-//! | `lane_12`                   | out | `LANE`   | position modulo the lanes                         |    12 |
+//! | `act_12`, `key_12`, `value_12`, `vmem_12`, `argmax_12` | out | 1 | strobes by destination       |    12 |
+//! | `row_13`                    | out | 24       | row of vector memory, KV memory or comparison     |    13 |
+//! | `entry_13`                  | out | `ENTRY`  | activation entry                                  |    13 |
+//! | `mask_13`                   | out | `HALVES` | half rows written                                 |    13 |
+//! | `half_13`, `part_13`        | out | 1, 4     | take one half; half or part of the result         |    13 |
+//! | `lane_13`                   | out | `LANE`   | position modulo the lanes                         |    13 |
 //! | `vmem_outside`, `kv_outside`| out | 1        | the row is outside its memory                     |     5 |
 //!
 //! # Invariants
@@ -59,17 +59,17 @@ pub struct Steps {
     pub row_step: Signal<In, Bits<24>>,
     pub row_offset: Signal<In, Bit>,
     pub positions: Signal<In, Bits<4>>,
-    pub act_11: Signal<Out, Bit>,
-    pub key_11: Signal<Out, Bit>,
-    pub value_11: Signal<Out, Bit>,
-    pub vmem_11: Signal<Out, Bit>,
-    pub argmax_11: Signal<Out, Bit>,
-    pub row_12: Signal<Out, Bits<24>>,
-    pub entry_12: Signal<Out, Bits<ENTRY>>,
-    pub mask_12: Signal<Out, Bits<HALVES>>,
-    pub half_12: Signal<Out, Bit>,
-    pub lane_12: Signal<Out, Bits<LANE>>,
-    pub part_12: Signal<Out, Bits<4>>,
+    pub act_12: Signal<Out, Bit>,
+    pub key_12: Signal<Out, Bit>,
+    pub value_12: Signal<Out, Bit>,
+    pub vmem_12: Signal<Out, Bit>,
+    pub argmax_12: Signal<Out, Bit>,
+    pub row_13: Signal<Out, Bits<24>>,
+    pub entry_13: Signal<Out, Bits<ENTRY>>,
+    pub mask_13: Signal<Out, Bits<HALVES>>,
+    pub half_13: Signal<Out, Bit>,
+    pub lane_13: Signal<Out, Bits<LANE>>,
+    pub part_13: Signal<Out, Bits<4>>,
     pub vmem_outside: Signal<Out, Bit>,
     pub kv_outside: Signal<Out, Bit>,
     is_act: Fixed<{ Destination::Act as u64 }, 3>,
@@ -139,26 +139,26 @@ pub struct Steps {
     destination_4: Delay<3, 2>,
     vmem_outside_5: DFF<Bit>,
     kv_outside_5: DFF<Bit>,
-    // To cycle 12.
-    destination_10: Delay<3, 8>,
+    // To cycle 13.
+    destination_11: Delay<3, 9>,
     act_late: DFF<Bit>,
     key_late: DFF<Bit>,
     value_late: DFF<Bit>,
     vmem_late: DFF<Bit>,
     argmax_late: DFF<Bit>,
-    row_delay: Delay<24, 8>,
-    entry_delay: Delay<ENTRY, 10>,
-    mask_delay: Delay<HALVES, 6>,
-    half_delay: Delay<1, 10>,
+    row_delay: Delay<24, 9>,
+    entry_delay: Delay<ENTRY, 11>,
+    mask_delay: Delay<HALVES, 7>,
+    half_delay: Delay<1, 11>,
     lane_mask: Setting<LANE>,
-    lane_delay: Delay<LANE, 12>,
-    part_delay: Delay<4, 10>,
+    lane_delay: Delay<LANE, 13>,
+    part_delay: Delay<4, 11>,
     kind: Kind<Self>,
 }
 
 impl Steps {
     /// Cycles from issue to the places; the strobes come one cycle before.
-    pub const LATENCY: usize = lpu_isa::timing::RESULT as usize;
+    pub const LATENCY: usize = lpu_isa::timing::STREAM as usize;
 
     /// The stepping of a chip's destinations.
     pub fn new(geometry: &Geometry) -> Self {
@@ -213,7 +213,7 @@ impl Logic for Steps {
         clock!(
             self, clock, start_3, start_4, second_4, length_4, period_3, counted_4, first_5, second_5, mask_6
         );
-        clock!(self, clock, destination_10, act_late, key_late, value_late, vmem_late, argmax_late);
+        clock!(self, clock, destination_11, act_late, key_late, value_late, vmem_late, argmax_late);
         clock!(self, clock, row_delay, entry_delay);
         clock!(self, clock, mask_delay, lane_delay, half_delay, part_delay);
         dff_setup!(self, clock, following, entry_2, start_2, part_2);
@@ -328,29 +328,29 @@ impl Logic for Steps {
         self.kv_outside.next = self.kv_outside_5.q.val();
 
         // To the cycle of the result.
-        self.destination_10.x.next = self.destination_2.q.val();
-        self.act_late.d.next = self.destination_10.y.val() == self.is_act.val();
-        self.key_late.d.next = self.destination_10.y.val() == self.is_key.val();
-        self.value_late.d.next = self.destination_10.y.val() == self.is_value.val();
-        self.vmem_late.d.next = self.destination_10.y.val() == self.is_vmem.val();
-        self.argmax_late.d.next = self.destination_10.y.val() == self.is_argmax.val();
-        self.act_11.next = self.act_late.q.val();
-        self.key_11.next = self.key_late.q.val();
-        self.value_11.next = self.value_late.q.val();
-        self.vmem_11.next = self.vmem_late.q.val();
-        self.argmax_11.next = self.argmax_late.q.val();
+        self.destination_11.x.next = self.destination_2.q.val();
+        self.act_late.d.next = self.destination_11.y.val() == self.is_act.val();
+        self.key_late.d.next = self.destination_11.y.val() == self.is_key.val();
+        self.value_late.d.next = self.destination_11.y.val() == self.is_value.val();
+        self.vmem_late.d.next = self.destination_11.y.val() == self.is_vmem.val();
+        self.argmax_late.d.next = self.destination_11.y.val() == self.is_argmax.val();
+        self.act_12.next = self.act_late.q.val();
+        self.key_12.next = self.key_late.q.val();
+        self.value_12.next = self.value_late.q.val();
+        self.vmem_12.next = self.vmem_late.q.val();
+        self.argmax_12.next = self.argmax_late.q.val();
         self.row_delay.x.next = self.rows.row.val();
-        self.row_12.next = self.row_delay.y.val();
+        self.row_13.next = self.row_delay.y.val();
         self.entry_delay.x.next = self.entry_2.q.val().get_bits::<ENTRY>(0);
-        self.entry_12.next = self.entry_delay.y.val();
+        self.entry_13.next = self.entry_delay.y.val();
         self.mask_delay.x.next = self.mask_6.q.val();
-        self.mask_12.next = self.mask_delay.y.val();
+        self.mask_13.next = self.mask_delay.y.val();
         self.lane_delay.x.next = self.position.val().get_bits::<LANE>(0) & self.lane_mask.val();
-        self.lane_12.next = self.lane_delay.y.val();
+        self.lane_13.next = self.lane_delay.y.val();
         self.half_delay.x.next = self.half_2.q.val().into();
-        self.half_12.next = self.half_delay.y.val().into();
+        self.half_13.next = self.half_delay.y.val().into();
         self.part_delay.x.next = self.part_2.q.val();
-        self.part_12.next = self.part_delay.y.val();
+        self.part_13.next = self.part_delay.y.val();
     }
 }
 

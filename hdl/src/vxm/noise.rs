@@ -71,6 +71,10 @@ pub struct Noise {
     arriving: [DFF<Bit>; NUMBER_CYCLES],
     lane_written: DFF<Bits<LANE>>,
     number: Signal<Local, Bits<18>>,
+    // What is written, on its way to the memories.
+    number_8: DFF<Bits<18>>,
+    row_8: DFF<Bits<NOISE_ROW>>,
+    write_8: Vec<LocalCopy<1>>,
     memory: Vec<LutRam<NOISE_ROW, 18, 1>>,
     /// The row read: a copy for each lane.
     taken_2: Vec<LocalCopy<NOISE_ROW>>,
@@ -95,6 +99,7 @@ impl Noise {
             row_mask: Setting::new(2 * rows - 1),
             last_row: Setting::new(rows - 1),
             last_lane: Setting::new(lanes as u64 - 1),
+            write_8: many(lanes),
             memory: many(lanes),
             taken_2: many(lanes),
             row_3: many(lanes),
@@ -107,7 +112,7 @@ impl Logic for Noise {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, is_sampling, making, lane_made, begun, complete, taken, lane_written);
-        clock!(self, clock, random, gumbel, waiting, paused, underrun_2);
+        clock!(self, clock, random, gumbel, waiting, paused, underrun_2, number_8, row_8);
 
         // The generator: a step in each cycle in which a number is made.
         self.step.a.next = self.state[0].q.val();
@@ -159,12 +164,17 @@ impl Logic for Noise {
                 self.complete.d.next = (self.complete.q.val() + 1) & self.row_mask.val();
             }
         }
+        // A row counts as complete a cycle before its last number is written: it is read two cycles after it is taken.
+        self.number_8.d.next = self.number.val();
+        self.row_8.d.next = self.complete.q.val().get_bits::<NOISE_ROW>(0);
         for l in 0..self.memory.len() {
+            self.write_8[l].clock.next = self.clock.val();
+            self.write_8[l].d.next =
+                (self.arriving[6].q.val() & (self.lane_written.q.val() == l.to_bits())).into();
             self.memory[l].clock.next = self.clock.val();
-            self.memory[l].write_enable.next =
-                self.arriving[6].q.val() & (self.lane_written.q.val() == l.to_bits());
-            self.memory[l].write_address.next = self.complete.q.val().get_bits::<NOISE_ROW>(0);
-            self.memory[l].write_data.next = self.number.val();
+            self.memory[l].write_enable.next = self.write_8[l].q.val().any();
+            self.memory[l].write_address.next = self.row_8.q.val();
+            self.memory[l].write_data.next = self.number_8.q.val();
             self.taken_2[l].clock.next = self.clock.val();
             self.taken_2[l].d.next = self.taken.q.val().get_bits::<NOISE_ROW>(0);
             self.memory[l].read_address[0].next = self.taken_2[l].q.val();

@@ -3,7 +3,8 @@
 //! ```text
 //!  issue, payload ─┬─► VectorControl ─┬─► Vmem ───┐                       matrix side's rows of sums ─► Vmem
 //!                  │                  ├─► Scalars ┼─► LaneGroups ─ result ─┬─► VREG (in the groups)
-//!                  │                  └─► Noise ──┘   cycles 2 to 12       ├─► Distribute ─► ACT, KV (14), Vmem (13)
+//!                  │                  └─► Noise ──┘   cycles 2 to 12      [reg]
+//!                  │                                                stream ├─► Distribute ─► ACT, KV (15), Vmem (14)
 //!                  └─► Steps, delays ─────────────────────────────────────┼─► Argmax ─► chosen
 //!                                                                          └─► Reductions ─► Scalars
 //! ```
@@ -19,19 +20,20 @@
 //! | `position`, `token`           | in  | 16         | sampled with each issue                              |     0 |
 //! | `run_start`, `seed`, `sampling` | in | 1, 32, 1  | a run begins: the random numbers with it             |       |
 //! | `inverse_temperature`         | in  | 24         | exponent above mantissa; stable while a token runs   |       |
-//! | `store`, `store_address`, `store_row[l]` | in | 1, `VMEM_ROW`, 18 | the matrix side's write port of vector memory | |
+//! | `store_row_next`              | in  | `VMEM_ROW` | row that the matrix side stores in the next cycle    | `t-1` |
+//! | `store`, `store_row[l]`       | in  | 1, 18      | the matrix side's write port of vector memory        |   `t` |
 //! | `maximum_write`, `_index`, `_value` | in | 1, `SCALAR`, 18 | a maximum; a scalar read sees it a cycle later |  |
 //! | `host_read`, `host_write`     | in  | 1          | strobes, while no token runs                         |   `t` |
 //! | `host_row`, `host_quad`       | in  | `VMEM_ROW`, `QUAD` | held from `host_read` to its word            |   `t` |
 //! | `host_data`, `host_read_data`  | in, out | 72     | four lanes; read after `HOST_READ_LATENCY` cycles    |   `t` |
 //! | `host_kv_write`, `host_kv_row`, `host_kv_halves`, `host_lane[8]` | in | | the host's way into KV memory, see [`Distribute`] | `t` |
-//! | `act_*`, `kv_*`, `group_*`    | out |            | see [`Distribute`]                                   |    14 |
-//! | `chosen`                      | out | 16         | best candidate so far                                | 15 + levels |
+//! | `act_*`, `kv_*`, `group_*`, `sent[l]` | out |     | see [`Distribute`]                                   |    15 |
+//! | `chosen`                      | out | 16         | best candidate so far                                | 16 + levels |
 //! | `result_saturated`            | out | 1          | a result row saturated                               |    14 |
-//! | `sent_saturated`              | out | 1          | a row sent did not fit its destination               |    15 |
+//! | `sent_saturated`              | out | 1          | a row sent did not fit its destination               |    16 |
 //! | `vmem_conflict`, `vmem_address`, `matrix_address`, `scalar_conflict`, `noise_underrun` | out | 1 | strobes of `isa::host::Fault` | |
 //! | `vreg_*`, `result[l]`         | out |            | what is written to the vector registers, for traces  |    12 |
-//! | `result_store`, `_row`, `_word[l]` | out |       | what is stored from results, for traces              |    13 |
+//! | `result_store`, `_row`, `_word[l]` | out |       | what is stored from results, for traces              |    14 |
 //! | `scalar_*`                    | out |            | what is written to the reductions, for traces        | `reduction_effect - 1` |
 //!
 //! # Invariants
@@ -106,7 +108,7 @@ pub struct VectorSide {
     pub sampling: Signal<In, Bit>,
     pub inverse_temperature: Signal<In, Bits<24>>,
     pub store: Signal<In, Bit>,
-    pub store_address: Signal<In, Bits<VMEM_ROW>>,
+    pub store_row_next: Signal<In, Bits<VMEM_ROW>>,
     pub store_row: Vec<Signal<In, Bits<18>>>,
     pub maximum_write: Signal<In, Bit>,
     pub maximum_index: Signal<In, Bits<SCALAR>>,
@@ -119,13 +121,12 @@ pub struct VectorSide {
     pub host_read_data: Signal<Out, Bits<72>>,
     pub act_write: Signal<Out, Bits<HALVES>>,
     pub act_entry: Signal<Out, Bits<ENTRY>>,
-    pub act_row: Vec<Signal<Out, Bits<16>>>,
+    pub sent: Vec<Signal<Out, Bits<16>>>,
     pub kv_write: Signal<Out, Bit>,
     pub kv_value_mode: Signal<Out, Bit>,
     pub kv_row: Signal<Out, Bits<KV_ROW>>,
     pub kv_halves: Signal<Out, Bits<HALVES>>,
     pub kv_lane: Signal<Out, Bits<LANE>>,
-    pub kv_codes: Vec<Signal<Out, Bits<9>>>,
     pub group_act_write: Vec<Signal<Out, Bits<2>>>,
     pub group_act_entry: Vec<Signal<Out, Bits<ENTRY>>>,
     pub group_kv_write: Vec<Signal<Out, Bits<LANES>>>,
@@ -161,14 +162,15 @@ pub struct VectorSide {
     distribute: Distribute,
     reductions: Reductions,
     comparison: Argmax,
-    first_11: Delay<1, 11>,
-    last_11: Delay<1, 11>,
-    restart_11: Delay<1, 11>,
-    tail_11: Delay<8, 11>,
+    first_12: Delay<1, 12>,
+    last_12: Delay<1, 12>,
+    restart_12: Delay<1, 12>,
+    tail_12: Delay<8, 12>,
     write_12: DFF<Bit>,
     target_12: DFF<Bits<VREG_ROW>>,
     any: Signal<Local, Bit>,
     saturated_14: DFF<Bit>,
+    stream_13: Vec<DFF<Bits<24>>>,
     _lanes: usize,
     _per_group: usize,
     kind: Kind<Self>,
@@ -177,7 +179,7 @@ pub struct VectorSide {
 impl VectorSide {
     /// Cycles from `host_read` to `host_read_data`.
     pub const HOST_READ_LATENCY: usize = 1 + Vmem::HOST_LATENCY;
-    /// Cycles from `host_kv_write` to the ports of KV memory.
+    /// Cycles from `host_kv_write` to the groups of the matrix unit.
     pub const HOST_KV_LATENCY: usize = Distribute::HOST_LATENCY;
 
     /// The vector side of a chip.
@@ -193,10 +195,10 @@ impl VectorSide {
             group_kv_row: many(groups),
             group_kv_transposed: many(groups),
             store_row: many(lanes),
-            act_row: many(lanes),
-            kv_codes: many(lanes),
+            sent: many(lanes),
             result: many(lanes),
             result_word: many(lanes),
+            stream_13: many(lanes),
             control: VectorControl::new(geometry),
             memory: Vmem::new(geometry),
             scalars: Scalars::new(geometry),
@@ -218,7 +220,7 @@ impl Logic for VectorSide {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(self, clock, control, memory, scalars, noise, steps, distribute, reductions, comparison);
-        clock!(self, clock, first_11, last_11, restart_11, tail_11, write_12, target_12, saturated_14);
+        clock!(self, clock, first_12, last_12, restart_12, tail_12, write_12, target_12, saturated_14);
 
         // Operands.
         self.control.issue.next = self.issue.val();
@@ -249,9 +251,9 @@ impl Logic for VectorSide {
         self.control.upper.next = self.scalars.upper.val();
         self.memory.read_row.next = self.control.vmem_row.val();
         self.memory.matrix_store.next = self.store.val();
-        self.memory.matrix_row.next = self.store_address.val();
+        self.memory.matrix_row.next = self.store_row_next.val();
         self.memory.result_comes.next = self.distribute.vmem_comes.val();
-        self.memory.result_row.next = self.distribute.vmem_row.val();
+        self.memory.result_row.next = self.distribute.vmem_row_next.val();
         self.memory.host_write.next = self.host_write.val();
         self.memory.host_row.next = self.host_row.val();
         self.memory.host_quad.next = self.host_quad.val();
@@ -296,9 +298,11 @@ impl Logic for VectorSide {
                 for j in 0..self._per_group {
                     self.group[q].vmem[j].next = self.memory.row[q * s + j].val();
                     self.group[q].noise[j].next = self.noise.row[q * s + j].val();
-                    self.distribute.result[q * s + j].next = self.group[q].result[j].val();
-                    self.reductions.result[q * s + j].next = self.group[q].result[j].val();
-                    self.comparison.result[q * s + j].next = self.group[q].result[j].val();
+                    self.stream_13[q * s + j].clock.next = self.clock.val();
+                    self.stream_13[q * s + j].d.next = self.group[q].result[j].val();
+                    self.distribute.result[q * s + j].next = self.stream_13[q * s + j].q.val();
+                    self.reductions.result[q * s + j].next = self.stream_13[q * s + j].q.val();
+                    self.comparison.result[q * s + j].next = self.stream_13[q * s + j].q.val();
                     self.result[q * s + j].next = self.group[q].result[j].val();
                 }
             }
@@ -314,8 +318,7 @@ impl Logic for VectorSide {
         for l in 0..self._lanes {
             self.memory.matrix_word[l].next = self.store_row[l].val();
             self.memory.result_word[l].next = self.distribute.vmem_word[l].val();
-            self.act_row[l].next = self.distribute.act_row[l].val();
-            self.kv_codes[l].next = self.distribute.kv_codes[l].val();
+            self.sent[l].next = self.distribute.sent[l].val();
             self.result_word[l].next = self.distribute.vmem_word[l].val();
         }
 
@@ -339,16 +342,16 @@ impl Logic for VectorSide {
         self.steps.row_step.next = self.row_step.val();
         self.steps.row_offset.next = self.row_offset.val();
         self.steps.positions.next = self.positions.val();
-        self.distribute.act.next = self.steps.act_11.val();
-        self.distribute.key.next = self.steps.key_11.val();
-        self.distribute.value.next = self.steps.value_11.val();
-        self.distribute.vmem.next = self.steps.vmem_11.val();
-        self.distribute.row.next = self.steps.row_12.val();
-        self.distribute.entry.next = self.steps.entry_12.val();
-        self.distribute.mask.next = self.steps.mask_12.val();
-        self.distribute.half.next = self.steps.half_12.val();
-        self.distribute.part.next = self.steps.part_12.val();
-        self.distribute.lane.next = self.steps.lane_12.val();
+        self.distribute.act.next = self.steps.act_12.val();
+        self.distribute.key.next = self.steps.key_12.val();
+        self.distribute.value.next = self.steps.value_12.val();
+        self.distribute.vmem.next = self.steps.vmem_12.val();
+        self.distribute.row.next = self.steps.row_13.val();
+        self.distribute.entry.next = self.steps.entry_13.val();
+        self.distribute.mask.next = self.steps.mask_13.val();
+        self.distribute.half.next = self.steps.half_13.val();
+        self.distribute.part.next = self.steps.part_13.val();
+        self.distribute.lane.next = self.steps.lane_13.val();
         self.act_write.next = self.distribute.act_write.val();
         self.act_entry.next = self.distribute.act_entry.val();
         self.kv_write.next = self.distribute.kv_write.val();
@@ -369,16 +372,16 @@ impl Logic for VectorSide {
             self.group_kv_row[g].next = self.distribute.group_kv_row[g].val();
             self.group_kv_transposed[g].next = self.distribute.group_kv_transposed[g].val();
         }
-        self.first_11.x.next = self.first.val().into();
-        self.last_11.x.next = self.last.val().into();
-        self.restart_11.x.next = self.restart.val().into();
-        self.tail_11.x.next = self.tail.val();
-        self.comparison.compare.next = self.steps.argmax_11.val();
-        self.comparison.first.next = self.first_11.y.val().into();
-        self.comparison.last.next = self.last_11.y.val().into();
-        self.comparison.restart.next = self.restart_11.y.val().into();
-        self.comparison.tail.next = self.tail_11.y.val();
-        self.comparison.row.next = self.steps.row_12.val();
+        self.first_12.x.next = self.first.val().into();
+        self.last_12.x.next = self.last.val().into();
+        self.restart_12.x.next = self.restart.val().into();
+        self.tail_12.x.next = self.tail.val();
+        self.comparison.compare.next = self.steps.argmax_12.val();
+        self.comparison.first.next = self.first_12.y.val().into();
+        self.comparison.last.next = self.last_12.y.val().into();
+        self.comparison.restart.next = self.restart_12.y.val().into();
+        self.comparison.tail.next = self.tail_12.y.val();
+        self.comparison.row.next = self.steps.row_13.val();
         self.chosen.next = self.comparison.chosen.val();
 
         // Reductions.

@@ -13,10 +13,11 @@
 //! | `clock`                | in  | 1          |                                                  |       |
 //! | `read_row`             | in  | `VMEM_ROW` | row read                                         | `t`   |
 //! | `row[l]`               | out | 18         |                                                  | `t+2` |
-//! | `matrix_store`, `_row` | in  | 1, `VMEM_ROW` | the matrix side writes                        | `t`   |
+//! | `matrix_row`           | in  | `VMEM_ROW` | where the matrix side writes in the next cycle   | `t-1` |
+//! | `matrix_store`         | in  | 1          | the matrix side writes                           | `t`   |
 //! | `matrix_word[l]`       | in  | 18         | seen by reads from `t + 1`                       | `t`   |
-//! | `result_comes`         | in  | 1          | a vector result is written in the next cycle     | `t-1` |
-//! | `result_row`, `result_word[l]` | in | `VMEM_ROW`, 18 | seen by reads from `t + 1`           | `t`   |
+//! | `result_comes`, `result_row` | in | 1, `VMEM_ROW` | a vector result is written in the next cycle, there | `t-1` |
+//! | `result_word[l]`       | in  | 18         | seen by reads from `t + 1`                       | `t`   |
 //! | `conflict`             | out | 1          | both stored in cycle `t`                         | `t+1` |
 //! | `host_write`           | in  | 1          | while no token runs                              | `t`   |
 //! | `host_row`, `host_quad`| in  | `VMEM_ROW`, `QUAD` | place of a host word, write or read      | `t`   |
@@ -26,7 +27,7 @@
 //! # Invariants
 //! 1. Of two stores in one cycle the result is written, and `conflict` tells.
 //! 2. The caller reads no row in the cycle in which it is written (see `Ebr`).
-//! 3. `result_row` and `result_word` are zero in the cycle after the host writes, and nothing is stored in it.
+//! 3. `result_row` is zero in the cycle in which the host writes, `result_word` in the next, and nothing is stored in that.
 //! 4. `host_quad` is held from a host's read until its word is there.
 
 use crate::kind::Kind;
@@ -56,12 +57,12 @@ pub struct Vmem {
     pub host_word: Signal<Out, Bits<72>>,
     /// The row written is a result's or the host's; the quad is written by one of them. Copies for each quad.
     own: Vec<LocalCopy<1>>,
-    own_row: LocalCopy<1>,
     own_write: Vec<LocalCopy<1>>,
     result_store: DFF<Bit>,
-    host_row_1: DFF<Bits<VMEM_ROW>>,
+    host_row_now: Signal<Local, Bits<VMEM_ROW>>,
     host_data_1: DFF<Bits<72>>,
-    write_row: Signal<Local, Bits<VMEM_ROW>>,
+    row_next: Signal<Local, Bits<VMEM_ROW>>,
+    write_row: Vec<LocalCopy<VMEM_ROW>>,
     write_word: Vec<Signal<Local, Bits<18>>>,
     pair: Vec<JoinLanes<2, 18, 36>>,
     bank: Vec<Ebr<VMEM_ROW, 36, 1>>,
@@ -88,6 +89,7 @@ impl Vmem {
             result_word: many(lanes),
             write_word: many(lanes),
             own: many(lanes / 4),
+            write_row: many(lanes / 4),
             own_write: many(lanes / 4),
             pair: many(lanes / 2),
             bank: many(lanes / 2),
@@ -101,25 +103,26 @@ impl Vmem {
 impl Logic for Vmem {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, own_row, result_store, host_row_1, host_data_1, host_word_4, conflict_1);
-        self.host_row_1.d.next = 0.into();
+        clock!(self, clock, result_store, host_data_1, host_word_4, conflict_1);
+        self.host_row_now.next = 0.into();
         self.host_data_1.d.next = 0.into();
         if self.host_write.val() {
-            self.host_row_1.d.next = self.host_row.val();
+            self.host_row_now.next = self.host_row.val();
             self.host_data_1.d.next = self.host_data.val();
         }
 
         // A result or a host word that is not written is zero: one gate joins all three. It is the vector side that
-        // chooses, for it knows long before that a result comes.
-        self.write_row.next = self.matrix_row.val();
+        // chooses, for it knows long before that a result comes. The row is chosen a cycle ahead of its words.
         self.result_store.d.next = self.result_comes.val();
-        self.own_row.d.next = (self.result_comes.val() | self.host_write.val()).into();
-        if self.own_row.q.val().any() {
-            self.write_row.next = self.result_row.val() | self.host_row_1.q.val();
+        self.row_next.next = self.matrix_row.val();
+        if self.result_comes.val() | self.host_write.val() {
+            self.row_next.next = self.result_row.val() | self.host_row_now.val();
         }
         for q in 0..(self._lanes / 4) {
             self.own[q].clock.next = self.clock.val();
             self.own_write[q].clock.next = self.clock.val();
+            self.write_row[q].clock.next = self.clock.val();
+            self.write_row[q].d.next = self.row_next.val();
             self.own[q].d.next = (self.result_comes.val() | self.host_write.val()).into();
             self.own_write[q].d.next = (self.result_comes.val()
                 | (self.host_write.val() & (self.host_quad.val() == q.to_bits())))
@@ -134,7 +137,7 @@ impl Logic for Vmem {
             for p in 0..2 {
                 self.bank[q * 2 + p].clock.next = self.clock.val();
                 self.bank[q * 2 + p].read_address.next = self.read_row.val();
-                self.bank[q * 2 + p].write_address.next = self.write_row.val();
+                self.bank[q * 2 + p].write_address.next = self.write_row[q].q.val();
                 self.bank[q * 2 + p].write_enable.next =
                     self.own_write[q].q.val() | bit_cast::<1, 1>(self.matrix_store.val().into());
                 self.pair[q * 2 + p].lane[0].next = self.write_word[q * 4 + p * 2].val();
@@ -189,10 +192,10 @@ mod tests {
         let mut words = || (0..CHIP.vxm_lanes).map(|_| random.signed(18)).collect::<Vec<i64>>();
         let rows = [words(), words()];
         let at = [0; 2].map(|_| place(random));
-        stimulus.set("matrix_store", stores[0].into()).set("matrix_row", at[0] as u64);
+        stimulus.set("matrix_store", stores[0].into()).set_before("matrix_row", at[0] as u64);
         stimulus
             .set("result_comes", comes.into())
-            .set("result_row", if stores[1] { at[1] as u64 } else { 0 });
+            .set_before("result_row", if stores[1] { at[1] as u64 } else { 0 });
         set_row(stimulus, "matrix_word", &rows[0]);
         set_row(stimulus, "result_word", &if stores[1] { rows[1].clone() } else { vec![0; CHIP.vxm_lanes] });
         if let Some(winner) = (0..2).rev().find(|side| stores[*side]) {
@@ -208,6 +211,8 @@ mod tests {
         let mut memory = vec![vec![0; CHIP.vxm_lanes]; CHIP.vmem_rows];
         let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
         let mut result = false;
+        // Rows are named a cycle before the words of the first store.
+        stimulus.cycle();
         for _ in 0..20_000 {
             let (row, quad) = (place(&mut random), random.below(CHIP.vxm_lanes as u64 / 4));
             stimulus.cycle().set("read_row", row as u64).set("host_quad", quad);
@@ -218,13 +223,15 @@ mod tests {
             expected.push((found, quad as usize, conflict));
         }
         let response = bench.run(stimulus.idle(4)).unwrap();
-        for (t, (row, _, conflict)) in expected.iter().enumerate() {
+        let first = 1;
+        for (b, (row, _, conflict)) in expected.iter().enumerate() {
+            let t = first + b;
             let words: Vec<i64> =
                 (0..row.len()).map(|l| response.signed(t + Vmem::LATENCY, &format!("row${l}"))).collect();
             assert_eq!(&words, row, "cycle {t}");
             assert_eq!(response.get(t + 1, "conflict") == 1, *conflict, "cycle {t}");
             // The host's quad is chosen in the cycle before its word.
-            let quad = expected.get(t + 2).map_or(0, |(_, quad, _)| *quad);
+            let quad = expected.get(b + 2).map_or(0, |(_, quad, _)| *quad);
             let word = response.signed_lanes(t + Vmem::HOST_LATENCY, "host_word", 18);
             assert_eq!(word, row[quad * 4..][..4], "cycle {t}: host");
         }

@@ -1,9 +1,9 @@
 //! Where the block RAMs and multipliers of a large chip lie, so that place and route begins from a good arrangement.
 //!
 //! ```text
-//!  multipliers  y ▲  group 2 │ group 3 │ group 4      blocks in rows and columns; the vector unit in the middle
-//!                 │  group 1 │ vectors │ group 5      neighbours in the adder tree are neighbours here
-//!                 │  group 0 │ group 7 │ group 6
+//!  multipliers  y │  group 2    group 3    group 4      blocks in rows; neighbours in the adder tree are neighbours here
+//!                 │  group 1    group 7    group 5
+//!                 ▼  group 0 v  v  v  v  v group 6      vector lanes spread over the last row, their logic below it
 //! ```
 //!
 //! A chip that fills its FPGA uses nearly all of these sites, and an analytic placer that may choose them shuffles them: a
@@ -20,19 +20,36 @@ use serde::Deserialize;
 
 /// Multipliers in a block: the lanes of a group, or the vector lanes.
 const BLOCK_LANES: usize = 16;
-/// Row and column of the block of each group of lanes, and of the vector unit.
-const GROUP_BLOCKS: [(usize, usize); 8] = [(0, 0), (1, 0), (2, 0), (2, 1), (2, 2), (1, 2), (0, 2), (0, 1)];
-const VECTOR_BLOCK: (usize, usize) = (1, 1);
+/// Row of multipliers, and place in it, of the block of each group of lanes.
+const GROUP_BLOCKS: [(usize, Place); 8] = [
+    (2, Place::First),
+    (1, Place::First),
+    (0, Place::First),
+    (0, Place::Middle),
+    (0, Place::Last),
+    (1, Place::Last),
+    (2, Place::Last),
+    (1, Place::Middle),
+];
+/// Row of multipliers of the vector lanes. Most tables of the chip are theirs, and most tables of the FPGA lie beyond it.
+const VECTOR_ROW: usize = 2;
 /// Vector lanes that share a word of vector memory.
 const LANES_PER_WORD: usize = 2;
+
+/// Where in a row a block lies.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    First,
+    Middle,
+    Last,
+}
 
 /// The columns of an FPGA in which its block RAMs and multipliers lie.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Floorplan {
-    /// Repetitions of a column of sites, and their distance in tiles.
-    columns: usize,
-    period: usize,
+    /// First tiles of the columns of sites.
+    columns: Vec<usize>,
     block_ram: Sites,
     multiplier: Sites,
 }
@@ -131,14 +148,14 @@ impl Floorplan {
     }
 
     fn row(&self, sites: &Sites, y: usize) -> Vec<Site> {
-        let column = |column: usize| {
-            let tiles = sites.tiles.iter().zip(&sites.names);
-            tiles.map(move |(tile, name)| Site { x: column * self.period + tile, y, name: name.clone() })
+        let column = |column: &usize| {
+            let (column, tiles) = (*column, sites.tiles.iter().zip(&sites.names));
+            tiles.map(move |(tile, name)| Site { x: column + tile, y, name: name.clone() })
         };
-        (0..self.columns).flat_map(column).collect()
+        self.columns.iter().flat_map(column).collect()
     }
 
-    /// The multipliers in their blocks, each group in the middle of its block.
+    /// The multipliers in their blocks, and those of the vector unit.
     fn multipliers<'a>(&self, cells: &[(&'a str, Role)]) -> Option<Vec<(&'a str, Site)>> {
         let vector_lanes = |of: usize| {
             cells
@@ -149,27 +166,46 @@ impl Floorplan {
         cells
             .iter()
             .filter_map(|(path, role)| {
-                let (block, lane) = match role {
-                    Role::Multiplier { group, lane } => (GROUP_BLOCKS.get(*group).copied(), *lane),
-                    Role::VectorMultiplier { group, lane } => {
-                        (Some(VECTOR_BLOCK), vector_lanes(*group) + lane)
+                let site = match role {
+                    Role::Multiplier { group, lane } => {
+                        GROUP_BLOCKS.get(*group).and_then(|&block| self.in_block(block, *lane))
                     }
+                    Role::VectorMultiplier { group, lane } => self.of_vector(vector_lanes(*group) + lane),
                     _ => return None,
                 };
-                Some(block.and_then(|block| self.in_block(block, lane)).map(|site| (*path, site)))
+                Some(site.map(|site| (*path, site)))
             })
             .collect()
     }
 
-    /// Site number `lane` of a block.
-    fn in_block(&self, (row, column): (usize, usize), lane: usize) -> Option<Site> {
+    /// A row's sites of multipliers: those for vector lanes, evenly spread, and the others.
+    fn split_row(&self, row: usize) -> Option<(Vec<Site>, Vec<Site>)> {
         let sites = self.row(&self.multiplier, *self.multiplier.rows.get(row)?);
-        // The middle is wider: the multipliers of the instruction queues find room there, beside the queues.
-        let outer = BLOCK_LANES;
-        let middle = sites.len().checked_sub(2 * outer)?;
-        let (first, width) = [(0, outer), (outer, middle), (outer + middle, outer)][column];
-        let margin = width.checked_sub(BLOCK_LANES)? / 2;
-        (lane < BLOCK_LANES).then(|| sites[first + margin + lane].clone())
+        if row != VECTOR_ROW {
+            return Some((Vec::new(), sites));
+        }
+        let step = sites.len() / BLOCK_LANES;
+        let is_vector = |at: usize| step > 0 && at % step == step / 2 && at / step < BLOCK_LANES;
+        let (vector, others): (Vec<_>, Vec<_>) =
+            sites.into_iter().enumerate().partition(|(at, _)| is_vector(*at));
+        let plain = |sites: Vec<(usize, Site)>| sites.into_iter().map(|(_, site)| site).collect();
+        Some((plain(vector), plain(others)))
+    }
+
+    fn of_vector(&self, lane: usize) -> Option<Site> {
+        self.split_row(VECTOR_ROW)?.0.get(lane).cloned()
+    }
+
+    /// Site number `lane` of a block.
+    fn in_block(&self, (row, place): (usize, Place), lane: usize) -> Option<Site> {
+        let sites = self.split_row(row)?.1;
+        let room = sites.len().checked_sub(BLOCK_LANES)?;
+        let first = match place {
+            Place::First => 0,
+            Place::Middle => room / 2,
+            Place::Last => room,
+        };
+        (lane < BLOCK_LANES).then(|| sites[first + lane].clone())
     }
 
     /// The memories at the sites nearest to their lanes: least sum of squared distances, by exchanges until none helps.

@@ -160,9 +160,16 @@ const fn table_hash() -> u64 {
         }
         index += 1;
     }
-    hash = hash.u64(crate::timing::RESULT as u64).u64(crate::timing::MIN_PERIOD_CYCLES as u64);
-    hash = hash.u64(crate::timing::SYNC_CYCLES as u64).u64(crate::timing::TURNAROUND_CYCLES as u64);
-    hash.u64(crate::timing::dot_store_port(&crate::Geometry::ULX3S_85F) as u64).finish()
+    let mut number = 0;
+    while number < crate::timing::FIXED.len() {
+        hash = hash.u64(crate::timing::FIXED[number] as u64);
+        number += 1;
+    }
+    let chip = &crate::Geometry::ULX3S_85F;
+    hash = hash.u64(crate::timing::dot_store_port(chip) as u64);
+    hash = hash.u64(crate::timing::maximum_effect(chip) as u64);
+    hash = hash.u64(crate::timing::reduction_effect(chip) as u64);
+    hash.u64(crate::timing::argmax_effect(chip) as u64).finish()
 }
 
 /// Names this instruction set: encodings and latencies. A chip that reads differently is refused.

@@ -8,7 +8,7 @@ use std::fmt::Write;
 type Cycles = fn(&Geometry) -> i64;
 
 /// Every number of `isa::timing`.
-const NUMBERS: [(&str, Cycles); 24] = [
+const NUMBERS: [(&str, Cycles); 25] = [
     ("START_CYCLES", |_| START_CYCLES),
     ("MIN_PERIOD_CYCLES", |_| MIN_PERIOD_CYCLES),
     ("SYNC_CYCLES", |_| SYNC_CYCLES),
@@ -19,6 +19,7 @@ const NUMBERS: [(&str, Cycles); 24] = [
     ("VREG_SAMPLE", |_| VREG_SAMPLE),
     ("SCALAR_SAMPLE", |_| SCALAR_SAMPLE),
     ("RESULT", |_| RESULT),
+    ("STREAM", |_| STREAM),
     ("VREG_EFFECT", |_| VREG_EFFECT),
     ("ACT_EFFECT", |_| ACT_EFFECT),
     ("KV_EFFECT", |_| KV_EFFECT),

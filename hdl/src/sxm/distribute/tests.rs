@@ -59,6 +59,11 @@ fn lanes(response: &Response, cycle: usize, name: &str, count: usize) -> Vec<i64
     (0..count).map(|lane| response.signed(cycle, &format!("{name}${lane}"))).collect()
 }
 
+/// The KV codes that are sent, in the lowest bits of lanes.
+fn sent_codes(response: &Response, cycle: usize, count: usize) -> Vec<i64> {
+    (0..count).map(|lane| response.low_signed(cycle, &format!("sent${lane}"), 9)).collect()
+}
+
 /// The row that is sent: a half in both halves, or all of it.
 fn sent(row: &Row) -> Vec<i64> {
     let half = row.result.len() / 2;
@@ -99,7 +104,7 @@ fn check(chip: &Geometry) {
         assert_eq!(at("kv_write", 2) == 1, row.to == 1 || row.to == 2, "cycle {t}");
         let (over, bits) = match row.to {
             0 => {
-                let found = (at("act_entry", 2), lanes(&response, t + 2, "act_row", count));
+                let found = (at("act_entry", 2), lanes(&response, t + 2, "sent", count));
                 assert_eq!(found, (row.entry, limited(&z, 16)), "cycle {t}");
                 (z, 16)
             }
@@ -110,7 +115,7 @@ fn check(chip: &Geometry) {
                 let values = row.to == 2;
                 let codes = if values { (0..groups).map(part).collect() } else { z.clone() };
                 let codes: Vec<i64> = codes.into_iter().map(code).collect();
-                assert_eq!(lanes(&response, t + 2, "kv_codes", codes.len()), codes, "cycle {t}");
+                assert_eq!(sent_codes(&response, t + 2, codes.len()), codes, "cycle {t}");
                 assert_eq!((at("kv_row", 2), at("kv_value_mode", 2)), (row.row, values.into()), "cycle {t}");
                 assert_eq!(at("kv_halves", 2), row.mask, "cycle {t}");
                 assert_eq!(at("kv_lane", 2), row.lane, "cycle {t}");
@@ -144,7 +149,7 @@ fn a_half_taken_twice_is_twice_the_same() {
     let rows: Vec<Row> = rows(chip, 500).into_iter().map(|row| Row { to: 0, half: true, ..row }).collect();
     let response = stream(chip, &rows);
     for t in 0..rows.len() {
-        let act = lanes(&response, 1 + t + Distribute::LATENCY, "act_row", chip.vxm_lanes);
+        let act = lanes(&response, 1 + t + Distribute::LATENCY, "sent", chip.vxm_lanes);
         let (lower, upper) = act.split_at(chip.vxm_lanes / 2);
         assert_eq!(lower, upper, "cycle {t}");
     }
@@ -174,7 +179,7 @@ fn the_host_writes_half_rows() {
         for (t, (row, halves, words)) in writes.iter().enumerate() {
             let t = t + Distribute::HOST_LATENCY;
             let codes: Vec<i64> = (0..chip.vxm_lanes).map(|lane| words[lane % 8]).collect();
-            assert_eq!(lanes(&response, t, "kv_codes", codes.len()), codes, "cycle {t}");
+            assert_eq!(sent_codes(&response, t, codes.len()), codes, "cycle {t}");
             for group in 0..chip.groups() {
                 let at = |name: &str| response.get(t, &format!("{name}${group}"));
                 let written = |lane: &usize| halves >> (2 * group + lane / half) & 1 == 1;

@@ -32,7 +32,7 @@ fn signed(value: u64) -> i64 {
     (value << 40) as i64 >> 40
 }
 
-/// What must stand in cycle 12: destination, row, entry if any, mask, half, part; and whether the row is outside.
+/// What must stand in cycle 13: destination, row, entry if any, mask, half, part; and whether the row is outside.
 struct Sent {
     destination: u64,
     row: i64,
@@ -95,7 +95,7 @@ fn destinations_step_as_the_instruction_says() {
         }
     }
     let response = bench.run(stimulus.idle(Steps::LATENCY)).unwrap();
-    let strobes = ["", "act_11", "key_11", "value_11", "vmem_11", "argmax_11"];
+    let strobes = ["", "act_12", "key_12", "value_12", "vmem_12", "argmax_12"];
     for (t, wanted) in expected.iter().enumerate() {
         let at = |name: &str| response.get(t + Steps::LATENCY, name);
         let destination = wanted.as_ref().map_or(0, |wanted| wanted.destination);
@@ -106,15 +106,15 @@ fn destinations_step_as_the_instruction_says() {
                 "cycle {t}: {strobe}"
             );
         }
-        assert_eq!(at("lane_12"), POSITION % CHIP.vxm_lanes as u64, "cycle {t}");
+        assert_eq!(at("lane_13"), POSITION % CHIP.vxm_lanes as u64, "cycle {t}");
         let Some(wanted) = wanted.as_ref().filter(|wanted| wanted.destination != 0) else { continue };
-        let found = (at("row_12"), at("half_12"), at("part_12"));
+        let found = (at("row_13"), at("half_13"), at("part_13"));
         assert_eq!(found, (wanted.row as u64 & 0xff_ffff, wanted.half, wanted.part), "cycle {t}");
         if destination == Destination::Act as u64 {
-            assert_eq!(at("entry_12"), wanted.entry, "cycle {t}");
+            assert_eq!(at("entry_13"), wanted.entry, "cycle {t}");
         }
         if destination == Destination::Act as u64 || destination == Destination::Key as u64 {
-            assert_eq!(at("mask_12"), wanted.mask, "cycle {t}");
+            assert_eq!(at("mask_13"), wanted.mask, "cycle {t}");
         }
         let outside = |rows: usize| !(0..rows as i64).contains(&wanted.row);
         let faults = (response.get(t + 5, "vmem_outside") == 1, response.get(t + 5, "kv_outside") == 1);
@@ -137,6 +137,6 @@ fn nothing_happens_without_an_issue() {
         }
     }
     let response = bench.run(&stimulus).unwrap();
-    let names = ["act_11", "key_11", "value_11", "vmem_11", "argmax_11", "vmem_outside", "kv_outside"];
+    let names = ["act_12", "key_12", "value_12", "vmem_12", "argmax_12", "vmem_outside", "kv_outside"];
     assert!((0..200).all(|t| names.iter().all(|name| response.get(t, name) == 0)));
 }

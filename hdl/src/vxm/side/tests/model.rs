@@ -115,7 +115,7 @@ impl Model {
         if random.below(8) == 0 {
             let row = random.below(self.chip.vmem_rows as u64) as usize;
             let words: Vec<i32> = self.vmem[row].iter().map(|_| random.signed(18) as i32).collect();
-            stimulus.set("store", 1).set("store_address", row as u64);
+            stimulus.set("store", 1).set_before("store_row_next", row as u64);
             for (lane, word) in words.iter().enumerate() {
                 stimulus.set_signed(&format!("store_row${lane}"), i64::from(*word));
             }
@@ -255,7 +255,7 @@ impl Model {
             Destination::Act => {
                 let mask = self.mask(v, issue.k, 0);
                 let entry = self.next_entry(v, issue.k) as u64;
-                self.expect(at + timing::ACT_EFFECT - 1).act = Some((mask, entry, limited(&z, 16)));
+                self.expect(at + timing::STREAM + Distribute::LATENCY as i64).act = Some((mask, entry, limited(&z, 16)));
                 over(&z, 16)
             }
             Destination::Key => {
@@ -267,7 +267,7 @@ impl Model {
                     place,
                     codes: z.iter().map(|&x| code(x)).collect(),
                 };
-                self.expect(at + timing::KV_EFFECT - 1).kv = Some(kv);
+                self.expect(at + timing::STREAM + Distribute::LATENCY as i64).kv = Some(kv);
                 over(&z, 10)
             }
             Destination::Value => {
@@ -275,7 +275,7 @@ impl Model {
                 let codes = (0..groups).map(|g| code(y[(sub * groups + g) % y.len()])).collect();
                 let place = (self.position % y.len()) as u64;
                 let kv = Kv { value: true, row: self.kv_row(issue, at), place, codes };
-                self.expect(at + timing::KV_EFFECT - 1).kv = Some(kv);
+                self.expect(at + timing::STREAM + Distribute::LATENCY as i64).kv = Some(kv);
                 over(y, 10)
             }
             Destination::Vmem => {
@@ -287,7 +287,7 @@ impl Model {
                 false
             }
         };
-        self.expect(at + RESULT + 3).sent_saturated = sent;
+        self.expect(at + timing::STREAM + 3).sent_saturated = sent;
     }
 
     fn mask(&self, v: &Vector, k: i64, moved: usize) -> u64 {
