@@ -15,6 +15,7 @@
 //!   reference that the hardware is compared with, and runs a small model far faster than real time.
 //! * [`device`] is the interface; [`device::conformance`] is the suite that every device must pass.
 //! * [`prediction`] walks only the instructions' timing and says how long a token takes. It computes no data.
+//! * [`netlist`] is the chip as synthesised, cell by cell; `rtl` is the Verilated one (feature `rtl`).
 //! * [`board`] is firmware and chip together, behind a serial line.
 //! * [`trace`] names single writes to memories; [`lockstep`] finds the first one in which two devices differ.
 //!
@@ -27,6 +28,7 @@ pub mod board;
 pub mod device;
 pub mod emulator;
 pub mod lockstep;
+pub mod netlist;
 pub mod prediction;
 #[cfg(feature = "rtl")]
 pub mod rtl;

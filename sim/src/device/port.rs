@@ -3,6 +3,9 @@
 use super::DeviceError;
 use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, Space};
 
+/// Cycles without a byte after which a simulated chip counts as hung: longer than any token.
+pub const PATIENCE_CYCLES: u64 = 10_000_000;
+
 /// A word of the host port, little endian.
 pub type HostWord = [u8; HOST_WORD_BYTES];
 

@@ -17,7 +17,7 @@
 
 mod bridge;
 
-use crate::device::{BytePort, DeviceError, Framed, HostPort, HostWord, PortDevice};
+use crate::device::{BytePort, DeviceError, Framed, HostPort, HostWord, PATIENCE_CYCLES, PortDevice};
 use crate::trace::{Location, Tap, Trace};
 use bridge::ffi::{Chip, RawEvent, WavesState, new_chip};
 use cxx::UniquePtr;
@@ -26,9 +26,6 @@ use lpu_isa::host::Space;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-
-/// Cycles without a byte after which the chip counts as hung: longer than any token.
-const PATIENCE_CYCLES: u64 = 10_000_000;
 
 /// A Verilated chip's byte port.
 pub struct Verilated {
