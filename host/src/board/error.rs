@@ -18,9 +18,11 @@ impl Error {
     pub(super) fn file(path: &Path, error: &std::io::Error) -> Self {
         let next = match error.kind() {
             std::io::ErrorKind::StorageFull => {
-                ": free some space, or name a folder on another disk with --out; what is finished is kept"
+                ": free some space, or name a folder on another disk with --out or XDG_CACHE_HOME; what is finished is kept"
             }
-            std::io::ErrorKind::PermissionDenied => ": name a folder that you may write with --out",
+            std::io::ErrorKind::PermissionDenied => {
+                ": name a folder that you may write with --out or XDG_CACHE_HOME"
+            }
             _ => "",
         };
         Self::Input(format!("cannot use {}: {error}{next}", path.display()))

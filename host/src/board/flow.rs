@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 
 /// Name of the netlist between synthesis and placement.
 pub const NETLIST: &str = "netlist.json";
-/// Name of the chip's own netlist, as Verilog, for simulation.
-pub const CHIP_NETLIST: &str = "chip.v";
+/// Name of the chip's own netlist, for simulation.
+pub const CHIP_NETLIST: &str = "chip.json";
 /// Name of place and route's own report.
 pub const TIMING: &str = "timing.json";
 /// Name of the finished bitstream.
@@ -85,7 +85,7 @@ design -save mapped
 delete -port {chip}/w:trace_*
 select {chip}
 opt_clean -purge
-write_verilog -noattr -selected {CHIP_NETLIST}
+json -o {CHIP_NETLIST}
 select -clear
 design -load mapped
 flatten
@@ -127,8 +127,8 @@ pub fn run(command: &mut Command) -> Result<(), Error> {
     let words = lines[lines.len().saturating_sub(WORDS_LINES)..].join("\n  ");
     if said.contains("No space left on device") {
         return Err(Error::Input(format!(
-            "the disk is full; {program} said:\n  {words}\nfree some space, or name a folder on another disk with --out, and run \
-             the command again: what is finished is kept"
+            "the disk is full; {program} said:\n  {words}\nfree some space, or name a folder on another disk with --out or \
+             XDG_CACHE_HOME, and run the command again: what is finished is kept"
         )));
     }
     Err(Error::Failed(format!("{program} failed ({}); it said:\n  {words}", output.status)))

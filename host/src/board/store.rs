@@ -4,6 +4,7 @@ use super::Error;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Start of the name of a folder that is being filled; the number of the process that fills it follows.
 const DRAFT: &str = ".draft-";
@@ -79,9 +80,10 @@ impl Store {
         if place.is_dir() {
             return Ok((place, true));
         }
-        let draft = self.root.join(format!("{DRAFT}{}-{name}", std::process::id()));
-        // What an earlier stage of this process left when it failed.
-        _ = fs::remove_dir_all(&draft);
+        // Threads of one process may make the same stage.
+        static DRAFTS: AtomicUsize = AtomicUsize::new(0);
+        let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
+        let draft = self.root.join(format!("{DRAFT}{}-{number}-{name}", std::process::id()));
         let made = fs::create_dir_all(&draft).map_err(|error| Error::file(&draft, &error));
         let finished = made.and_then(|()| fill(&draft)).and_then(|()| match fs::rename(&draft, &place) {
             // Another build of the same inputs was first; its result is as good.

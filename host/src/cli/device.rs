@@ -51,16 +51,18 @@ impl DeviceChoice {
     }
 }
 
-/// Reads `emu`, `rtl`, `auto`, or `serial:PORT` with `?baud=N&patience=SECONDS`.
+/// Reads `emu`, `rtl`, `netlist`, `auto`, or `serial:PORT` with `?baud=N&patience=SECONDS`.
 pub fn parse(text: &str) -> Result<DeviceChoice, String> {
     let serial = match text {
         "emu" => return Ok(DeviceChoice::Inside(DeviceKind::Emu)),
         "rtl" => return Ok(DeviceChoice::Inside(DeviceKind::Rtl)),
+        "netlist" => return Ok(DeviceChoice::Inside(DeviceKind::Netlist)),
         "auto" => return Ok(DeviceChoice::Auto),
         _ => text.strip_prefix("serial:"),
     };
-    let refused =
-        || format!("expected emu, rtl, auto or serial:PORT[?baud=N&patience=SECONDS], found {text:?}");
+    let refused = || {
+        format!("expected emu, rtl, netlist, auto or serial:PORT[?baud=N&patience=SECONDS], found {text:?}")
+    };
     let (port, settings) =
         serial.map(|rest| rest.split_once('?').unwrap_or((rest, ""))).ok_or_else(refused)?;
     if port.is_empty() {
@@ -139,6 +141,7 @@ mod tests {
     #[test]
     fn devices_are_read_with_their_settings() {
         assert_eq!(parse("emu"), Ok(DeviceChoice::Inside(DeviceKind::Emu)));
+        assert_eq!(parse("netlist"), Ok(DeviceChoice::Inside(DeviceKind::Netlist)));
         assert_eq!(parse("auto"), Ok(DeviceChoice::Auto));
         let serial = |port: &str, baud, patience| DeviceChoice::Serial { port: port.into(), baud, patience };
         assert_eq!(parse("serial:/dev/ttyUSB0"), Ok(serial("/dev/ttyUSB0", None, 2.0)));
@@ -147,7 +150,7 @@ mod tests {
             assert_eq!(
                 parse(bad),
                 Err(format!(
-                    "expected emu, rtl, auto or serial:PORT[?baud=N&patience=SECONDS], found {bad:?}"
+                    "expected emu, rtl, netlist, auto or serial:PORT[?baud=N&patience=SECONDS], found {bad:?}"
                 ))
             );
         }

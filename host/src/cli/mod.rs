@@ -131,6 +131,8 @@ enum DeviceKind {
     Emu,
     /// The chip's own Verilog, compiled by Verilator.
     Rtl,
+    /// The chip as synthesised for its FPGA, cell by cell; made by Yosys and Verilator the first time.
+    Netlist,
 }
 
 impl DeviceKind {
@@ -139,6 +141,7 @@ impl DeviceKind {
         match self {
             Self::Emu => "emu",
             Self::Rtl => "rtl",
+            Self::Netlist => "netlist",
         }
     }
 
@@ -147,6 +150,7 @@ impl DeviceKind {
         match self {
             Self::Emu => "the emulator",
             Self::Rtl => "the Verilated chip",
+            Self::Netlist => "the netlist",
         }
     }
 }

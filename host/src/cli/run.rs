@@ -30,14 +30,15 @@ Examples:
   lpu run stories260K.bin --temperature 1 --top-p 0.9 --stop \"The end\"
   lpu run SmolLM2-135M-Instruct/ --geometry virtual --prompt Hello
   lpu run stories260K.bin --device rtl --tokens 32
+  lpu run tiny.bin --geometry nano --device netlist --tokens 8
   lpu run stories260K.bin --device rtl --tokens 8 --waves token.fst --waves-positions 3..5
   lpu run stories260K.bin --device serial:/dev/ttyUSB0
   lpu run stories.lpu --ignore-eos --json > run.json")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Machine that executes the program: emu, rtl (the Verilated chip), auto (the board that is plugged in), or
-    /// serial:PORT[?baud=N].
+    /// Machine that executes the program: emu, rtl (the Verilated chip), netlist (the synthesised chip), auto (the
+    /// board that is plugged in), or serial:PORT[?baud=N].
     #[arg(long, value_parser = device::parse, default_value = "emu")]
     device: DeviceChoice,
     /// Write the traffic of the serial line to a file, for reports of faults.

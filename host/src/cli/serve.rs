@@ -40,8 +40,8 @@ pub struct Arguments {
     /// Models or images, each with a name of its own if written NAME=FILE.
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
-    /// Machine that executes the programs: emu, rtl (the Verilated chip), auto (the board that is plugged in), or
-    /// serial:PORT[?baud=N]; may be given several times [default: emu].
+    /// Machine that executes the programs: emu, rtl (the Verilated chip), netlist (the synthesised chip), auto (the
+    /// board that is plugged in), or serial:PORT[?baud=N]; may be given several times [default: emu].
     #[arg(long = "device", value_parser = device::parse, value_name = "DEVICE")]
     devices: Vec<DeviceChoice>,
     /// Tokenizer for models that have none of their own.

@@ -43,6 +43,7 @@ pub fn device(kind: DeviceKind, image: &Image) -> Result<Box<dyn Device>, Failur
     match kind {
         DeviceKind::Emu => Ok(Box::new(PortDevice::new(Emulator::new(image.geometry)))),
         DeviceKind::Rtl => Ok(Box::new(chip(image)?)),
+        DeviceKind::Netlist => netlist(image),
     }
 }
 
@@ -69,6 +70,25 @@ fn chip(_image: &Image) -> Result<PortDevice<Emulator>, Failure> {
     Err(Failure::input(
         "this `lpu` was built without the RTL device; expected `--device emu`. \
          To have it, install Verilator and build with `cargo build --release -p lpu-host --features rtl`",
+    ))
+}
+
+/// The netlist of the chip that an image is for, made in the work folder of `lpu build` if it is not there.
+#[cfg(feature = "fpga")]
+fn netlist(image: &Image) -> Result<Box<dyn Device>, Failure> {
+    use lpu_host::board::{Store, Tools, chip_netlist};
+    let mut stages = super::build::Stages::default();
+    let tell = &mut |event: lpu_host::board::Build| stages.show(event);
+    let design = chip_netlist(&image.geometry, &Tools::of_user(), &Store::default_root()?, tell);
+    stages.clear();
+    Ok(Box::new(lpu_sim::netlist::chip(&design?).map_err(Failure::machine)?))
+}
+
+#[cfg(not(feature = "fpga"))]
+fn netlist(_image: &Image) -> Result<Box<dyn Device>, Failure> {
+    Err(Failure::input(
+        "this `lpu` was built without netlists; expected `--device emu`. \
+         To have them, install Yosys and build with the feature `fpga`, which is on by default",
     ))
 }
 

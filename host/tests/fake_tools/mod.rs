@@ -21,7 +21,7 @@ pub struct Finished {
 /// Yosys: a netlist with two cells.
 pub const YOSYS: &str = r#"[ "$1" = -V ] && { echo "Yosys 0.23 (git sha1 7ce5011c24b)"; exit 0; }
 echo '{"modules": {"board": {"cells": {"chip.icu.a": {"type": "LUT4"}, "chip.matrix.b": {"type": "DP16KD"}}}}}' > netlist.json
-echo 'module lpu_nano; endmodule' > chip.v"#;
+echo '{"modules": {"lpu_nano": {}}}' > chip.json"#;
 
 /// nextpnr: a report of one clock.
 pub const NEXTPNR: &str = r#"[ "$1" = --version ] && { echo "\"nextpnr-ecp5\" -- Next Generation Place and Route (Version nextpnr-0.11.1)"; exit 0; }

@@ -1,0 +1,27 @@
+//! The small chip through the real tools: placed, routed, fast enough, packed.
+#![cfg(feature = "fpga")]
+
+mod real_tools;
+
+use lpu_host::board::{Board, Build, BuildRequest, Tool, build};
+
+#[test]
+fn the_small_board_is_placed_routed_and_packed_at_its_clock() {
+    let wanted = [Tool::Yosys, Tool::NextpnrEcp5, Tool::Ecppack];
+    let Some(tools) = real_tools::tools(&wanted) else { return };
+    let board = Board::find("ecpix5-45f").expect("the board is known");
+    let clock = board.clocks.datapath_mhz;
+    let request = BuildRequest { board, seeds: vec![1], clock_mhz: None, folder: real_tools::work() };
+    let mut tell = |event: Build| {
+        if let Build::Ends(stage) = event {
+            println!("{}: {:.1} s", stage.name, stage.seconds);
+        }
+    };
+    let outcome = build(&request, &tools, &mut tell).unwrap_or_else(|error| panic!("{error}"));
+    let best = outcome.best();
+    assert!(best.meets() && best.fmax_mhz >= clock, "{:?}, through {:?}", best.clocks, best.critical_path);
+    let bitstream = outcome.bitstream.expect("its clocks are met");
+    let bytes = std::fs::read(&bitstream).expect("it was written");
+    // The preamble that the FPGA looks for, behind a comment of the packer.
+    assert!(bytes.windows(4).any(|word| word == [0xff, 0xff, 0xbd, 0xb3]), "{}", bitstream.display());
+}
