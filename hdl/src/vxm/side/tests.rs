@@ -189,9 +189,8 @@ fn compare(response: &Response, cycle: usize, expected: &Expected, chip: &Geomet
     assert_eq!(get("kv_write") == 1, expected.kv.is_some(), "cycle {cycle}: KV write");
     if let Some(kv) = &expected.kv {
         assert_eq!((get("kv_value_mode") == 1, get("kv_row")), (kv.value, kv.row), "cycle {cycle}: KV row");
-        let codes: Vec<i64> = (0..kv.codes.len())
-            .map(|lane| response.low_signed(cycle, &format!("sent${lane}"), 9))
-            .collect();
+        let codes: Vec<i64> =
+            (0..kv.codes.len()).map(|lane| response.low_signed(cycle, &format!("sent${lane}"), 9)).collect();
         assert_eq!(codes, kv.codes, "cycle {cycle}: KV codes");
         let place = if kv.value { get("kv_lane") } else { get("kv_halves") };
         assert_eq!(place, kv.place, "cycle {cycle}: KV place");

@@ -255,7 +255,8 @@ impl Model {
             Destination::Act => {
                 let mask = self.mask(v, issue.k, 0);
                 let entry = self.next_entry(v, issue.k) as u64;
-                self.expect(at + timing::STREAM + Distribute::LATENCY as i64).act = Some((mask, entry, limited(&z, 16)));
+                self.expect(at + timing::STREAM + Distribute::LATENCY as i64).act =
+                    Some((mask, entry, limited(&z, 16)));
                 over(&z, 16)
             }
             Destination::Key => {
