@@ -126,8 +126,8 @@ fn conflict_plants() -> Vec<Plant> {
         meeting(
             "a gather meets a result at the write port of vector memory",
             Fault::VMEM_CONFLICT,
-            // 4 + 14 + 7 = 4 + 8 + 13.
-            "gather delay=14 store=20",
+            // 4 + 15 + 7 = 4 + 8 + 14.
+            "gather delay=15 store=20",
             "vector delay=8 destination=vmem row=21",
         ),
         meeting(
@@ -140,23 +140,23 @@ fn conflict_plants() -> Vec<Plant> {
         meeting(
             "a key is read while it is written",
             Fault::KV_CONFLICT,
-            // The key is issued in 4 + 8 + 1 + 8 = 21, the beat 13 cycles later.
-            "dot delay=30 memory=kv row=3 tap=1 clear=always",
+            // The key is issued in 4 + 8 + 1 + 8 = 21, the beat 15 cycles later.
+            "dot delay=32 memory=kv row=3 tap=1 clear=always",
             &format!("{DRIVE_ENTRY}vector delay=8 destination=key length=1 period=1 row=3"),
         ),
         meeting(
             "an activation entry is read while it is written",
             Fault::ACT_CONFLICT,
-            // 12 + 14 = 23 + 3.
-            "dot delay=19 tap=1 clear=always",
+            // 12 + 16 = 25 + 3.
+            "dot delay=21 tap=1 clear=always",
             DRIVE_ENTRY,
         ),
         meeting(
             "a reduction is read while it is written",
             Fault::SCALAR_CONFLICT,
             "",
-            // The second is issued 22 cycles after the first: 22 + 2 = 24, and the effect is in 25.
-            "vector delay=8 reduce=all\nvector delay=21 b=scalar scalar=16",
+            // The second is issued 23 cycles after the first: 23 + 2 = 25, and the effect is in 26.
+            "vector delay=8 reduce=all\nvector delay=22 b=scalar scalar=16",
         ),
         plant(
             "random numbers faster than they are made",

@@ -131,7 +131,7 @@ fn attend(matrix: &mut Builder, vector: &mut Builder) {
         let mix = Dot { row: 32 + 4 * pair, entry: 4, entry_advance: true, lane: 2 * pair, ..kv };
         let emit = if pair == 3 { Emit::Last } else { Emit::Never };
         let mix = Dot { clear: Clear::First, emit, shift: 5, store: 27, ..mix };
-        matrix.issue_blocks(if pair == 0 { 7 } else { 3 }, 1, Op::Dot(mix));
+        matrix.issue_blocks(if pair == 0 { 9 } else { 3 }, 1, Op::Dot(mix));
     }
     matrix.wait(16);
     matrix.meet(Op::EndLoop(EndLoop { first_step: 0, second_step: 16 }));
