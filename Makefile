@@ -8,6 +8,8 @@ MODEL := models/stories-lpu/model.bin
 
 # Tests look at the waves of the small chip only: with signals to show, the large one takes minutes longer to compile.
 export LPU_WAVES_GEOMETRY ?= nano
+# And at the whole board of the small chip only.
+export LPU_BOARD_GEOMETRY ?= nano
 
 # Runs the bundled model on the Verilated RTL of the full-size chip.
 demo: setup

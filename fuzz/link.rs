@@ -11,7 +11,7 @@ use lpu_isa::link::{
     checked, to_line,
 };
 use lpu_isa::soc::checksum;
-use lpu_sim::board::NativeBoard;
+use lpu_sim::board::{NativeBoard, SimulatedBoard};
 use lpu_sim::device::conformance::programs;
 use lpu_sim::device::{Device, DeviceError, RunRequest, run_to_end};
 use std::cell::Cell;

@@ -8,23 +8,15 @@ use crate::run::Run;
 use lpu_isa::Geometry;
 use lpu_isa::host::{Register, Space};
 use lpu_isa::link::{RATE_DEFAULT, RATE_MAX, Refusal, Reply, Request, VERSION, cause, checked};
-use lpu_isa::soc::CHECKSUM_START;
+use lpu_isa::soc::{CHECKSUM_START, leds};
 
 /// Looks at the chip before a run that was told to stop counts as endless: far more than any token takes.
 const STOP_LOOKS_MAX: u32 = 20_000;
-/// Cycles of the soft core that a bit takes at least: the firmware works off a byte in that of its ten bits.
-const BIT_CYCLES_MIN: u32 = 40;
+/// Cycles of the soft core that a bit takes at least: the firmware works off a byte, with all that a load does with it, in those of
+/// its ten bits.
+const BIT_CYCLES_MIN: u32 = 16;
 /// Received bytes without a sound frame among them, after which the rate is suspected.
 const NOISE_BYTES_MAX: u32 = 24;
-
-/// Light: the firmware listens.
-const LED_LISTENS: u8 = 1;
-/// Light: a program is loaded.
-pub const LED_LOADED: u8 = 2;
-/// Light: a run is in progress.
-pub const LED_RUNS: u8 = 4;
-/// Light: the chip does not answer.
-const LED_CHIP_SILENT: u8 = 128;
 
 /// Why a request was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,14 +113,12 @@ impl<B: Board> Core<B> {
         Ok(())
     }
 
-    /// A byte of the line.
-    pub fn receive(&mut self) -> Option<u8> {
-        let byte = self.chip.board.receive()?;
-        if self.rate.noise_bytes == 0 {
+    /// Bytes of the line came.
+    pub fn hear(&mut self, count: usize) {
+        if count != 0 && self.rate.noise_bytes == 0 {
             self.rate.since_ticks = self.chip.board.ticks();
         }
-        self.rate.noise_bytes += 1;
-        Some(byte)
+        self.rate.noise_bytes += count as u32;
     }
 
     /// Takes a frame of the line; a damaged one leaves no trace.
@@ -298,15 +288,15 @@ impl<B: Board> Core<B> {
     }
 
     pub fn show(&mut self) {
-        let mut lights = LED_LISTENS;
+        let mut lights = leds::LISTENS | (self.cause << leds::CAUSE_BIT) as u8;
         if self.loading.loaded != 0 {
-            lights |= LED_LOADED;
+            lights |= leds::LOADED;
         }
         if self.run.is_active() {
-            lights |= LED_RUNS;
+            lights |= leds::RUNS;
         }
-        if self.geometry.is_none() {
-            lights |= LED_CHIP_SILENT;
+        if self.geometry.is_none() || self.cause >= cause::PANIC {
+            lights |= leds::FAULT;
         }
         self.chip.board.set_leds(lights);
     }

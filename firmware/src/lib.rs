@@ -29,11 +29,10 @@ mod run;
 mod stored;
 
 pub use board::Board;
-pub use dispatch::{LED_LOADED, LED_RUNS};
 
 use lpu_isa::link::FromLine;
 
-/// Bytes that one step takes from the line before it looks after the rest.
+/// Bytes that one step takes from the line before it looks after the rest, unless a frame ends before.
 const BYTES_PER_STEP: usize = 128;
 
 /// The firmware of a board.
@@ -59,11 +58,11 @@ impl<B: Board> Firmware<B> {
 
     /// Does what there is to do at once; to be called again and again.
     pub fn step(&mut self) {
-        for _ in 0..BYTES_PER_STEP {
-            let Some(byte) = self.core.receive() else { break };
-            if let Some(length) = self.receiver.push(byte) {
-                self.core.take(self.receiver.frame(length));
-            }
+        let board = &mut self.core.chip.board;
+        let (count, ended) = self.receiver.pull(BYTES_PER_STEP, || board.receive());
+        self.core.hear(count);
+        if let Some(length) = ended {
+            self.core.take(self.receiver.frame(length));
         }
         self.core.advance();
     }

@@ -16,11 +16,13 @@ pub struct Outbox {
     bytes: [u8; WAITING_BYTES_MAX],
     begin: usize,
     end: usize,
+    /// Where a frame is written before it goes through COBS: on the stack it would be zeroed each time.
+    frame: [u8; FRAME_BYTES_MAX],
 }
 
 impl Outbox {
     pub const fn new() -> Self {
-        Self { bytes: [0; WAITING_BYTES_MAX], begin: 0, end: 0 }
+        Self { bytes: [0; WAITING_BYTES_MAX], begin: 0, end: 0, frame: [0; FRAME_BYTES_MAX] }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -39,31 +41,29 @@ impl Outbox {
 
     /// Adds a message. It is dropped if there is no room: whoever waits for it asks again.
     pub fn add(&mut self, board: &mut impl Board, sequence: u16, reply: &Reply<'_>) {
-        let mut frame = [0; FRAME_BYTES_MAX];
-        let Some(length) = reply.encode(sequence, &mut frame[..FRAME_BYTES_MAX - CHECKSUM_BYTES]) else {
+        let Some(length) = reply.encode(sequence, &mut self.frame[..FRAME_BYTES_MAX - CHECKSUM_BYTES]) else {
             return;
         };
-        let (content, rest) = frame.split_at_mut(length);
+        let (content, rest) = self.frame.split_at_mut(length);
         let sum = !board.checksum(CHECKSUM_START, content);
         if let Some(place) = rest.first_chunk_mut() {
             *place = sum.to_le_bytes();
         }
-        let written = frame
-            .get(..length + CHECKSUM_BYTES)
-            .and_then(|whole| to_line(whole, self.bytes.get_mut(self.end..)?));
+        let room = self.bytes.get_mut(self.end..);
+        let written = self.frame.get(..length + CHECKSUM_BYTES).and_then(|whole| to_line(whole, room?));
         self.end += written.unwrap_or(0);
     }
 
     /// Gives the line what it takes.
     pub fn drain(&mut self, board: &mut impl Board) {
-        while self.begin < self.end && board.has_room() {
-            if let Some(&byte) = self.bytes.get(self.begin) {
-                board.send(byte);
+        let waiting = self.bytes.get(self.begin..self.end).unwrap_or_default();
+        for &byte in waiting {
+            if !board.has_room() {
+                return;
             }
+            board.send(byte);
             self.begin += 1;
         }
-        if self.is_empty() {
-            self.clear();
-        }
+        self.clear();
     }
 }

@@ -3,17 +3,19 @@
 use crate::board::Board;
 use crate::chip::{Silent, control, status};
 use crate::dispatch::{Core, Why, refuse};
-use lpu_isa::host::{Register, Space, Step};
+use lpu_isa::host::{HOST_WORD_BYTES, Register, Space, Step};
 use lpu_isa::link::{
     END_SEEN, MODE_PAUSE, PROMPT_TOKENS_MAX, Refusal, Reply, Request, STEP_BYTES, STEPS_MAX,
 };
 
 /// Steps that wait for the host at most, a power of two. Then the chip waits, between two tokens.
 const WAITING_STEPS_MAX: u32 = 64;
+/// Records read at once: the answer to a read of more takes longer than a line at its fastest may wait.
+const RECORDS_AT_ONCE: usize = 4;
 /// Prompt tokens sent ahead of the records received: the chip's queue holds at least as many.
 const PROMPT_AHEAD_TOKENS: usize = 16;
-/// Parts of a second after which steps without an acknowledgement are sent again.
-const REPEATS_PER_SECOND: u32 = 10;
+/// Parts of a second after which steps without an acknowledgement are sent again; a power of two, since the core cannot divide.
+const REPEATS_PER_SECOND: u32 = 8;
 /// Repetitions after which the firmware waits for the host to ask.
 const REPEATS_MAX: u32 = 20;
 
@@ -213,7 +215,7 @@ impl<B: Board> Core<B> {
     /// Moves steps from the chip to the host.
     pub fn advance_run(&mut self) -> Result<(), Silent> {
         if self.run.active && self.run.made - self.run.taken < WAITING_STEPS_MAX {
-            self.take_step()?;
+            self.take_steps()?;
         }
         if self.run.number != 0 && self.outbox.has_room(STEPS_MAX * STEP_BYTES) {
             self.send_steps();
@@ -222,18 +224,13 @@ impl<B: Board> Core<B> {
         Ok(())
     }
 
-    fn take_step(&mut self) -> Result<(), Silent> {
-        // The status is read first: a record that a run leaves behind is there by then.
-        let active = self.chip.register(Register::Status)? & status::ACTIVE != 0;
-        if let Some(step) = Step::decode(self.chip.number(Space::TokensOut, 0)?) {
-            let [low, high] = step.token.to_le_bytes();
-            let [a, b, c, d] = step.cycles.to_le_bytes();
-            if let Some(place) = self.run.steps.get_mut((self.run.made % WAITING_STEPS_MAX) as usize) {
-                *place = [low, high, a, b, c, d];
-            }
-            self.run.made += 1;
-            self.feed(1);
-        } else if !active {
+    /// Takes the records that wait, and ends the run when no more can come.
+    fn take_steps(&mut self) -> Result<(), Silent> {
+        if self.take_records()? || self.chip.register(Register::Status)? & status::ACTIVE != 0 {
+            return Ok(());
+        }
+        // A record that the run has left behind since the first look is there by now.
+        if !self.take_records()? {
             self.run.faults = self.chip.register(Register::Faults)? as u32;
             self.run.saturations = self.chip.register(Register::Saturations)?;
             self.run.active = false;
@@ -241,26 +238,43 @@ impl<B: Board> Core<B> {
         Ok(())
     }
 
-    fn send_steps(&mut self) {
-        let count = (self.run.made - self.run.sent).min(STEPS_MAX as u32);
-        if count != 0 {
-            let mut bytes = [0; STEPS_MAX * STEP_BYTES];
-            let (places, _) = bytes.as_chunks_mut::<STEP_BYTES>();
-            for (index, place) in (self.run.sent..self.run.sent + count).zip(places) {
-                let step = self.run.steps.get((index % WAITING_STEPS_MAX) as usize);
-                *place = step.copied().unwrap_or_default();
+    /// Takes records that wait, while there is room for them; whether there was any.
+    fn take_records(&mut self) -> Result<bool, Silent> {
+        let room = (WAITING_STEPS_MAX - (self.run.made - self.run.taken)) as usize;
+        let mut words = [[0; HOST_WORD_BYTES]; RECORDS_AT_ONCE];
+        let words = &mut words[..RECORDS_AT_ONCE.min(room)];
+        self.chip.read(Space::TokensOut, 0, words.as_flattened_mut())?;
+        let before = self.run.made;
+        for &[a, b, c, d, e, f, g, h, _] in words.iter() {
+            let Some(step) = Step::decode(u64::from_le_bytes([a, b, c, d, e, f, g, h])) else { break };
+            let ([low, high], [a, b, c, d]) = (step.token.to_le_bytes(), step.cycles.to_le_bytes());
+            if let Some(place) = self.run.steps.get_mut((self.run.made % WAITING_STEPS_MAX) as usize) {
+                *place = [low, high, a, b, c, d];
             }
-            let steps = &bytes[..count as usize * STEP_BYTES];
-            let reply = Reply::Steps { run: self.run.number, first: self.run.sent, steps };
-            self.outbox.add(&mut self.chip.board, 0, &reply);
-            self.run.sent += count;
-            self.run.since_ticks = self.chip.board.ticks();
-        } else if !self.run.active && !self.run.end_sent {
-            let Run { number: run, made: steps, faults, saturations, .. } = self.run;
-            self.outbox.add(&mut self.chip.board, 0, &Reply::Ended { run, steps, faults, saturations });
-            self.run.end_sent = true;
-            self.run.since_ticks = self.chip.board.ticks();
+            self.run.made += 1;
+            self.feed(1);
         }
+        Ok(self.run.made != before)
+    }
+
+    fn send_steps(&mut self) {
+        let Run { number: run, made, sent, faults, saturations, .. } = self.run;
+        // Steps that lie one after another.
+        let begin = (sent % WAITING_STEPS_MAX) as usize;
+        let end = begin + (made - sent).min(STEPS_MAX as u32) as usize;
+        let steps = self.run.steps.get(begin..end.min(WAITING_STEPS_MAX as usize)).unwrap_or_default();
+        if !steps.is_empty() {
+            let reply = Reply::Steps { run, first: sent, steps: steps.as_flattened() };
+            self.outbox.add(&mut self.chip.board, 0, &reply);
+            self.run.sent += steps.len() as u32;
+        } else if !self.run.active && !self.run.end_sent {
+            let reply = Reply::Ended { run, steps: made, faults, saturations };
+            self.outbox.add(&mut self.chip.board, 0, &reply);
+            self.run.end_sent = true;
+        } else {
+            return;
+        }
+        self.run.since_ticks = self.chip.board.ticks();
     }
 
     /// Sends again what the host has not acknowledged for a while.

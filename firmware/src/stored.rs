@@ -11,19 +11,17 @@ impl<B: Board> Core<B> {
     pub fn load_stored(&mut self) {
         let mut receiver = FromLine::new();
         let [_, high, middle, low] = FLASH_PROGRAM.to_be_bytes();
+        // The ECP5 hands its clock pin over within the first edges.
+        self.chip.board.exchange_flash(0);
         self.chip.board.select_flash(true);
         for byte in [FLASH_READ, high, middle, low] {
             self.chip.board.exchange_flash(byte);
         }
-        let mut bytes_left = LINE_BYTES_MAX;
-        while bytes_left > 0 && self.loading.loaded == 0 {
-            bytes_left -= 1;
-            let byte = self.chip.board.exchange_flash(0);
-            if let Some(length) = receiver.push(byte)
-                && self.take_stored(receiver.frame(length))
-            {
-                bytes_left = LINE_BYTES_MAX;
-            }
+        let mut taken = true;
+        while taken && self.loading.loaded == 0 {
+            let board = &mut self.chip.board;
+            let (_, ended) = receiver.pull(LINE_BYTES_MAX, || Some(board.exchange_flash(0)));
+            taken = ended.is_some_and(|length| self.take_stored(receiver.frame(length)));
         }
         self.chip.board.select_flash(false);
         self.show();

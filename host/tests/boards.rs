@@ -5,6 +5,13 @@ mod fake_tools;
 
 use fake_tools::{Bench, LOADER, NEXTPNR, YOSYS};
 use lpu_host::board::{Board, REPORT_JSON, REPORT_TEXT, Report};
+use lpu_host::compile::{Options, compile};
+use lpu_host::model::synthetic;
+use lpu_host::model::synthetic::tiny_llama;
+use lpu_host::serial::stored_program;
+use lpu_isa::Geometry;
+use lpu_isa::image::Image;
+use lpu_isa::soc::FLASH_PROGRAM;
 
 const BUILD: [&str; 3] = ["build", "--board", "./small"];
 
@@ -185,7 +192,7 @@ fn a_chip_that_is_too_large_is_refused_after_synthesis() {
     );
     let words = bench.fails(1, &[&BUILD[..], &["--estimate"]].concat());
     assert!(
-        words.contains("would not fit on LFE5U-85F-6BG381C: it needs about 28 block RAM (EBR)"),
+        words.contains("would not fit on LFE5U-85F-6BG381C: it needs about 36 block RAM (EBR)"),
         "{words}"
     );
 }
@@ -198,7 +205,7 @@ fn an_estimate_needs_no_tool() {
     }
     let report = bench.json(&["build", "--board", "ulx3s-85f", "--estimate", "--json"]);
     assert_eq!((&report["fits"], &report["estimate"]), (&true.into(), &true.into()));
-    assert_eq!((&report["resources"]["ebr"], &report["resources"]["dsp"]), (&200.into(), &149.into()));
+    assert_eq!((&report["resources"]["ebr"], &report["resources"]["dsp"]), (&208.into(), &149.into()));
 }
 
 #[test]
@@ -306,6 +313,59 @@ fn flashing_says_ram_or_flash_to_the_programmer() {
     );
     let shown = bench.lpu(&["flash", "--board", "./small"]);
     assert_eq!(shown.out, format!("loaded small with {bitstream}, until power-off; --permanent keeps it\n"));
+}
+
+/// A program of the small chip, as the file `model.lpu`.
+fn model(bench: &Bench) -> Image {
+    let model = synthetic(&tiny_llama(), 3).unwrap();
+    let image = compile(&model, None, &Geometry::NANO, &Options::default()).unwrap().image;
+    std::fs::write(bench.path("model.lpu"), image.encode()).unwrap();
+    image
+}
+
+#[test]
+fn a_model_is_flashed_beside_the_bitstream() {
+    let bench = Bench::new();
+    bench.json(&[&BUILD[..], &["--json"]].concat());
+    let image = model(&bench);
+    let done = bench.calls().len();
+    let report = bench.json(&["flash", "--board", "./small", "--with", "model.lpu", "--json"]);
+    let stored = stored_program(&image).unwrap();
+    assert_eq!((&report["memory"], &report["program_bytes"]), (&"flash".into(), &stored.len().into()));
+    let file = |name: &str| bench.path(".cache/lpu/build/small").join(name);
+    assert_eq!(
+        bench.calls()[done..],
+        [
+            format!("openFPGALoader --board ulx3s --write-flash {}", file("board.bit").display()),
+            format!(
+                "openFPGALoader --board ulx3s --write-flash --offset {FLASH_PROGRAM} {}",
+                file("program.bin").display()
+            )
+        ]
+    );
+    assert_eq!(std::fs::read(file("program.bin")).unwrap(), stored);
+    let shown = bench.lpu(&["flash", "--board", "./small", "--with", "model.lpu"]);
+    let bitstream = file("board.bit").display().to_string();
+    let words = format!(
+        "loaded small with {bitstream}, in its flash with model.lpu: it serves that model at every power-on\n"
+    );
+    assert!(shown.out.ends_with(&words), "{}", shown.out);
+}
+
+#[test]
+fn a_bitstream_that_leaves_a_program_no_place_is_refused() {
+    let bench = Bench::new();
+    model(&bench);
+    std::fs::write(bench.path("large.bit"), vec![1; FLASH_PROGRAM as usize + 1]).unwrap();
+    let words =
+        bench.fails(2, &["flash", "--board", "./small", "--bitstream", "large.bit", "--with", "model.lpu"]);
+    assert!(
+        words.ends_with(
+            "large.bit has 4194305 bytes; expected at most 4194304, the place before the program of small\n"
+        ),
+        "{words}"
+    );
+    assert_eq!(bench.calls(), [""; 0]);
 }
 
 #[test]

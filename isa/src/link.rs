@@ -298,21 +298,23 @@ pub mod cause {
 
 /// Encodes a frame for the line, with the closing zero; its length. `None` if `out` is too small.
 pub fn to_line(frame: &[u8], out: &mut [u8]) -> Option<usize> {
-    let (mut code_at, mut at) = (0, 1);
-    for (index, &byte) in frame.iter().enumerate() {
-        if byte != 0 {
-            *out.get_mut(at)? = byte;
-            at += 1;
-        }
-        let run = at - code_at;
+    // A code stands before its run of bytes and is known at their end: bytes behind it, and one.
+    let (mut code_at, mut code, mut at) = (0, 1, 1);
+    for &byte in frame {
         // A run of 254 bytes closes without a zero, unless the frame ends there.
-        if byte == 0 || (run == 255 && index + 1 < frame.len()) {
-            *out.get_mut(code_at)? = run as u8;
-            code_at = at;
-            at += 1;
+        if code == u8::MAX {
+            *out.get_mut(code_at)? = code;
+            (code_at, code, at) = (at, 1, at + 1);
+        }
+        if byte == 0 {
+            *out.get_mut(code_at)? = code;
+            (code_at, code, at) = (at, 1, at + 1);
+        } else {
+            *out.get_mut(at)? = byte;
+            (code, at) = (code + 1, at + 1);
         }
     }
-    *out.get_mut(code_at)? = (at - code_at) as u8;
+    *out.get_mut(code_at)? = code;
     *out.get_mut(at)? = 0;
     Some(at + 1)
 }
@@ -345,32 +347,50 @@ impl FromLine {
     /// Takes a byte; the length of a frame that it ends, whose bytes [`FromLine::frame`] gives until the next call.
     #[inline]
     pub fn push(&mut self, byte: u8) -> Option<usize> {
-        if byte == 0 {
-            let whole = self.left == 0 && !self.overflow && self.length >= HEAD_BYTES + CHECKSUM_BYTES;
-            let length = self.length;
-            (self.length, self.left, self.zero, self.overflow) = (0, 0, false, false);
-            return whole.then_some(length);
-        }
-        if self.left == 0 {
-            if self.zero {
-                self.store(0);
-            }
-            self.left = byte - 1;
-            self.zero = byte != 255;
-        } else {
-            self.left -= 1;
-            self.store(byte);
-        }
-        None
+        self.pull(1, || Some(byte)).1
     }
 
+    /// Takes bytes until there are none, `most` have come, or a frame ends; gives their number, and the length of a frame that
+    /// ended. The state of this loop stays in registers: a soft core has some thirty instructions for a byte.
     #[inline]
-    fn store(&mut self, byte: u8) {
-        match self.frame.get_mut(self.length) {
-            Some(place) => *place = byte,
-            None => self.overflow = true,
+    pub fn pull(&mut self, most: usize, mut next: impl FnMut() -> Option<u8>) -> (usize, Option<usize>) {
+        let (mut length, mut left, mut count) = (self.length, usize::from(self.left), 0);
+        let mut ended = None;
+        while count < most {
+            let Some(byte) = next() else { break };
+            count += 1;
+            let zero_or_byte = if byte != 0 && left != 0 {
+                left -= 1;
+                byte
+            } else if byte == 0 {
+                ended = Some(left == 0);
+                break;
+            } else {
+                let zero = core::mem::replace(&mut self.zero, byte != 255);
+                left = usize::from(byte) - 1;
+                if !zero {
+                    continue;
+                }
+                0
+            };
+            match self.frame.get_mut(length) {
+                Some(place) => {
+                    *place = zero_or_byte;
+                    length += 1;
+                }
+                None => self.overflow = true,
+            }
         }
-        self.length = (self.length + 1).min(FRAME_BYTES_MAX + 1);
+        (self.length, self.left) = (length, left as u8);
+        (count, ended.and_then(|closed| self.end(closed)))
+    }
+
+    /// The closing zero came, behind a whole run of bytes or not; the frame's length if it can be one.
+    fn end(&mut self, closed: bool) -> Option<usize> {
+        let length = self.length;
+        let whole = closed && !self.overflow && length >= HEAD_BYTES + CHECKSUM_BYTES;
+        (self.length, self.left, self.zero, self.overflow) = (0, 0, false, false);
+        whole.then_some(length)
     }
 
     /// The first bytes of the frame that ended with the last byte.

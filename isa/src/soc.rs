@@ -46,7 +46,7 @@ registers! {
     /// The chip's byte port. Reading takes the oldest byte that the chip sent: bits 7..0, valid if [`VALID`] is set. A
     /// write sends each byte that it enables, lowest first, and takes as long as the chip needs to take them.
     Chip = 3;
-    /// The lights, bits 7..0.
+    /// The lights, bits 7..0 ([`leds`]).
     Leds = 4;
     /// The board's flash memory. Writing exchanges a byte; reading gives the byte that came back, and [`VALID`] while the
     /// exchange lasts.
@@ -78,6 +78,20 @@ pub const SEND_FULL: u32 = 1;
 pub const SEND_IDLE: u32 = 2;
 /// [`SocRegister::Cause`]: the core met an instruction or an address that it does not have.
 pub const TRAPPED: u32 = 1 << 31;
+
+/// The lights that the firmware shows.
+pub mod leds {
+    /// It listens.
+    pub const LISTENS: u8 = 1;
+    /// A program is loaded.
+    pub const LOADED: u8 = 2;
+    /// A run is in progress.
+    pub const RUNS: u8 = 4;
+    /// The lower of two bits that say why the firmware started last ([`crate::link::cause`]).
+    pub const CAUSE_BIT: u32 = 4;
+    /// The firmware met a fault: its own, or a chip that does not answer.
+    pub const FAULT: u8 = 128;
+}
 
 /// Where a board's flash memory holds a program for the time after power-on, behind its largest bitstream: the bytes of a
 /// load ([`crate::link::Request::Open`], then [`crate::link::Request::Load`]) as they would come on the line.

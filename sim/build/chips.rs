@@ -2,8 +2,10 @@
 
 use crate::taps::taps;
 use crate::verilator::{Verilator, sources};
+use lpu_hdl::board::{Plan, PllSettings};
 use lpu_hdl::chip::emit;
 use lpu_hdl::dispatch::DISPATCH_CYCLES;
+use lpu_hdl::soc::{SocPlan, firmware};
 use lpu_isa::Geometry;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,12 @@ const CHIPS_VARIABLE: &str = "LPU_RTL_GEOMETRY";
 /// Names the chips that can show their waves, in the same way; all of them unless it is set. A chip with signals to
 /// show takes longer to compile and runs more slowly.
 const WAVES_VARIABLE: &str = "LPU_WAVES_GEOMETRY";
+
+/// Names the chips whose boards are built, in the same way; those of [`CHIPS_VARIABLE`] unless it is set.
+const BOARDS_VARIABLE: &str = "LPU_BOARD_GEOMETRY";
+
+/// Cycles of the chip's clock in one of the soft core's, on simulated boards: those of the ULX3S.
+const CONTROL_RATIO: u32 = 2;
 
 /// The C++ of all models.
 #[derive(Default)]
@@ -42,7 +50,8 @@ pub fn build() -> Result<(), String> {
         if cfg!(feature = "waves") { geometries(WAVES_VARIABLE, &Geometry::ALL)? } else { Vec::new() };
     let mut models = Models::default();
     let chips = chips(&mut models, &verilator, &out, &waves)?;
-    let list = format!("#define LPU_CHIPS(X) {chips}\n");
+    let boards = boards(&mut models, &verilator, &out)?;
+    let list = format!("#define LPU_CHIPS(X) {chips}\n#define LPU_BOARDS(X) {boards}\n");
     write(&out.join("lpu_chips.h"), &format!("#pragma once\n{}{}{list}", constants(), models.headers))?;
     compile(&models, &verilator, &out, !waves.is_empty())?;
     println!("cargo:rerun-if-changed=src/rtl");
@@ -53,7 +62,8 @@ pub fn build() -> Result<(), String> {
 fn constants() -> String {
     let lanes_max = Geometry::ALL.iter().map(|geometry| geometry.mxm_lanes).max().unwrap_or_default();
     format!(
-        "constexpr unsigned kLanesMax = {lanes_max};\nconstexpr int kDispatchCycles = {DISPATCH_CYCLES};\n"
+        "constexpr unsigned kLanesMax = {lanes_max};\nconstexpr int kDispatchCycles = {DISPATCH_CYCLES};\n\
+         constexpr unsigned kControlRatio = {CONTROL_RATIO};\n"
     )
 }
 
@@ -81,6 +91,30 @@ fn chips(
         write(&folder.join(format!("{prefix}_taps.h")), &taps(&design, &prefix))?;
         models.include(&format!("{prefix}_taps"));
         write!(list, "X({number}, {prefix}, {observer}) ").expect("text grows");
+    }
+    Ok(list)
+}
+
+/// Adds the tops of bitstreams, firmware included. Gives the list of models for the C++ side.
+fn boards(models: &mut Models, verilator: &Verilator, out: &Path) -> Result<String, String> {
+    let mut list = String::new();
+    let built = geometries(BOARDS_VARIABLE, &geometries(CHIPS_VARIABLE, &Geometry::ALL)?)?;
+    for (number, geometry) in numbered(&built) {
+        let prefix = format!("Vboard{number}");
+        let plan = Plan {
+            geometry: *geometry,
+            // Of the divisors, simulation knows the ratio of the two clocks alone.
+            pll: PllSettings::Ecp5 { input: 1, feedback: 4, output: 6, output_control: 6 * CONTROL_RATIO },
+            // The simulation tells the firmware its clock when it begins.
+            soc: SocPlan { clock_hz: 0, image: firmware() },
+            leds_active_low: false,
+        };
+        let design = lpu_hdl::board::emit(&plan)?;
+        let folder = models.add(out, &prefix)?;
+        let text = folder.join(format!("{prefix}.sv"));
+        write(&text, &format!("`define LPU_CLOCK_ARGUMENT\n{}", design.verilog))?;
+        verilator.translate(&[text], &design.top, &prefix, &folder, None)?;
+        write!(list, "X({number}, {prefix}) ").expect("text grows");
     }
     Ok(list)
 }

@@ -11,7 +11,7 @@ use core::panic::PanicInfo;
 use core::ptr::{read_volatile, write_volatile};
 use lpu_firmware::{Board, Firmware};
 use lpu_isa::link::cause;
-use lpu_isa::soc::{SEND_FULL, SEND_IDLE, SocRegister, TRAPPED, VALID, serial_rate};
+use lpu_isa::soc::{SEND_FULL, SEND_IDLE, SocRegister, TRAPPED, VALID, leds, serial_rate};
 
 core::arch::global_asm!(
     ".section .text.start",
@@ -141,7 +141,7 @@ extern "C" fn main() -> ! {
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    put(SocRegister::Leds, 0xff);
+    put(SocRegister::Leds, cause::PANIC << leds::CAUSE_BIT | u32::from(leds::FAULT));
     put(SocRegister::Cause, cause::PANIC);
     loop {
         put(SocRegister::Reset, 1);

@@ -9,7 +9,7 @@
 //! | `locked` | in  | 1     | of the PLL, of no clock                         |       |
 //! | `ready`  | out | 1     | the lock has held for [`PowerOn::WAIT_CYCLES`]  | `t`   |
 //!
-//! The chip has no reset: nothing in it moves until a byte comes. `ready` keeps the line's noise out until then.
+//! The chip has no reset: nothing in it moves until a byte comes. `ready` lets the soft core start, from which they come.
 
 use crate::kind::Kind;
 use rust_hdl::prelude::*;

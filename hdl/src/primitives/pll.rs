@@ -12,7 +12,8 @@
 //! | `datapath`, `control` | out | clock | as [`PllSettings`] says                     |
 //! | `locked`              | out | 1     | the clocks are steady; changes at any time  |
 //!
-//! A family's cell stands under the family's define; without it both clocks are the oscillator, for simulation.
+//! A family's cell stands under the family's define. Without it, for simulation, the datapath's clock is the oscillator, and the
+//! control clock as much slower as the divisors say.
 //!
 //! # Invariants
 //! 1. Rising edges of `control` fall on rising edges of `datapath` when its divisor is a multiple.
@@ -44,7 +45,18 @@ pub struct Pll {
     pub control: Signal<Out, Clock>,
     pub locked: Signal<Out, Bit>,
     _settings: PllSettings,
+    /// Cycles of the oscillator in the control clock's present one.
+    _cycles: u32,
     kind: Kind<Self>,
+}
+
+impl PllSettings {
+    /// Cycles of the datapath clock in one of the control clock.
+    pub fn control_ratio(self) -> u32 {
+        match self {
+            PllSettings::Ecp5 { output, output_control, .. } => output_control / output,
+        }
+    }
 }
 
 impl Pll {
@@ -56,6 +68,7 @@ impl Pll {
             control: Default::default(),
             locked: Default::default(),
             _settings: settings,
+            _cycles: 0,
             kind: Kind::named("pll"),
         }
     }
@@ -88,11 +101,36 @@ EHXPLLL #(
     )
 }
 
+/// Both clocks without a loop: the control clock rises with the oscillator, every `ratio` cycles of it.
+fn behaviour(ratio: u32) -> String {
+    let control = if ratio == 1 {
+        "assign control = oscillator;".to_owned()
+    } else {
+        let (last, half) = (ratio - 1, ratio / 2);
+        format!(
+            "logic [7:0] cycles = 8'd{last};
+logic level = 1'b0;
+always_ff @(posedge oscillator) begin
+    cycles <= (cycles == 8'd{last}) ? 8'd0 : cycles + 8'd1;
+    level <= (cycles == 8'd{last}) || (cycles + 8'd1 < 8'd{half});
+end
+assign control = level;"
+        )
+    };
+    format!("assign datapath = oscillator;\nassign locked = 1'b1;\n{control}")
+}
+
 impl Logic for Pll {
     fn update(&mut self) {
+        let ratio = self._settings.control_ratio();
         self.datapath.next = self.oscillator.val();
-        self.control.next = self.oscillator.val();
         self.locked.next = true;
+        if ratio == 1 {
+            self.control.next = self.oscillator.val();
+        } else if self.oscillator.pos_edge() {
+            self.control.next = (self._cycles < ratio / 2).into();
+            self._cycles = (self._cycles + 1) % ratio;
+        }
     }
 
     fn connect(&mut self) {
@@ -103,8 +141,36 @@ impl Logic for Pll {
 
     fn hdl(&self) -> Verilog {
         let (define, cell) = self.vendor_cell();
-        Verilog::Custom(format!(
-            "`ifdef {define}\n{cell}\n`else\nassign datapath = oscillator;\nassign control = oscillator;\nassign locked = 1'b1;\n`endif"
-        ))
+        let behaviour = behaviour(self._settings.control_ratio());
+        Verilog::Custom(format!("`ifdef {define}\n{cell}\n`else\n{behaviour}\n`endif"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::Bench;
+    use crate::emit::emit;
+
+    #[test]
+    fn the_control_clock_rises_with_the_datapath_s_every_so_many_cycles() {
+        for ratio in [1, 2, 3, 5] {
+            let settings = PllSettings::Ecp5 { input: 1, feedback: 4, output: 6, output_control: 6 * ratio };
+            let bench = Bench::new(&emit(&mut Pll::new(settings), "pll").unwrap()).unwrap();
+            let mut stimulus = bench.stimulus();
+            for row in 0..240 {
+                stimulus.cycle().set("oscillator", row % 2);
+            }
+            let response = bench.run(&stimulus).unwrap();
+            let level = |row: usize, clock: &str| response.get(row, clock);
+            let rising = (1..240).filter(|&row| level(row, "control") > level(row - 1, "control"));
+            let rising: Vec<usize> = rising.collect();
+            let period = 2 * ratio as usize;
+            assert_eq!(rising, (1..240).step_by(period).collect::<Vec<_>>(), "ratio {ratio}");
+            for row in 0..240 {
+                assert_eq!(level(row, "datapath"), row as u64 % 2);
+                assert_eq!(level(row, "locked"), 1);
+            }
+        }
     }
 }

@@ -34,7 +34,7 @@ mod transmitter;
 
 pub use async_fifo::AsyncFifo;
 pub use checksum::Checksum;
-pub use core_source::core_source;
+pub use core_source::{VARIABLE as CORE_VARIABLE, core_path, core_source};
 pub use firmware::firmware;
 pub use flash::FlashMaster;
 pub use peripherals::Peripherals;
@@ -208,4 +208,4 @@ impl Logic for Soc {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -33,7 +33,8 @@ use super::flash::FlashMaster;
 use super::receiver::Receiver;
 use super::transmitter::Transmitter;
 use crate::kind::Kind;
-use crate::primitives::vector::{Fixed, Setting};
+use crate::primitives::ClockRate;
+use crate::primitives::vector::Fixed;
 use crate::seq::fifo::Fifo;
 use lpu_isa::soc::{LOST, SEND_FULL, SEND_IDLE, SocRegister, TRAPPED, VALID};
 use rust_hdl::prelude::*;
@@ -83,7 +84,7 @@ pub struct Peripherals {
     is_checksum_state: index!(ChecksumState),
     is_cause: index!(Cause),
     is_reset: index!(Reset),
-    clock_hz: Setting<32>,
+    clock_hz: ClockRate,
     trapped_bit: Fixed<{ TRAPPED as u64 }, 32>,
     send_full: Fixed<{ SEND_FULL as u64 }, 32>,
     send_idle: Fixed<{ SEND_IDLE as u64 }, 32>,
@@ -122,7 +123,7 @@ impl Peripherals {
 
     /// The registers of a core that runs at `clock_hz`.
     pub fn new(clock_hz: u32) -> Self {
-        Self { clock_hz: Setting::new(clock_hz.into()), ..Self::default() }
+        Self { clock_hz: ClockRate::new(clock_hz), ..Self::default() }
     }
 }
 
@@ -269,7 +270,7 @@ impl Logic for Peripherals {
                 self.read_held.d.next = self.timer.q.val();
             }
             if self.index.val() == self.is_clock_hz.val() {
-                self.read_held.d.next = self.clock_hz.val();
+                self.read_held.d.next = self.clock_hz.hertz.val();
             }
             if self.index.val() == self.is_checksum.val() {
                 self.read_held.d.next = self.checksum.state.val();

@@ -45,7 +45,7 @@ fn register(register: SocRegister) -> u32 {
 }
 
 /// Sends what comes from the line to the chip and what comes from the chip to the line, and shows a light.
-fn relay(rate: u32) -> Vec<u32> {
+pub fn relay(rate: u32) -> Vec<u32> {
     use rv32::*;
     let (base, word, bit) = (1, 2, 3);
     vec![

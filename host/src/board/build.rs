@@ -8,6 +8,7 @@ use super::store::{Key, Store};
 use super::timing::{ClockResult, CriticalPath, Timing};
 use super::{Board, Error, Found, Tools};
 use lpu_hdl::board::Plan;
+use lpu_hdl::soc::{SocPlan, firmware};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -90,21 +91,17 @@ pub enum Build<'a> {
 
 /// The plan of a board's top.
 pub fn plan(board: &Board, clocks: &Clocks) -> Plan {
-    let rate = u64::from(board.serial.baud);
     Plan {
         geometry: board.geometry(),
         pll: clocks.settings,
-        serial_bit_cycles: ((clocks.datapath_hz + rate / 2) / rate) as u32,
+        soc: SocPlan { clock_hz: clocks.control_hz as u32, image: firmware() },
         leds_active_low: board.leds.active_low,
     }
 }
 
 /// The Verilog of a board, for its own clock or another.
 pub fn verilog(board: &Board, clocks: &Clocks) -> Result<String, Error> {
-    let design = lpu_hdl::board::emit(&plan(board, clocks));
-    design
-        .map(|design| design.verilog)
-        .map_err(|error| Error::Failed(format!("the Verilog cannot be emitted: {error}")))
+    lpu_hdl::board::emit(&plan(board, clocks)).map(|design| design.verilog).map_err(Error::Input)
 }
 
 /// The cells that the board's floorplan gives a site.

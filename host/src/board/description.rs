@@ -54,12 +54,6 @@ pub struct ClockPlan {
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Serial {
-    pub baud: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Leds {
     pub active_low: bool,
 }
@@ -93,7 +87,6 @@ pub struct Board {
     pub pins: String,
     pub device: Device,
     pub clocks: ClockPlan,
-    pub serial: Serial,
     pub leds: Leds,
     pub programmer: Programmer,
 }
@@ -181,6 +174,8 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
+    use super::super::build::plan;
+    use super::super::pll::clocks;
     use super::*;
 
     #[test]
@@ -189,10 +184,11 @@ mod tests {
         assert!(names.contains(&"ulx3s-85f".to_owned()), "{names:?}");
         for board in Board::all().unwrap() {
             assert!(BOARDS.get_file(Path::new(&board.name).join("README.md")).is_some(), "{}", board.name);
-            for port in
-                ["oscillator", "serial_in", "serial_out", "led_alive", "led_busy", "led_waiting", "led_fault"]
-            {
-                assert!(board.pins.contains(&format!("\"{port}\"")), "{}: no pin for {port}", board.name);
+            let design = lpu_hdl::board::emit(&plan(&board, &clocks(&board, None).unwrap())).unwrap();
+            for port in design.inputs.iter().chain(&design.outputs).map(|port| &port.name) {
+                // The ECP5's configuration logic has the pin of the flash's clock.
+                let named = board.pins.contains(&format!("COMP \"{port}\""));
+                assert_eq!(named, port != "flash_clock", "{}: the pin of {port}", board.name);
             }
         }
     }
@@ -221,8 +217,8 @@ mod tests {
             refused(|text| text.replace("0403:6015", "403:6015")),
             "mine/board.toml: programmer.usb: expected four hexadecimal digits, a colon, four more; found `403:6015`"
         );
-        let words = refused(|text| text.replace("baud =", "speed ="));
-        assert!(words.contains("unknown field `speed`, expected `baud`"), "{words}");
+        let words = refused(|text| text.replace("active_low =", "inverted ="));
+        assert!(words.contains("unknown field `inverted`, expected `active_low`"), "{words}");
         assert!(words.ends_with("see constraints/README.md for the keys"), "{words}");
     }
 

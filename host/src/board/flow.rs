@@ -70,6 +70,7 @@ impl Flow {
 
 /// What Yosys is asked. The chip is synthesised as a module of its own, so that its netlist can be simulated; it then joins
 /// the rest of the board, and what only its trace ports needed goes. The simulated netlist loses those ports in the same way.
+/// The flash memory's clock is no port of the ECP5, whose configuration logic has its pin.
 pub fn synthesis_script(geometry: &Geometry, placed: &[Placed]) -> String {
     let (top, chip) = (lpu_hdl::board::TOP, lpu_hdl::chip::module_name(geometry));
     let sites: String = placed
@@ -78,6 +79,7 @@ pub fn synthesis_script(geometry: &Geometry, placed: &[Placed]) -> String {
         .collect();
     format!(
         "read_verilog -sv board.sv
+delete -port {top}/w:flash_clock
 setattr -mod -set keep_hierarchy 1 {chip}
 synth_ecp5 -top {top}
 setattr -mod -unset keep_hierarchy {chip}

@@ -237,8 +237,8 @@ mod tests {
             ("chip.vector.reductions.sfu.table_LUT4_Z", Slice::Sxm),
             ("chip.icu.matrix.fetch.words", Slice::Icu),
             ("chip.run.records.memory", Slice::Seq),
-            ("blink_TRELLIS_FF_Q_3", Slice::Board),
-            ("control.held_TRELLIS_FF_Q", Slice::Board),
+            ("power_on.count_TRELLIS_FF_Q_3", Slice::Board),
+            ("soc.run_TRELLIS_FF_Q", Slice::Board),
         ];
         for (name, slice) in cases {
             assert_eq!(Slice::of_cell(name), slice, "{name}");

@@ -1,7 +1,8 @@
-//! openFPGALoader: puts a bitstream into a board, and says in words what stands in the way.
+//! openFPGALoader: puts a bitstream, and a program beside it, into a board, and says in words what stands in the way.
 
 use super::machine::{install_rule, udev_rule};
-use super::{Board, Error, Tool, Tools};
+use super::{Board, Error, Found, Tool, Tools};
+use lpu_isa::soc::FLASH_PROGRAM;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -12,38 +13,66 @@ pub struct FlashRequest {
     pub bitstream: PathBuf,
     /// Into the flash, from which the board starts at power-on; else into the FPGA until power-off.
     pub permanent: bool,
+    /// A program for the flash, which the board loads when it starts ([`crate::serial::stored_program`]).
+    pub program: Option<PathBuf>,
 }
 
 /// Loads a board, and gives the name of the program that did it.
 pub fn flash(request: &FlashRequest, tools: &Tools) -> Result<String, Error> {
-    let size = check(request)?;
+    let size = size_of(request, &request.bitstream)?;
     let loader = tools.find(Tool::OpenFpgaLoader)?;
-    let flash_bytes = request.board.programmer.flash_bytes;
-    if request.permanent && size > flash_bytes {
+    check_room(request, size)?;
+    let place = if request.permanent { "--write-flash" } else { "--write-sram" };
+    write(request, &loader, &[place], &request.bitstream)?;
+    if let Some(program) = &request.program {
+        // Last, since the board starts anew after it.
+        write(request, &loader, &["--write-flash", "--offset", &FLASH_PROGRAM.to_string()], program)?;
+    }
+    Ok(loader.name())
+}
+
+/// The flash holds the bitstream from zero on, and a program from its own place on.
+fn check_room(request: &FlashRequest, bitstream_bytes: u64) -> Result<(), Error> {
+    let (board, flash_bytes) = (&request.board.name, request.board.programmer.flash_bytes);
+    let (room, what) = match request.program {
+        Some(_) => (u64::from(FLASH_PROGRAM), "the place before the program"),
+        None => (flash_bytes, "the flash"),
+    };
+    if request.permanent && bitstream_bytes > room {
         return Err(Error::Input(format!(
-            "{} has {size} bytes; expected at most {flash_bytes}, the flash of {}",
-            request.bitstream.display(),
-            request.board.name
+            "{} has {bitstream_bytes} bytes; expected at most {room}, {what} of {board}",
+            request.bitstream.display()
         )));
     }
-    let place = if request.permanent { "--write-flash" } else { "--write-sram" };
+    let Some(program) = &request.program else { return Ok(()) };
+    let (bytes, room) = (size_of(request, program)?, flash_bytes.saturating_sub(FLASH_PROGRAM.into()));
+    if bytes > room {
+        return Err(Error::Input(format!(
+            "the program has {bytes} bytes; expected at most {room}, what the flash of {board} has behind the bitstream's place"
+        )));
+    }
+    Ok(())
+}
+
+/// Has openFPGALoader write a file.
+fn write(request: &FlashRequest, loader: &Found, place: &[&str], file: &Path) -> Result<(), Error> {
     let output = loader
         .command(Path::new("."))
-        .args(["--board", &request.board.programmer.board, place])
-        .arg(&request.bitstream)
+        .args(["--board", &request.board.programmer.board])
+        .args(place)
+        .arg(file)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| Error::Input(format!("{} does not start: {error}", loader.path.display())))?;
     if output.status.success() {
-        return Ok(loader.name());
+        return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
     Err(explain(&request.board, &String::from_utf8_lossy(&said)))
 }
 
 /// The bitstream's size, if it is one.
-fn check(request: &FlashRequest) -> Result<u64, Error> {
-    let path = &request.bitstream;
+fn size_of(request: &FlashRequest, path: &Path) -> Result<u64, Error> {
     let metadata = std::fs::metadata(path).map_err(|error| {
         Error::Input(format!(
             "cannot read the bitstream {}: {error}. Make it with `lpu build --board {}`, or name one with --bitstream",

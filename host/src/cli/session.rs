@@ -67,10 +67,16 @@ pub fn chip(image: &Image) -> Result<PortDevice<lpu_sim::rtl::Rtl>, Failure> {
 
 #[cfg(not(feature = "rtl"))]
 fn chip(_image: &Image) -> Result<PortDevice<Emulator>, Failure> {
-    Err(Failure::input(
+    Err(without_rtl())
+}
+
+/// What a user reads who asks for the Verilog of a build that has none.
+#[cfg(not(feature = "rtl"))]
+pub fn without_rtl() -> Failure {
+    Failure::input(
         "this `lpu` was built without the RTL device; expected `--device emu`. \
          To have it, install Verilator and build with `cargo build --release -p lpu-host --features rtl`",
-    ))
+    )
 }
 
 /// The netlist of the chip that an image is for, made in the work folder of `lpu build` if it is not there.

@@ -1,14 +1,13 @@
 //! `lpu sim`: a whole board in simulation, behind a pseudo-terminal.
 //!
 //! ```text
-//!  lpu run --device serial:/dev/pts/N ─► terminal ─► this loop ─► firmware ─► emulated chip
+//!  lpu run --device serial:/dev/pts/N ─► terminal ─► this loop ─► board: Verilated, or native
 //! ```
 
 use super::output::note;
-use super::{Failure, source};
-use lpu_firmware::LED_RUNS;
+use super::{DeviceKind, Failure, source};
 use lpu_isa::Geometry;
-use lpu_sim::board::{Flash, NativeBoard};
+use lpu_sim::board::{Flash, NativeBoard, SimulatedBoard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open};
@@ -20,6 +19,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// A clock at which the line carries its first bytes at nearly the most that a receiver can follow, since simulated cycles are dear.
+const CLOCK_MHZ: u32 = 2;
 /// Time that passes on a board in one turn of the loop.
 const TURN_CYCLES: u32 = 2_000;
 /// Turns without a byte after which the loop waits for the terminal, since a board that listens changes nothing.
@@ -31,19 +32,27 @@ const READ_BYTES: usize = 1024;
 
 /// Simulate a whole board behind a pseudo-terminal.
 ///
-/// The first line of output is the terminal's path; any program can open it as it would a board's serial port. The board's
-/// firmware runs on this machine, its chip is the emulator. The simulation ends when it is interrupted.
+/// The first line of output is the terminal's path; any program can open it as it would a board's serial port. With the device
+/// `rtl` the bitstream's Verilog runs, the firmware on its soft core; with `emu` the firmware runs on this machine and its chip is
+/// the emulator. The simulation ends when it is interrupted.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lpu sim --board nano
-  lpu sim --board ulx3s-85f
+  lpu sim --board ulx3s-85f --device emu
   lpu sim --board ulx3s-85f --with stories260K.bin
-  lpu run stories260K.bin --device serial:/dev/pts/3?patience=30")]
+  lpu run stories260K.bin --device serial:/dev/pts/3?patience=60")]
 pub struct Arguments {
     /// Board to simulate.
     #[arg(long, value_name = "NAME", value_parser = board)]
     board: Geometry,
+    /// What the board is made of [default: rtl, where this `lpu` was built with it].
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<DeviceKind>,
+    /// Clock in MHz that the Verilated board's firmware believes in: the fewer, the fewer cycles are a second, and a bit of the
+    /// line. 50 is the ULX3S' own.
+    #[arg(long, value_name = "MHZ", default_value_t = CLOCK_MHZ, value_parser = clap::value_parser!(u32).range(2..=100))]
+    clock: u32,
     /// Model in the board's flash memory: the board loads it when it starts, and needs no load from a host.
     #[arg(long = "with", value_name = "MODEL")]
     stored: Option<PathBuf>,
@@ -58,7 +67,7 @@ fn board(name: &str) -> Result<Geometry, String> {
 }
 
 /// Lets some time pass: the board takes bytes that fit, and gives bytes that came.
-fn turn(board: &mut NativeBoard, to_board: &mut VecDeque<u8>, from_board: &mut Vec<u8>) {
+fn turn(board: &mut dyn SimulatedBoard, to_board: &mut VecDeque<u8>, from_board: &mut Vec<u8>) {
     // As many bytes as the receiver's queue holds; the firmware has its turn before the next.
     for byte in to_board.drain(..to_board.len().min(64)) {
         board.receive(byte);
@@ -68,14 +77,14 @@ fn turn(board: &mut NativeBoard, to_board: &mut VecDeque<u8>, from_board: &mut V
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut board = make(arguments)?;
-    let (near, _far, path) =
+    let (mut board, made_of) = make(arguments)?;
+    let (near, far, path) =
         terminal().map_err(|error| Failure::machine(format!("no pseudo-terminal: {error}")))?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{path}")?;
     out.flush()?;
     note(format!(
-        "a simulated {} listens there; run a model with --device serial:{path}?patience=30",
+        "a simulated {} listens there, {made_of}; run a model with --device serial:{path}?patience=60",
         arguments.board.name
     ));
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -85,18 +94,50 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         if to_board.len() < READ_BYTES {
             let wait = if quiet > QUIET_TURNS { QUIET_WAIT } else { Duration::ZERO };
             take(&near, wait, &mut to_board).map_err(broken)?;
+            // Read after the bytes, so that no byte meets an older rate than the one it was sent at.
+            board.set_rate(tcgetattr(&far).map_err(broken)?.input_speed());
         }
-        let is_quiet = board.leds() & LED_RUNS == 0 && to_board.is_empty() && from_board.is_empty();
+        let is_quiet = !board.is_busy() && to_board.is_empty() && from_board.is_empty();
         quiet = if is_quiet { quiet + 1 } else { 0 };
-        turn(&mut board, &mut to_board, &mut from_board);
+        turn(&mut *board, &mut to_board, &mut from_board);
         give(&near, &mut from_board).map_err(broken)?;
     }
     Ok(())
 }
 
-fn make(arguments: &Arguments) -> Result<NativeBoard, Failure> {
+/// The board, and what it is made of.
+fn make(arguments: &Arguments) -> Result<(Box<dyn SimulatedBoard>, &'static str), Failure> {
     let stored = arguments.stored.as_ref().map(|model| source::stored(model, arguments.board)).transpose()?;
-    Ok(NativeBoard::with_flash(arguments.board, Flash::new(&stored.unwrap_or_default())))
+    let flash = Flash::new(&stored.unwrap_or_default());
+    let wanted = if cfg!(feature = "rtl") { DeviceKind::Rtl } else { DeviceKind::Emu };
+    match arguments.device.unwrap_or(wanted) {
+        DeviceKind::Emu => {
+            let board = Box::new(NativeBoard::with_flash(arguments.board, flash));
+            Ok((board, "its firmware on this machine, its chip emulated"))
+        }
+        DeviceKind::Rtl => {
+            let clock_hz = arguments.clock * 1_000_000;
+            let board = verilated(&arguments.board, flash, clock_hz)?;
+            Ok((board, "the Verilog of its bitstream, its firmware on the soft core"))
+        }
+    }
+}
+
+#[cfg(feature = "rtl")]
+fn verilated(chip: &Geometry, flash: Flash, clock_hz: u32) -> Result<Box<dyn SimulatedBoard>, Failure> {
+    let board = lpu_sim::board::RtlBoard::with_clock(chip, flash, clock_hz).ok_or_else(|| {
+        Failure::input(format!(
+            "this `lpu` was built without the Verilated board of `{0}`; expected `--device emu`. To have it, build with \
+             LPU_BOARD_GEOMETRY unset or naming `{0}`",
+            chip.name
+        ))
+    })?;
+    Ok(Box::new(board))
+}
+
+#[cfg(not(feature = "rtl"))]
+fn verilated(_: &Geometry, _: Flash, _: u32) -> Result<Box<dyn SimulatedBoard>, Failure> {
+    Err(super::session::without_rtl())
 }
 
 /// Both ends of a pseudo-terminal that changes no byte, and its path. The far end stays open here, so that programs may

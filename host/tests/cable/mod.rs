@@ -4,7 +4,7 @@
 
 use lpu_host::serial::Line;
 use lpu_isa::Geometry;
-use lpu_sim::board::NativeBoard;
+use lpu_sim::board::{NativeBoard, SimulatedBoard};
 use lpu_sim::device::DeviceError;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};

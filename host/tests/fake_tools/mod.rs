@@ -2,6 +2,7 @@
 //! a test says.
 
 use assert_cmd::Command;
+use lpu_hdl::soc::{CORE_VARIABLE, core_path};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -101,6 +102,7 @@ impl Bench {
             .env("PATH", self.path("bin"))
             .env("HOME", self.folder.path())
             .env_remove("XDG_CACHE_HOME")
+            .env(CORE_VARIABLE, core_path().expect("./setup has fetched the soft core"))
             .args(arguments)
             .output()
             .expect("it starts");

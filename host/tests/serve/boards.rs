@@ -13,7 +13,7 @@ impl Board {
     /// A board that holds the bundled model.
     fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lpu"));
-        command.args(["sim", "--board", "ulx3s-85f", "--with"]).arg(model());
+        command.args(["sim", "--device", "emu", "--board", "ulx3s-85f", "--with"]).arg(model());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let mut path = String::new();
         let told =

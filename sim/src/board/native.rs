@@ -10,21 +10,19 @@
 //! 1. Nothing happens but in [`NativeBoard::step`]; equal calls give equal answers.
 //! 2. A reset of the core leaves the chip as it is, in the middle of a command if need be.
 
-use super::Flash;
+use super::{CLOCK_HZ, Flash, SimulatedBoard};
 use crate::Emulator;
 use crate::device::HostPort;
 use lpu_firmware::{Board, Firmware};
 use lpu_isa::Geometry;
 use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, Space};
-use lpu_isa::soc::checksum_step;
+use lpu_isa::soc::{checksum_step, leds};
 use std::collections::VecDeque;
 
 /// Received bytes that wait for the firmware, as in the hardware; more are lost.
 const INCOMING_BYTES_MAX: usize = 128;
 /// Bytes that wait for the line, as in the hardware.
 const OUTGOING_BYTES_MAX: usize = 64;
-/// The soft core's clock.
-const CLOCK_HZ: u32 = 50_000_000;
 
 /// Pins and registers of the board, as the firmware sees them.
 #[derive(Debug)]
@@ -164,44 +162,9 @@ impl NativeBoard {
         Self { firmware: Some(started(pins)) }
     }
 
-    /// Gives the firmware one turn, after `cycles` of its clock.
-    pub fn step(&mut self, cycles: u32) {
-        let Some(firmware) = &mut self.firmware else { return };
-        let pins = firmware.board();
-        pins.ticks = pins.ticks.wrapping_add(cycles);
-        firmware.step();
-        if std::mem::take(&mut firmware.board().resets) {
-            self.reset_core();
-        }
-    }
-
-    /// A byte comes from the line; lost if too many wait.
-    pub fn receive(&mut self, byte: u8) {
-        if let Some(pins) = self.pins()
-            && pins.incoming.len() < INCOMING_BYTES_MAX
-        {
-            pins.incoming.push_back(byte);
-        }
-    }
-
-    /// The next byte for the line.
-    pub fn sent(&mut self) -> Option<u8> {
-        self.pins()?.outgoing.pop_front()
-    }
-
     /// The rate that the firmware has set.
     pub fn bits_per_second(&mut self) -> u32 {
         self.pins().map_or(0, |pins| pins.bits_per_second)
-    }
-
-    /// The lights.
-    pub fn leds(&mut self) -> u8 {
-        self.pins().map_or(0, |pins| pins.leds)
-    }
-
-    /// Frequency of the soft core's clock.
-    pub fn clock_hz(&self) -> u32 {
-        CLOCK_HZ
     }
 
     /// Resets the core alone, as its trap does: what it was doing is cut off.
@@ -220,5 +183,41 @@ impl NativeBoard {
 
     fn pins(&mut self) -> Option<&mut Pins> {
         self.firmware.as_mut().map(Firmware::board)
+    }
+}
+
+impl SimulatedBoard for NativeBoard {
+    fn clock_hz(&self) -> u32 {
+        CLOCK_HZ
+    }
+
+    /// Gives the firmware one turn, after `cycles` of its clock.
+    fn step(&mut self, cycles: u32) {
+        let Some(firmware) = &mut self.firmware else { return };
+        let pins = firmware.board();
+        pins.ticks = pins.ticks.wrapping_add(cycles);
+        firmware.step();
+        if std::mem::take(&mut firmware.board().resets) {
+            self.reset_core();
+        }
+    }
+
+    /// Lost if too many wait.
+    fn receive(&mut self, byte: u8) {
+        if let Some(pins) = self.pins()
+            && pins.incoming.len() < INCOMING_BYTES_MAX
+        {
+            pins.incoming.push_back(byte);
+        }
+    }
+
+    fn sent(&mut self) -> Option<u8> {
+        self.pins()?.outgoing.pop_front()
+    }
+
+    fn set_rate(&mut self, _: u32) {}
+
+    fn is_busy(&mut self) -> bool {
+        self.pins().is_some_and(|pins| pins.leds & leds::RUNS != 0)
     }
 }

@@ -1,4 +1,4 @@
-//! The bridge to the Verilated chips.
+//! The bridge to the Verilated chips and boards.
 
 // The macro's shims call C++, which the compiler cannot check; this is the only such place in the crate.
 #![allow(unsafe_code)]
@@ -31,6 +31,26 @@ pub mod ffi {
         NotBuilt,
     }
 
+    /// Levels of a board's input pins.
+    #[derive(Clone, Copy, Debug)]
+    struct BoardInputs {
+        serial: bool,
+        flash: bool,
+    }
+
+    /// Levels of a board's output pins.
+    #[derive(Clone, Copy, Debug)]
+    struct BoardOutputs {
+        serial: bool,
+        flash_select_n: bool,
+        flash_clock: bool,
+        flash_out: bool,
+        /// The light that says that a token runs.
+        busy: bool,
+        /// The lights: alive, loaded, busy, fault, and the two of the cause, from bit 0.
+        lights: u8,
+    }
+
     // SAFETY: the C++ side keeps no reference to a slice beyond the call, and each chip is reached through one pointer only.
     unsafe extern "C++" {
         include!("chip.h");
@@ -51,5 +71,15 @@ pub mod ffi {
         fn take(self: Pin<&mut Chip>) -> Vec<RawEvent>;
         /// Writes the waves of these positions to a file, which is whole when the chip is gone.
         fn waves(self: Pin<&mut Chip>, path: &str, first: u16, last: u16) -> WavesState;
+
+        include!("board.h");
+
+        type BoardModel;
+
+        /// A board at power-on, by its chip's number in `Geometry::ALL`, whose firmware is told this clock; null when there is no
+        /// such board.
+        fn new_board(number: usize, clock_hz: u32) -> UniquePtr<BoardModel>;
+        /// Runs a cycle of the soft core's clock with these inputs; gives the outputs at its end.
+        fn cycle(self: Pin<&mut BoardModel>, inputs: BoardInputs) -> BoardOutputs;
     }
 }

@@ -1,4 +1,5 @@
-// The chips that this library was built with.
+// The chips and boards that this library was built with.
+#include "board_driver.h"
 #include "chip.h"
 #include "driver.h"
 #include "lpu_chips.h"
@@ -14,6 +15,14 @@ namespace lpu {
 
 std::unique_ptr<Chip> new_chip(size_t number) {
     LPU_CHIPS(LPU_MAKE)
+    return nullptr;
+}
+
+#define LPU_MAKE_BOARD(index, Model)                                                                                   \
+    if (number == index) return std::make_unique<BoardDriver<Model>>(clock_hz);
+
+std::unique_ptr<BoardModel> new_board(size_t number, uint32_t clock_hz) {
+    LPU_BOARDS(LPU_MAKE_BOARD)
     return nullptr;
 }
 

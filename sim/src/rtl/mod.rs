@@ -15,7 +15,7 @@
 //! # Ok::<(), lpu_sim::device::DeviceError>(())
 //! ```
 
-mod bridge;
+pub(crate) mod bridge;
 
 use crate::device::{BytePort, DeviceError, Framed, HostPort, HostWord, PATIENCE_CYCLES, PortDevice};
 use crate::trace::{Location, Tap, Trace};
