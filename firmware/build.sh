@@ -9,8 +9,8 @@ compiler=/usr/bin
 for tool in rustc cargo ld.lld-22; do
     [[ -x $compiler/$tool ]] || { echo "expected $compiler/$tool, found none: run ./setup" >&2; exit 2; }
 done
-# The core has no multiplier; paths of this machine must not reach the image.
-flags="-C linker=ld.lld-22 -C link-arg=-Tmemory.ld -C relocation-model=static -C target-feature=-m"
+# The core has no multiplier (`zmmul` would still be one without `m`); paths of this machine must not reach the image.
+flags="-C linker=ld.lld-22 -C link-arg=-Tmemory.ld -C relocation-model=static -C target-feature=-m,-zmmul"
 flags+=" --remap-path-prefix=$(realpath ../..)=/lpu"
 env -u CARGO_TARGET_DIR PATH=$compiler:/bin CARGO_HOME="$PWD/target/home" RUSTC_WRAPPER='' RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags" \
     $compiler/cargo build --release --quiet --locked --target riscv32imc-unknown-none-elf --target-dir target \

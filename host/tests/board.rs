@@ -34,9 +34,13 @@ static MODEL: LazyLock<Image> = LazyLock::new(|| {
     compile(&model, None, &Geometry::NANO, &CompileOptions::default()).expect("the model fits").image
 });
 
-/// Prompts of the comparison, and tokens of each answer.
+/// A small program that takes every memory and both queues, for what does not depend on the model.
+static PROGRAM: LazyLock<Image> = LazyLock::new(|| programs::attention(&Geometry::NANO));
+
+/// Prompts of the comparison, tokens of each answer, and positions whose logits cross the line, a frame of 500 bytes each.
 const PROMPTS: [&[u16]; 3] = [&[1, 40, 200], &[7], &[299, 0, 5, 17, 17]];
 const TOKENS: usize = 64;
+const LOGITS: usize = 6;
 
 /// A board that was just switched on, with a program in its flash memory if it is not empty.
 fn board(stored: &[u8]) -> Shared {
@@ -48,30 +52,34 @@ fn connect(world: &Shared) -> SerialDevice<Pins<RtlBoard>> {
     SerialDevice::connect(Pins(world.clone()), &options).expect("the board answers")
 }
 
-/// The answers to all prompts, with logits, and with the cycles predicted.
-fn answers(device: &mut dyn Device) -> Vec<Outcome> {
+/// The answers to all prompts: tokens with their cycles, and logits of the first positions.
+fn answers(device: &mut dyn Device) -> Vec<[Outcome; 2]> {
     device.load(&MODEL).expect("the image is for this chip");
     let mut answer = |prompt: &&[u16]| {
-        let request = RunRequest::greedy(prompt, prompt.len() + TOKENS - 1);
-        let outcome = run_with_logits(device, &request, |_, _| {}).expect("the run goes on");
+        let request = RunRequest { pause: false, ..RunRequest::greedy(prompt, prompt.len() + TOKENS - 1) };
+        let tokens = run_to_end(device, &request).expect("the run goes on");
+        let request = RunRequest::greedy(prompt, LOGITS);
+        let logits = run_with_logits(device, &request, |_, _| {}).expect("the run goes on");
         assert_eq!(device.faults(), Ok(Fault(0)));
-        outcome
+        [tokens, logits]
     };
     PROMPTS.iter().map(&mut answer).collect()
 }
 
-fn assert_predicted(outcome: &Outcome) {
+fn assert_predicted(image: &Image, outcome: &Outcome) {
     for step in &outcome.steps {
         let position = usize::from(step.position);
-        assert_eq!(i64::from(step.cycles), predict(&MODEL, position), "position {position}");
+        assert_eq!(i64::from(step.cycles), predict(image, position), "position {position}");
     }
 }
 
 #[test]
 fn tokens_logits_and_cycles_are_those_of_emulator_and_chip() {
     let expected = answers(&mut PortDevice::new(Emulator::new(Geometry::NANO)));
-    expected.iter().for_each(assert_predicted);
-    assert!(expected.iter().all(|outcome| outcome.steps.len() >= TOKENS));
+    for [tokens, logits] in &expected {
+        assert_predicted(&MODEL, tokens);
+        assert!(tokens.steps.len() >= TOKENS && logits.logits_hashes.len() == LOGITS);
+    }
     assert_eq!(answers(&mut chip(&Geometry::NANO).expect("RTL of this chip exists")), expected);
     let world = board(&[]);
     let begin = std::time::Instant::now();
@@ -97,9 +105,9 @@ fn a_load_takes_the_line_s_rate() {
     let world = board(&[]);
     let mut device = connect(&world);
     assert_eq!(device.board().map(|board| board.rate_max), Ok(RATE_MAX));
-    let (loaded, cycles) = cycles_of(&world, || device.load_program(&MODEL));
+    let (loaded, cycles) = cycles_of(&world, || device.load_program(&PROGRAM));
     assert_eq!(loaded, Ok(true));
-    let bytes: usize = program_words(&MODEL).iter().map(|(_, words)| words.len() * HOST_WORD_BYTES).sum();
+    let bytes: usize = program_words(&PROGRAM).iter().map(|(_, words)| words.len() * HOST_WORD_BYTES).sum();
     let share = line_cycles(bytes) / cycles;
     println!("{bytes} bytes of a program in {cycles} cycles: {:.1} % of {RATE_MAX} bits/s", 100.0 * share);
     assert!(share >= 0.9, "{share}");
@@ -155,10 +163,10 @@ impl Flood {
 fn a_full_line_changes_no_token_s_cycles() {
     let world = board(&[]);
     let mut device = connect(&world);
-    device.load(&MODEL).expect("the image is for this chip");
-    let request = RunRequest { pause: false, ..RunRequest::greedy(PROMPTS[0], 60) };
+    device.load(&PROGRAM).expect("the image is for this chip");
+    let request = RunRequest { pause: false, ..RunRequest::greedy(&[1, 2, 3], 60) };
     let quiet = run_to_end(&mut device, &request).expect("the run goes on");
-    assert_predicted(&quiet);
+    assert_predicted(&PROGRAM, &quiet);
     device.start(&request).expect("the run starts");
     let begin = world.borrow().cycles;
     let mut flood = Flood { pins: Pins(world.clone()), busy_until: Duration::ZERO, sent: 0 };
@@ -182,11 +190,11 @@ fn a_full_line_changes_no_token_s_cycles() {
 
 #[test]
 fn a_board_serves_its_stored_program_after_power_on() {
-    let image = programs::attention(&Geometry::NANO);
-    let stored = stored_program(&image).expect("an image's frames are short");
+    let image = &*PROGRAM;
+    let stored = stored_program(image).expect("an image's frames are short");
     let request = RunRequest { pause: false, ..RunRequest::greedy(&[1, 2, 3], 16) };
     let mut emulator = PortDevice::new(Emulator::new(Geometry::NANO));
-    emulator.load(&image).expect("the image is for this chip");
+    emulator.load(image).expect("the image is for this chip");
     let expected = run_to_end(&mut emulator, &request);
 
     let world = board(&stored);
@@ -197,11 +205,11 @@ fn a_board_serves_its_stored_program_after_power_on() {
     println!("{} bytes of flash memory loaded after {} cycles", stored.len(), world.borrow().cycles);
     let mut device = connect(&world);
     let before = world.borrow().bytes_sent;
-    assert_eq!(device.load_program(&image), Ok(false), "it is there");
+    assert_eq!(device.load_program(image), Ok(false), "it is there");
     assert!(world.borrow().bytes_sent - before < 200, "a few small frames");
     assert_eq!(run_to_end(&mut device, &request), expected);
     device.reset().expect("the board answers");
-    assert_eq!(device.load_program(&image), Ok(false), "it is there again");
+    assert_eq!(device.load_program(image), Ok(false), "it is there again");
     assert_eq!(run_to_end(&mut device, &request), expected);
 }
 
