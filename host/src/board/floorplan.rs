@@ -33,6 +33,12 @@ const GROUP_BLOCKS: [(usize, Place); 8] = [
 ];
 /// Row of multipliers of the vector lanes. Most tables of the chip are theirs, and most tables of the FPGA lie beyond it.
 const VECTOR_ROW: usize = 2;
+/// A memory that the machine writes as well as reads has twice the wires of one that it reads.
+const WRITTEN_WEIGHT: f64 = 2.0;
+/// Power of a distance that counts.
+const DISTANCE_EXPONENT: f64 = 1.5;
+/// Least gain for which two memories change places.
+const GAIN_MIN: f64 = 1e-6;
 /// Vector lanes that share a word of vector memory.
 const LANES_PER_WORD: usize = 2;
 
@@ -97,10 +103,13 @@ enum Role {
         group: usize,
         lane: usize,
     },
+    /// A multiplier of its own: of the queues' offsets, of the reciprocal.
+    SingleMultiplier,
     /// A memory of a pair of lanes.
     MatrixMemory {
         group: usize,
         pair: usize,
+        is_written: bool,
     },
     VectorMemory {
         bank: usize,
@@ -110,17 +119,20 @@ enum Role {
 impl Role {
     /// Reads a path such as `matrix.group$3.lane$12.multiplier`.
     fn of(path: &str) -> Option<Self> {
-        let mut names = path.split('.');
-        let side = names.next()?;
-        let mut numbered = names.map(|name| {
+        let mut names = path.split('.').map(|name| {
             let (name, number) = name.split_once('$').unwrap_or((name, ""));
             (name, number.parse().unwrap_or(0))
         });
-        match (side, numbered.next()?, numbered.next()?) {
+        match (names.next()?.0, names.next()?, names.next()?) {
             ("matrix", ("group", group), ("lane", lane)) => Some(Self::Multiplier { group, lane }),
             ("vector", ("group", group), ("lane", lane)) => Some(Self::VectorMultiplier { group, lane }),
-            ("matrix", ("group", group), ("bank", pair)) => Some(Self::MatrixMemory { group, pair }),
+            ("matrix", ("group", group), ("bank", pair)) => {
+                Some(Self::MatrixMemory { group, pair, is_written: names.next()?.0 == "kv" })
+            }
             ("vector", ("memory", _), ("bank", bank)) => Some(Self::VectorMemory { bank }),
+            ("icu", _, ("fetch", _)) | ("vector", ("reductions", _), ("unit", _)) => {
+                Some(Self::SingleMultiplier)
+            }
             _ => None,
         }
     }
@@ -163,10 +175,12 @@ impl Floorplan {
                 .filter(|(_, role)| matches!(role, Role::VectorMultiplier { group, .. } if *group < of))
                 .count()
         };
+        let mut single = self.between_blocks()?.into_iter();
         cells
             .iter()
             .filter_map(|(path, role)| {
                 let site = match role {
+                    Role::SingleMultiplier => single.next(),
                     Role::Multiplier { group, lane } => {
                         GROUP_BLOCKS.get(*group).and_then(|&block| self.in_block(block, *lane))
                     }
@@ -192,6 +206,19 @@ impl Floorplan {
         Some((plain(vector), plain(others)))
     }
 
+    /// Sites that blocks leave: those of the vector row lie beside what the queues drive, the others further away.
+    fn between_blocks(&self) -> Option<Vec<Site>> {
+        let middle = |row: usize, from: usize, to: usize| {
+            let sites = self.split_row(row)?.1;
+            Some(sites.get(from..sites.len().checked_sub(to)?)?.to_vec())
+        };
+        let near = middle(VECTOR_ROW, BLOCK_LANES, BLOCK_LANES)?;
+        let (row, last) = (VECTOR_ROW - 1, BLOCK_LANES);
+        let room = self.split_row(row)?.1.len().checked_sub(3 * BLOCK_LANES)?;
+        let far = middle(row, 2 * BLOCK_LANES + room / 2, last)?;
+        Some(near.into_iter().chain(far).collect())
+    }
+
     fn of_vector(&self, lane: usize) -> Option<Site> {
         self.split_row(VECTOR_ROW)?.0.get(lane).cloned()
     }
@@ -208,7 +235,7 @@ impl Floorplan {
         (lane < BLOCK_LANES).then(|| sites[first + lane].clone())
     }
 
-    /// The memories at the sites nearest to their lanes: least sum of squared distances, by exchanges until none helps.
+    /// The memories at the sites nearest to their lanes.
     fn memories<'a>(
         &self,
         cells: &[(&'a str, Role)],
@@ -216,13 +243,13 @@ impl Floorplan {
     ) -> Vec<(&'a str, Site)> {
         let sites: Vec<Site> =
             self.block_ram.rows.iter().flat_map(|&y| self.row(&self.block_ram, y)).collect();
-        let wishes: Vec<(&str, usize, usize)> = cells.iter().filter_map(|(path, role)| {
+        let wishes: Vec<Wish> = cells.iter().filter_map(|(path, role)| {
             let of = |wanted: &dyn Fn(&Role) -> bool| -> Vec<&Site> {
                 let chosen = cells.iter().filter(|(_, role)| wanted(role));
                 chosen.filter_map(|(path, _)| Some(&multipliers.iter().find(|(other, _)| other == path)?.1)).collect()
             };
             let lanes = match *role {
-                Role::MatrixMemory { group, pair } => of(&|role| matches!(role, Role::Multiplier { group: other, lane } if *other == group && lane / 2 == pair)),
+                Role::MatrixMemory { group, pair, .. } => of(&|role| matches!(role, Role::Multiplier { group: other, lane } if *other == group && lane / 2 == pair)),
                 Role::VectorMemory { bank } => {
                     let all = of(&|role| matches!(role, Role::VectorMultiplier { .. }));
                     all.into_iter().skip(LANES_PER_WORD * bank).take(LANES_PER_WORD).collect()
@@ -230,18 +257,28 @@ impl Floorplan {
                 _ => return None,
             };
             let count = lanes.len().max(1);
-            Some((*path, lanes.iter().map(|site| site.x).sum::<usize>() / count, lanes.iter().map(|site| site.y).sum::<usize>() / count))
+            let mean = |of: fn(&Site) -> usize| lanes.iter().map(|site| of(site)).sum::<usize>() / count;
+            let weight = if matches!(role, Role::MatrixMemory { is_written: true, .. }) { WRITTEN_WEIGHT } else { 1.0 };
+            Some(Wish { path, x: mean(|site| site.x), y: mean(|site| site.y), weight })
         }).collect();
         assign(&wishes, sites)
     }
 }
 
-/// Gives each wish a site.
-fn assign<'a>(wishes: &[(&'a str, usize, usize)], mut sites: Vec<Site>) -> Vec<(&'a str, Site)> {
+/// Where a memory would lie best, and how much that matters.
+struct Wish<'a> {
+    path: &'a str,
+    x: usize,
+    y: usize,
+    weight: f64,
+}
+
+/// Gives each wish a site: the least sum of weighted distances, the longer ones counting for more, by exchanges until none helps.
+fn assign<'a>(wishes: &[Wish<'a>], mut sites: Vec<Site>) -> Vec<(&'a str, Site)> {
     let cost = |wish: usize, site: &Site| {
-        wishes.get(wish).map_or(0, |(_, x, y)| {
+        wishes.get(wish).map_or(0.0, |Wish { x, y, weight, .. }| {
             let distance = x.abs_diff(site.x) + y.abs_diff(site.y);
-            distance * distance
+            weight * (distance as f64).powf(DISTANCE_EXPONENT)
         })
     };
     // Site `i` belongs to wish `i`; those behind the last wish are free.
@@ -251,14 +288,14 @@ fn assign<'a>(wishes: &[(&'a str, usize, usize)], mut sites: Vec<Site>) -> Vec<(
         for one in 0..wishes.len().min(sites.len()) {
             for other in one + 1..sites.len() {
                 let (a, b) = (&sites[one], &sites[other]);
-                if cost(one, b) + cost(other, a) < cost(one, a) + cost(other, b) {
+                if cost(one, b) + cost(other, a) + GAIN_MIN < cost(one, a) + cost(other, b) {
                     sites.swap(one, other);
                     better = true;
                 }
             }
         }
     }
-    wishes.iter().zip(sites).map(|((path, ..), site)| (*path, site)).collect()
+    wishes.iter().zip(sites).map(|(wish, site)| (wish.path, site)).collect()
 }
 
 #[cfg(test)]
@@ -275,7 +312,7 @@ mod tests {
     #[test]
     fn every_memory_and_lane_of_the_full_chip_has_a_site_of_its_own() {
         let placed = plan().place(&lpu_hdl::chip::emit(&Geometry::ULX3S_85F, "lpu").unwrap());
-        assert_eq!(placed.len(), 128 + 16 + 200);
+        assert_eq!(placed.len(), 128 + 16 + 5 + 200);
         let sites: BTreeSet<&str> = placed.iter().map(|cell| cell.bel.as_str()).collect();
         assert_eq!(sites.len(), placed.len());
         assert_eq!(sites.iter().filter(|site| site.contains("EBR")).count(), 200);
@@ -302,7 +339,8 @@ mod tests {
     #[test]
     fn exchanges_find_the_nearest_sites() {
         let site = |x: usize| Site { x, y: 0, name: String::new() };
-        let given = assign(&[("a", 9, 0), ("b", 5, 0), ("c", 1, 0)], [0, 4, 6, 10].map(site).to_vec());
+        let wish = |path, x| Wish { path, x, y: 0, weight: 1.0 };
+        let given = assign(&[wish("a", 9), wish("b", 5), wish("c", 1)], [0, 4, 6, 10].map(site).to_vec());
         assert_eq!(given.iter().map(|(_, site)| site.x).collect::<Vec<_>>(), [10, 4, 0]);
     }
 }

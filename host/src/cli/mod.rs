@@ -131,7 +131,7 @@ enum DeviceKind {
     Emu,
     /// The chip's own Verilog, compiled by Verilator.
     Rtl,
-    /// The chip as synthesised for its FPGA, cell by cell; made by Yosys and Verilator the first time.
+    /// The chip as synthesised for its FPGA, cell by cell; made by Yosys the first time.
     Netlist,
 }
 

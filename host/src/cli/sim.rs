@@ -5,7 +5,7 @@
 //! ```
 
 use super::output::note;
-use super::{DeviceKind, Failure, source};
+use super::{Failure, source};
 use lpu_isa::Geometry;
 use lpu_sim::board::{Flash, NativeBoard, SimulatedBoard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -48,7 +48,7 @@ pub struct Arguments {
     board: Geometry,
     /// What the board is made of [default: rtl, where this `lpu` was built with it].
     #[arg(long, value_name = "DEVICE")]
-    device: Option<DeviceKind>,
+    device: Option<Made>,
     /// Clock in MHz that the Verilated board's firmware believes in: the fewer, the fewer cycles are a second, and a bit of the
     /// line. 50 is the ULX3S' own.
     #[arg(long, value_name = "MHZ", default_value_t = CLOCK_MHZ, value_parser = clap::value_parser!(u32).range(2..=100))]
@@ -59,6 +59,15 @@ pub struct Arguments {
     /// End after this many seconds.
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
+}
+
+/// What a simulated board is made of.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Made {
+    /// The firmware as a program of this machine, the chip's emulator.
+    Emu,
+    /// The bitstream's Verilog, the firmware on its soft core.
+    Rtl,
 }
 
 fn board(name: &str) -> Result<Geometry, String> {
@@ -109,13 +118,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn make(arguments: &Arguments) -> Result<(Box<dyn SimulatedBoard>, &'static str), Failure> {
     let stored = arguments.stored.as_ref().map(|model| source::stored(model, arguments.board)).transpose()?;
     let flash = Flash::new(&stored.unwrap_or_default());
-    let wanted = if cfg!(feature = "rtl") { DeviceKind::Rtl } else { DeviceKind::Emu };
+    let wanted = if cfg!(feature = "rtl") { Made::Rtl } else { Made::Emu };
     match arguments.device.unwrap_or(wanted) {
-        DeviceKind::Emu => {
+        Made::Emu => {
             let board = Box::new(NativeBoard::with_flash(arguments.board, flash));
             Ok((board, "its firmware on this machine, its chip emulated"))
         }
-        DeviceKind::Rtl => {
+        Made::Rtl => {
             let clock_hz = arguments.clock * 1_000_000;
             let board = verilated(&arguments.board, flash, clock_hz)?;
             Ok((board, "the Verilog of its bitstream, its firmware on the soft core"))
