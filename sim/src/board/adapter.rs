@@ -128,7 +128,8 @@ mod tests {
     /// Cycles until as many bytes have passed from one adapter to another.
     fn pass(bytes: &[u8], rate: u32, other_rate: u32) -> (Vec<u8>, usize) {
         let (mut near, mut far) = (Adapter::new(CLOCK_HZ), Adapter::new(CLOCK_HZ));
-        (near.set_rate(rate), far.set_rate(other_rate));
+        near.set_rate(rate);
+        far.set_rate(other_rate);
         bytes.iter().for_each(|&byte| near.push(byte));
         let mut cycles = 0;
         (0..100).for_each(|_| _ = far.cycle(true));

@@ -124,7 +124,7 @@ impl BlockRam {
     /// The bits that are written.
     fn mask(&self, values: &[u8]) -> u64 {
         let byte =
-            |(index, net): (usize, &u32)| u64::from(values[*net as usize]) * 0x1ff << (BYTE_BITS * index);
+            |(index, net): (usize, &u32)| (u64::from(values[*net as usize]) * 0x1ff) << (BYTE_BITS * index);
         self.byte_enables.iter().enumerate().map(byte).sum()
     }
 }

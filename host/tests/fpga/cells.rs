@@ -1,8 +1,7 @@
 //! Cells do what the primitives do that Yosys makes of them: a new input every cycle, primitives as behaviour in Verilator beside
 //! primitives as cells.
-#![cfg(feature = "fpga")]
 
-mod real_tools;
+use crate::real_tools;
 
 use lpu_hdl::bench::{Bench, CLOCK, Random};
 use lpu_hdl::emit::{Design, emit};

@@ -1,9 +1,8 @@
 //! The synthesised chip is the RTL: the same bits in the same cycles, from power-up on. A fault in one of its cells is seen.
 //!
-//! `cargo test -p lpu-host --features rtl --test netlist -- --ignored` does the same for the chip of full size.
-#![cfg(all(feature = "fpga", feature = "rtl"))]
+//! `cargo test -p lpu-host --features rtl --test fpga -- --ignored` does the same for the chip of full size.
 
-mod real_tools;
+use crate::real_tools;
 
 use lpu_hdl::bench::Random;
 use lpu_host::board::{Tool, chip_netlist};

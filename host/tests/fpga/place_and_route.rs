@@ -1,7 +1,6 @@
 //! The small chip through the real tools: placed, routed, fast enough, packed.
-#![cfg(feature = "fpga")]
 
-mod real_tools;
+use crate::real_tools;
 
 use lpu_host::board::{Board, Build, BuildRequest, Tool, build};
 
