@@ -30,6 +30,13 @@ pub mod status {
     pub const PAUSED: u64 = 16;
 }
 
+/// The number of whole words in bytes, of which there are no more than a frame holds: 57 / 512 is near enough to a ninth, and
+/// the soft core takes longer to divide than to multiply by so few bits.
+pub const fn words_in(bytes: &[u8]) -> usize {
+    (bytes.len() * 57) >> 9
+}
+const _: () = assert!(HOST_WORD_BYTES == 9 && WORDS_MAX * HOST_WORD_BYTES < 512);
+
 /// The chip behind a board's byte port.
 #[derive(Debug)]
 pub struct Chip<B> {
@@ -45,22 +52,26 @@ impl<B: Board> Chip<B> {
 
     /// Writes host words.
     pub fn write(&mut self, space: Space, address: u32, words: &[u8]) {
-        self.command(COMMAND_WRITE, space, address, words.len() / HOST_WORD_BYTES);
+        self.command(COMMAND_WRITE, space, address, words_in(words));
         self.board.chip_send(words);
     }
 
     /// Reads host words.
     pub fn read(&mut self, space: Space, address: u32, words: &mut [u8]) -> Result<(), Silent> {
-        self.command(COMMAND_READ, space, address, words.len() / HOST_WORD_BYTES);
+        self.command(COMMAND_READ, space, address, words_in(words));
         for byte in words {
             *byte = self.byte()?;
         }
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn byte(&mut self) -> Result<u8, Silent> {
-        for _ in 0..LOOKS_MAX {
+        // Most bytes are there at the first look.
+        if let Some(byte) = self.board.chip_receive() {
+            return Ok(byte);
+        }
+        for _ in 1..LOOKS_MAX {
             if let Some(byte) = self.board.chip_receive() {
                 return Ok(byte);
             }

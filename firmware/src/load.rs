@@ -1,6 +1,7 @@
 //! Loading of programs, window by window.
 
 use crate::board::Board;
+use crate::chip::words_in;
 use crate::dispatch::{Core, Why, refuse};
 use lpu_isa::host::{HOST_WORD_BYTES, Register, Space};
 use lpu_isa::link::{Refusal, Reply, WORDS_MAX};
@@ -113,7 +114,7 @@ pub fn space_of(number: u8) -> Result<Space, Why> {
 
 /// The number of whole words, one at least and as many as a frame holds at most.
 fn count_of(words: &[u8]) -> Result<usize, Why> {
-    let (whole, rest) = words.as_chunks::<HOST_WORD_BYTES>();
-    let sound = rest.is_empty() && (1..=WORDS_MAX).contains(&whole.len());
-    if sound { Ok(whole.len()) } else { refuse(Refusal::Length) }
+    let count = words_in(words);
+    let sound = count * HOST_WORD_BYTES == words.len() && (1..=WORDS_MAX).contains(&count);
+    if sound { Ok(count) } else { refuse(Refusal::Length) }
 }

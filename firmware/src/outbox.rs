@@ -56,14 +56,16 @@ impl Outbox {
 
     /// Gives the line what it takes.
     pub fn drain(&mut self, board: &mut impl Board) {
-        let waiting = self.bytes.get(self.begin..self.end).unwrap_or_default();
-        for &byte in waiting {
-            if !board.has_room() {
-                return;
-            }
-            board.send(byte);
-            self.begin += 1;
+        let mut waiting = self.bytes.get(self.begin..self.end).unwrap_or_default();
+        while let [byte, rest @ ..] = waiting
+            && board.has_room()
+        {
+            board.send(*byte);
+            waiting = rest;
         }
-        self.clear();
+        self.begin = self.end - waiting.len();
+        if waiting.is_empty() {
+            self.clear();
+        }
     }
 }

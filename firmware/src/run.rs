@@ -10,8 +10,11 @@ use lpu_isa::link::{
 
 /// Steps that wait for the host at most, a power of two. Then the chip waits, between two tokens.
 const WAITING_STEPS_MAX: u32 = 64;
-/// Records read at once: the answer to a read of more takes longer than a line at its fastest may wait.
-const RECORDS_AT_ONCE: usize = 4;
+/// Records read at once: a look costs as much for one as for many, and for none it takes as long as for all.
+const RECORDS_AT_ONCE: usize = 8;
+/// Steps that a frame waits for while the chip makes them faster than the firmware takes them: the work of a frame and of its
+/// acknowledgement is the same for one step as for many.
+const STEPS_WORTH_A_FRAME: u32 = 16;
 /// Prompt tokens sent ahead of the records received: the chip's queue holds at least as many.
 const PROMPT_AHEAD_TOKENS: usize = 16;
 /// Parts of a second after which steps without an acknowledgement are sent again; a power of two, since the core cannot divide.
@@ -33,6 +36,8 @@ pub struct Run {
     prompt_sent: usize,
     /// Steps by number, modulo the size.
     steps: [[u8; STEP_BYTES]; WAITING_STEPS_MAX as usize],
+    /// Records of the last look: on the stack they would be zeroed each time.
+    records: [[u8; HOST_WORD_BYTES]; RECORDS_AT_ONCE],
     /// Counts of steps: taken from the chip, sent to the host, acknowledged, allowed by a host that pauses.
     made: u32,
     sent: u32,
@@ -57,6 +62,7 @@ impl Run {
             prompt: 0,
             prompt_sent: 0,
             steps: [[0; STEP_BYTES]; WAITING_STEPS_MAX as usize],
+            records: [[0; HOST_WORD_BYTES]; RECORDS_AT_ONCE],
             made: 0,
             sent: 0,
             taken: 0,
@@ -214,8 +220,10 @@ impl<B: Board> Core<B> {
 
     /// Moves steps from the chip to the host.
     pub fn advance_run(&mut self) -> Result<(), Silent> {
-        if self.run.active && self.run.made - self.run.taken < WAITING_STEPS_MAX {
-            self.take_steps()?;
+        let room = self.run.active && self.run.made - self.run.taken < WAITING_STEPS_MAX;
+        let more_come = room && self.take_steps()?;
+        if more_come && self.run.made - self.run.sent < STEPS_WORTH_A_FRAME {
+            return Ok(());
         }
         if self.run.number != 0 && self.outbox.has_room(STEPS_MAX * STEP_BYTES) {
             self.send_steps();
@@ -224,37 +232,39 @@ impl<B: Board> Core<B> {
         Ok(())
     }
 
-    /// Takes the records that wait, and ends the run when no more can come.
-    fn take_steps(&mut self) -> Result<(), Silent> {
-        if self.take_records()? || self.chip.register(Register::Status)? & status::ACTIVE != 0 {
-            return Ok(());
+    /// Takes records that wait, and ends the run when no more can come; whether there were so many that more wait.
+    fn take_steps(&mut self) -> Result<bool, Silent> {
+        let count = self.take_records()?;
+        if count != 0 || self.chip.register(Register::Status)? & status::ACTIVE != 0 {
+            return Ok(count == RECORDS_AT_ONCE as u32);
         }
         // A record that the run has left behind since the first look is there by now.
-        if !self.take_records()? {
+        if self.take_records()? == 0 {
             self.run.faults = self.chip.register(Register::Faults)? as u32;
             self.run.saturations = self.chip.register(Register::Saturations)?;
             self.run.active = false;
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Takes records that wait, while there is room for them; whether there was any.
-    fn take_records(&mut self) -> Result<bool, Silent> {
-        let room = (WAITING_STEPS_MAX - (self.run.made - self.run.taken)) as usize;
-        let mut words = [[0; HOST_WORD_BYTES]; RECORDS_AT_ONCE];
-        let words = &mut words[..RECORDS_AT_ONCE.min(room)];
-        self.chip.read(Space::TokensOut, 0, words.as_flattened_mut())?;
-        let before = self.run.made;
-        for &[a, b, c, d, e, f, g, h, _] in words.iter() {
+    /// Takes records that wait, while there is room for them; gives their number.
+    fn take_records(&mut self) -> Result<u32, Silent> {
+        let Run { records, steps, made, taken, .. } = &mut self.run;
+        let room = (WAITING_STEPS_MAX - (*made - *taken)) as usize;
+        // Places that lie one after another.
+        let places = steps.get_mut((*made % WAITING_STEPS_MAX) as usize..).unwrap_or_default();
+        let records = records.get_mut(..places.len().min(RECORDS_AT_ONCE).min(room)).unwrap_or_default();
+        self.chip.read(Space::TokensOut, 0, records.as_flattened_mut())?;
+        let mut count = 0;
+        for (&[a, b, c, d, e, f, g, h, _], place) in records.iter().zip(places) {
             let Some(step) = Step::decode(u64::from_le_bytes([a, b, c, d, e, f, g, h])) else { break };
             let ([low, high], [a, b, c, d]) = (step.token.to_le_bytes(), step.cycles.to_le_bytes());
-            if let Some(place) = self.run.steps.get_mut((self.run.made % WAITING_STEPS_MAX) as usize) {
-                *place = [low, high, a, b, c, d];
-            }
-            self.run.made += 1;
-            self.feed(1);
+            *place = [low, high, a, b, c, d];
+            count += 1;
         }
-        Ok(self.run.made != before)
+        *made += count;
+        self.feed(count as usize);
+        Ok(count)
     }
 
     fn send_steps(&mut self) {

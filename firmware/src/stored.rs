@@ -19,8 +19,12 @@ impl<B: Board> Core<B> {
         }
         let mut taken = true;
         while taken && self.loading.loaded == 0 {
-            let board = &mut self.chip.board;
-            let (_, ended) = receiver.pull(LINE_BYTES_MAX, || Some(board.exchange_flash(0)));
+            let mut pull = || receiver.pull(LINE_BYTES_MAX, || Some(self.chip.board.exchange_flash(0)));
+            // A zero stands before each frame, and ends an empty one; memory full of zeros holds no more than that.
+            let ended = match pull() {
+                (1, None) => pull().1,
+                (_, ended) => ended,
+            };
             taken = ended.is_some_and(|length| self.take_stored(receiver.frame(length)));
         }
         self.chip.board.select_flash(false);

@@ -298,25 +298,29 @@ pub mod cause {
 
 /// Encodes a frame for the line, with the closing zero; its length. `None` if `out` is too small.
 pub fn to_line(frame: &[u8], out: &mut [u8]) -> Option<usize> {
-    // A code stands before its run of bytes and is known at their end: bytes behind it, and one.
-    let (mut code_at, mut code, mut at) = (0, 1, 1);
+    // A code stands before its run of bytes and is known at their end: bytes behind it, and one. Places are walked once, without
+    // indices: this loop is much of what a soft core does for a token.
+    let size = out.len();
+    let mut places = out.iter_mut();
+    let (mut code_place, mut code) = (places.next()?, 1);
     for &byte in frame {
         // A run of 254 bytes closes without a zero, unless the frame ends there.
         if code == u8::MAX {
-            *out.get_mut(code_at)? = code;
-            (code_at, code, at) = (at, 1, at + 1);
+            *code_place = code;
+            (code_place, code) = (places.next()?, 1);
         }
+        let place = places.next()?;
         if byte == 0 {
-            *out.get_mut(code_at)? = code;
-            (code_at, code, at) = (at, 1, at + 1);
+            *code_place = code;
+            (code_place, code) = (place, 1);
         } else {
-            *out.get_mut(at)? = byte;
-            (code, at) = (code + 1, at + 1);
+            *place = byte;
+            code += 1;
         }
     }
-    *out.get_mut(code_at)? = code;
-    *out.get_mut(at)? = 0;
-    Some(at + 1)
+    *code_place = code;
+    *places.next()? = 0;
+    Some(size - places.len())
 }
 
 /// Takes bytes of the line and gives whole frames; damaged ones vanish when their closing zero comes.
