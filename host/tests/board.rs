@@ -6,8 +6,7 @@ mod pins;
 
 use hostile_frames::{check_refusals, encoded, line_of};
 use lpu_host::compile::{Options as CompileOptions, compile};
-use lpu_host::model::synthetic::tiny_llama;
-use lpu_host::model::{Config, synthetic};
+use lpu_host::model::load;
 use lpu_host::serial::{Line, Options, SerialDevice, stored_program};
 use lpu_isa::Geometry;
 use lpu_isa::host::{Fault, HOST_WORD_BYTES};
@@ -27,20 +26,22 @@ use std::time::Duration;
 
 type Shared = Rc<RefCell<World<RtlBoard>>>;
 
-/// A transformer that fits the small chip, with room for prompts and their answers.
+/// The bundled microGPT: a real model whose load the simulated line carries in seconds.
 static MODEL: LazyLock<Image> = LazyLock::new(|| {
-    let config = Config { context: 72, ..tiny_llama() };
-    let model = synthetic(&config, 3).expect("a possible shape");
-    compile(&model, None, &Geometry::NANO, &CompileOptions::default()).expect("the model fits").image
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/microgpt");
+    let (model, tokenizer) = load(path).expect("the bundled model loads");
+    compile(&model, tokenizer.as_ref(), &Geometry::NANO, &CompileOptions::default())
+        .expect("the model fits")
+        .image
 });
 
 /// A small program that takes every memory and both queues, for what does not depend on the model.
 static PROGRAM: LazyLock<Image> = LazyLock::new(|| programs::attention(&Geometry::NANO));
 
-/// Prompts of the comparison, tokens of each answer, and positions whose logits cross the line, a frame of 500 bytes each.
-const PROMPTS: [&[u16]; 3] = [&[1, 40, 200], &[7], &[299, 0, 5, 17, 17]];
-const TOKENS: usize = 64;
-const LOGITS: usize = 6;
+/// Prompts of the comparison, names begun; tokens of each answer, and positions whose logits cross the line.
+const PROMPTS: [&[u16]; 3] = [&[26, 0], &[26], &[26, 9, 12]];
+const TOKENS: usize = 13;
+const LOGITS: usize = 2;
 
 /// A board that was just switched on, with a program in its flash memory if it is not empty.
 fn board(stored: &[u8]) -> Shared {

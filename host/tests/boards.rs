@@ -49,7 +49,7 @@ fn the_tools_are_told_device_pins_and_seed() {
     assert_eq!(calls[0], "yosys -q -l synthesis.log synthesis.ys");
     assert_eq!(
         calls[1],
-        "nextpnr-ecp5 --85k --package CABGA381 --speed 6 --parallel-refine --threads 1 --router router2 --json netlist.json \
+        "nextpnr-ecp5 --85k --package CABGA381 --speed 6 --router router2 --json netlist.json \
          --lpf pins.lpf --textcfg board.config --report timing.json --seed 9 --timing-allow-fail -l place.log -q"
     );
     assert_eq!(calls[2], "ecppack --compress board.config board.bit");

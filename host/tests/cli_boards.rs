@@ -67,12 +67,14 @@ fn an_emulated_board_serves() {
 
 #[cfg(feature = "rtl")]
 #[test]
+#[ignore = "minutes: cargo test -p lpu-host --features rtl --test cli_boards -- --ignored"]
 fn a_verilated_board_serves() {
     serves_as_the_emulator_does(&[], "the Verilog of its bitstream, its firmware on the soft core");
 }
 
 #[cfg(feature = "rtl")]
 #[test]
+#[ignore = "minutes: cargo test -p lpu-host --features rtl --test cli_boards -- --ignored"]
 fn a_verilated_board_serves_the_model_in_its_flash_memory() {
     let fixture = Fixture::new();
     let board = Board::start(&fixture, &["--with", "model.bin"]);

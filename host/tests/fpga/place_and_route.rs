@@ -5,6 +5,7 @@ use crate::real_tools;
 use lpu_host::board::{Board, Build, BuildRequest, Tool, build};
 
 #[test]
+#[ignore = "a quarter of an hour of one core: cargo test -p lpu-host --test fpga place -- --ignored --nocapture"]
 fn the_small_board_is_placed_routed_and_packed_at_its_clock() {
     let wanted = [Tool::Yosys, Tool::NextpnrEcp5, Tool::Ecppack];
     let Some(tools) = real_tools::tools(&wanted) else { return };
