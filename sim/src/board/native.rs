@@ -181,6 +181,19 @@ impl NativeBoard {
         }
     }
 
+    /// Received bytes that the firmware has not taken yet.
+    fn waiting(&mut self) -> usize {
+        self.pins().map_or(0, |pins| pins.incoming.len())
+    }
+
+    fn turn(&mut self) {
+        let Some(firmware) = &mut self.firmware else { return };
+        firmware.step();
+        if std::mem::take(&mut firmware.board().resets) {
+            self.reset_core();
+        }
+    }
+
     fn pins(&mut self) -> Option<&mut Pins> {
         self.firmware.as_mut().map(Firmware::board)
     }
@@ -191,14 +204,17 @@ impl SimulatedBoard for NativeBoard {
         CLOCK_HZ
     }
 
-    /// Gives the firmware one turn, after `cycles` of its clock.
+    /// Lets `cycles` of the clock pass, then gives the firmware its turns until it has heard what came: a turn ends with a frame.
     fn step(&mut self, cycles: u32) {
-        let Some(firmware) = &mut self.firmware else { return };
-        let pins = firmware.board();
-        pins.ticks = pins.ticks.wrapping_add(cycles);
-        firmware.step();
-        if std::mem::take(&mut firmware.board().resets) {
-            self.reset_core();
+        if let Some(pins) = self.pins() {
+            pins.ticks = pins.ticks.wrapping_add(cycles);
+        }
+        loop {
+            let before = self.waiting();
+            self.turn();
+            if self.waiting() == 0 || self.waiting() >= before {
+                return;
+            }
         }
     }
 
