@@ -136,7 +136,7 @@ fn a_stuck_pin_of_any_lane_is_found() {
 
 /// Tables have entries that no token comes by: not every fault can be found.
 #[test]
-fn a_third_of_all_wrong_bits_of_tables_is_found() {
+fn a_fifth_of_all_wrong_bits_of_tables_is_found() {
     const FAULTS: usize = 32;
     let Some(design) = netlist_of(&Geometry::NANO) else { return };
     let image = bundled("microgpt", &Geometry::NANO);
@@ -161,7 +161,8 @@ fn a_third_of_all_wrong_bits_of_tables_is_found() {
         found += usize::from(is_found(&wrong, &image));
     }
     println!("{found} of {FAULTS} found");
-    assert!(found * 3 >= FAULTS, "{found} of {FAULTS} found");
+    // Measured: 43 of a hundred, other tables with each netlist; fewer than a fifth of 32 would be one case in three hundred.
+    assert!(found * 5 >= FAULTS, "{found} of {FAULTS} found");
 }
 
 #[test]
