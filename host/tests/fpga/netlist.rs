@@ -166,7 +166,7 @@ fn a_fifth_of_all_wrong_bits_of_tables_is_found() {
 }
 
 #[test]
-#[ignore = "minutes: the full chip is synthesised and simulated cell by cell"]
+#[ignore = "minutes of synthesis: LPU_RTL_GEOMETRY=ulx3s-85f cargo test -p lpu-host --features rtl --test fpga netlist -- --ignored"]
 fn the_bundled_model_takes_its_first_positions_on_the_full_netlist() {
     let Some(design) = netlist_of(&Geometry::ULX3S_85F) else { return };
     let image = bundled("stories-lpu/model.bin", &Geometry::ULX3S_85F);
