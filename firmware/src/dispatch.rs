@@ -6,7 +6,7 @@ use crate::load::Loading;
 use crate::outbox::Outbox;
 use crate::run::Run;
 use lpu_isa::Geometry;
-use lpu_isa::host::{Register, Space};
+use lpu_isa::host::{QUEUE_PART_BITS, Register, Space};
 use lpu_isa::link::{RATE_DEFAULT, RATE_MAX, Refusal, Reply, Request, VERSION, cause, checked};
 use lpu_isa::soc::{CHECKSUM_START, leds};
 
@@ -211,7 +211,8 @@ impl<B: Board> Core<B> {
             Space::Weights => geometry.weight_rows * geometry.host_words_per_weight_row(),
             Space::Kv => geometry.kv_rows * geometry.host_words_per_weight_row(),
             Space::Vmem => geometry.vmem_rows * geometry.host_words_per_vmem_row(),
-            Space::MatrixQueue | Space::VectorQueue => geometry.queue_depth << lpu_isa::host::QUEUE_PART_BITS,
+            Space::MatrixQueue => geometry.matrix_queue_depth << QUEUE_PART_BITS,
+            Space::VectorQueue => geometry.vector_queue_depth << QUEUE_PART_BITS,
             Space::Registers => Register::TABLE.len(),
             Space::TokensIn | Space::TokensOut => return refuse(Refusal::Space),
         };

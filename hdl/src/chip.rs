@@ -332,16 +332,18 @@ impl Logic for Lpu {
         self.matrix.act_entry.next = self.vector.act_entry.val();
         self.matrix.kv_write.next = self.vector.kv_write.val();
         self.matrix.kv_row.next = self.vector.kv_row.val();
-        for g in 0..self.matrix.group_kv_row.len() {
+        for g in 0..self.matrix.group_row.len() {
             self.matrix.group_act_write[g].next = self.vector.group_act_write[g].val();
             self.matrix.group_act_entry[g].next = self.vector.group_act_entry[g].val();
             self.matrix.group_kv_write[g].next = self.vector.group_kv_write[g].val();
-            self.matrix.group_kv_row[g].next = self.vector.group_kv_row[g].val();
+            self.matrix.group_weight_write[g].next = self.vector.group_weight_write[g].val();
+            self.matrix.group_row[g].next = self.vector.group_row[g].val();
             self.matrix.group_kv_transposed[g].next = self.vector.group_kv_transposed[g].val();
         }
         self.vector.host_kv_write.next = self.matrix.host_kv_write.val();
-        self.vector.host_kv_row.next = self.matrix.host_kv_row.val();
-        self.vector.host_kv_halves.next = self.matrix.host_kv_halves.val();
+        self.vector.host_weight_write.next = self.matrix.host_weight_write.val();
+        self.vector.host_write_row.next = self.matrix.host_write_row.val();
+        self.vector.host_halves.next = self.matrix.host_halves.val();
         for i in 0..self.matrix.host_lane.len() {
             self.vector.host_lane[i].next = self.matrix.host_lane[i].val();
         }

@@ -107,7 +107,8 @@ pub struct HostPort {
     weights_words: Constant<Bits<25>>,
     kv_words: Constant<Bits<25>>,
     vmem_words: Constant<Bits<25>>,
-    queue_words: Constant<Bits<25>>,
+    matrix_queue_words: Constant<Bits<25>>,
+    vector_queue_words: Constant<Bits<25>>,
     octet_bits: Constant<Bits<5>>,
     octet_mask: Constant<Bits<OCTET>>,
     quad_bits: Constant<Bits<5>>,
@@ -213,7 +214,8 @@ impl HostPort {
             weights_words: words(geometry.weight_rows * octets),
             kv_words: words(geometry.kv_rows * octets),
             vmem_words: words(geometry.vmem_rows * quads),
-            queue_words: words(geometry.queue_depth << QUEUE_PART_BITS),
+            matrix_queue_words: words(geometry.matrix_queue_depth << QUEUE_PART_BITS),
+            vector_queue_words: words(geometry.vector_queue_depth << QUEUE_PART_BITS),
             octet_bits: Constant::new(octets.ilog2().to_bits()),
             octet_mask: Constant::new((octets - 1).to_bits()),
             quad_bits: Constant::new(quads.ilog2().to_bits()),
@@ -315,7 +317,10 @@ impl Logic for HostPort {
         self.is_vector_queue.d.next = self.space.q.val() == self.space_vector_queue.val();
         self.memory.next = self.is_weights.q.val() | self.is_kv.q.val() | self.is_vmem.q.val();
         self.queue.next = self.is_matrix_queue.q.val() | self.is_vector_queue.q.val();
-        self.limit.next = self.queue_words.val();
+        self.limit.next = self.vector_queue_words.val();
+        if self.is_matrix_queue.q.val() {
+            self.limit.next = self.matrix_queue_words.val();
+        }
         if self.is_weights.q.val() {
             self.limit.next = self.weights_words.val();
         }

@@ -54,7 +54,7 @@ pub const SCALAR: usize = index_width!(|chip| chip.scalars);
 /// Row of the buffer of random numbers.
 pub const NOISE_ROW: usize = index_width!(|chip| chip.noise_rows);
 /// Instruction of a queue.
-pub const QUEUE_INDEX: usize = index_width!(|chip| chip.queue_depth);
+pub const QUEUE_INDEX: usize = index_width!(|chip| chip.vector_queue_depth);
 /// Number of blocks begun, 1 to positions / lanes.
 pub const BLOCKS: usize = index_width!(|chip| chip.positions / chip.vxm_lanes + 1);
 

@@ -130,7 +130,8 @@ pub fn virtual_geometry(model: &Model, context: Option<usize>) -> Result<Geometr
     let wanted = context.unwrap_or(config.context).min(config.context_without_windows()).min(1 << 16);
     let mut geometry = wide_enough(config);
     geometry.positions = wanted.next_power_of_two();
-    geometry.queue_depth = VIRTUAL_QUEUE_DEPTH;
+    geometry.matrix_queue_depth = VIRTUAL_QUEUE_DEPTH;
+    geometry.vector_queue_depth = VIRTUAL_QUEUE_DEPTH;
     for _ in 0..ROUNDS_MAX {
         match Plan::new(config, features, &geometry, Some(wanted)) {
             Ok(_) => return Ok(geometry),

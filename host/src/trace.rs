@@ -6,7 +6,7 @@
 use crate::assembly::disassemble_line;
 use crate::schedule::{Issued, Schedule, Slice};
 use lpu_isa::image::Image;
-use lpu_isa::instruction::{ISA_HASH, Op, Queue};
+use lpu_isa::instruction::{ISA_HASH, Op};
 use serde_json::{Value, json};
 
 /// The trace of one position.
@@ -58,10 +58,7 @@ fn names(image: &Image) -> Vec<Value> {
 
 fn bar(track: usize, issued: &Issued) -> Value {
     let Issued { queue, instruction, block } = issued;
-    let queue = match queue {
-        Queue::Matrix => "matrix",
-        Queue::Vector => "vector",
-    };
+    let queue = queue.to_string();
     json!({
         "name": label(&instruction.op), "ph": "X", "pid": 1, "tid": track,
         "ts": block.first, "dur": (block.count - 1) * block.interval + 1,

@@ -106,7 +106,8 @@ fn a_residual_that_is_no_power_of_two_runs() {
 #[test]
 fn a_residual_wider_than_the_matrix_unit_runs() {
     // A piece of each matrix for each width of the chip: the program is longer than the small chip's queues.
-    let chip = Geometry { queue_depth: 512, weight_rows: 4096, ..Geometry::NANO };
+    let chip =
+        Geometry { matrix_queue_depth: 512, vector_queue_depth: 512, weight_rows: 4096, ..Geometry::NANO };
     let wide = Config { dim: 48, hidden_dim: 72, vocab: 60, ..tiny_llama() };
     holds(&synthetic(&wide, 18).expect("a possible shape"), &chip);
     let gpt2 = Config { dim: 48, hidden_dim: 72, vocab: 60, ..tiny_gpt2() };

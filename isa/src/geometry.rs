@@ -1,6 +1,8 @@
 //! The size of a chip, as data. Compiler, emulator, verifier and RTL all read the same `Geometry`; no module
 //! knows a chip by name.
 
+use crate::instruction::Queue;
+
 /// The sizes from which one chip is made. Every count of lanes and rows is a power of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
@@ -22,8 +24,10 @@ pub struct Geometry {
     pub act_entries: usize,
     /// Scalars in each of the two written banks (maxima, reductions).
     pub scalars: usize,
-    /// Instructions that each queue holds.
-    pub queue_depth: usize,
+    /// Instructions that the matrix queue holds.
+    pub matrix_queue_depth: usize,
+    /// Instructions that the vector queue holds.
+    pub vector_queue_depth: usize,
     /// Rows of random numbers that the generator keeps ready.
     pub noise_rows: usize,
     /// Largest number of positions that the position register counts.
@@ -44,7 +48,8 @@ impl Geometry {
         vreg_rows: 64,
         act_entries: 16,
         scalars: 16,
-        queue_depth: 128,
+        matrix_queue_depth: 64,
+        vector_queue_depth: 128,
         noise_rows: 32,
         positions: 1024,
         clock_hz: 100_000_000,
@@ -61,7 +66,8 @@ impl Geometry {
         vreg_rows: 64,
         act_entries: 16,
         scalars: 16,
-        queue_depth: 128,
+        matrix_queue_depth: 128,
+        vector_queue_depth: 128,
         noise_rows: 32,
         positions: 1024,
         clock_hz: 50_000_000,
@@ -125,6 +131,14 @@ impl Geometry {
         position / self.block() + 1
     }
 
+    /// Instructions that a queue holds.
+    pub const fn queue_depth(&self, queue: Queue) -> usize {
+        match queue {
+            Queue::Matrix => self.matrix_queue_depth,
+            Queue::Vector => self.vector_queue_depth,
+        }
+    }
+
     /// Bits of the 72-bit host word that one memory row spans, rounded up to words.
     pub const fn host_words_per_weight_row(&self) -> usize {
         self.mxm_lanes.div_ceil(8)
@@ -146,7 +160,8 @@ impl Geometry {
             self.vreg_rows,
             self.act_entries,
             self.scalars,
-            self.queue_depth,
+            self.matrix_queue_depth,
+            self.vector_queue_depth,
             self.noise_rows,
             self.positions,
         ];

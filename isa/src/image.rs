@@ -12,7 +12,9 @@ use alloc::vec::Vec;
 /// First bytes of an image.
 pub const MAGIC: [u8; 8] = *b"LPUIMAGE";
 /// Version of the layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// Numbers that describe a geometry.
+const SIZES: usize = 13;
 
 /// A compiled program with its memories.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +189,7 @@ impl Image {
         if isa != ISA_HASH {
             return Err(ImageError::Isa(isa));
         }
-        let mut numbers = [0; 12];
+        let mut numbers = [0; SIZES];
         for number in &mut numbers {
             *number = reader.u64_of(8, "geometry")?;
         }
@@ -220,7 +222,15 @@ impl Image {
     }
 
     fn check_sizes(&self) -> Result<(), ImageError> {
-        let Geometry { mxm_lanes, vxm_lanes, weight_rows, vmem_rows, queue_depth, .. } = self.geometry;
+        let Geometry {
+            mxm_lanes,
+            vxm_lanes,
+            weight_rows,
+            vmem_rows,
+            matrix_queue_depth,
+            vector_queue_depth,
+            ..
+        } = self.geometry;
         let fits =
             |values: usize, lanes: usize, rows: usize| values.is_multiple_of(lanes) && values / lanes <= rows;
         if !fits(self.weights.len(), mxm_lanes, weight_rows) {
@@ -229,10 +239,10 @@ impl Image {
         if !fits(self.vmem.len(), vxm_lanes, vmem_rows) {
             return Err(ImageError::Invalid("vector memory"));
         }
-        if self.matrix.len() > queue_depth {
+        if self.matrix.len() > matrix_queue_depth {
             return Err(ImageError::Invalid("matrix queue"));
         }
-        if self.vector.len() > queue_depth {
+        if self.vector.len() > vector_queue_depth {
             return Err(ImageError::Invalid("vector queue"));
         }
         Ok(())
@@ -286,7 +296,7 @@ impl ModelInfo {
     }
 }
 
-fn sizes(geometry: &Geometry) -> [u64; 12] {
+fn sizes(geometry: &Geometry) -> [u64; SIZES] {
     [
         geometry.mxm_lanes,
         geometry.vxm_lanes,
@@ -296,7 +306,8 @@ fn sizes(geometry: &Geometry) -> [u64; 12] {
         geometry.vreg_rows,
         geometry.act_entries,
         geometry.scalars,
-        geometry.queue_depth,
+        geometry.matrix_queue_depth,
+        geometry.vector_queue_depth,
         geometry.noise_rows,
         geometry.positions,
         geometry.clock_hz as usize,
@@ -305,7 +316,7 @@ fn sizes(geometry: &Geometry) -> [u64; 12] {
 }
 
 /// The geometry of these sizes: one that exists in hardware, or a virtual one.
-fn geometry(sizes: [u64; 12]) -> Option<Geometry> {
+fn geometry(sizes: [u64; SIZES]) -> Option<Geometry> {
     if let Some(known) = Geometry::ALL.into_iter().find(|known| self::sizes(known) == sizes) {
         return Some(known);
     }
@@ -320,10 +331,11 @@ fn geometry(sizes: [u64; 12]) -> Option<Geometry> {
         vreg_rows: number(5)?,
         act_entries: number(6)?,
         scalars: number(7)?,
-        queue_depth: number(8)?,
-        noise_rows: number(9)?,
-        positions: number(10)?,
-        clock_hz: sizes[11],
+        matrix_queue_depth: number(8)?,
+        vector_queue_depth: number(9)?,
+        noise_rows: number(10)?,
+        positions: number(11)?,
+        clock_hz: sizes[12],
     };
     geometry.is_sound().then_some(geometry)
 }

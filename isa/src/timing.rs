@@ -39,7 +39,7 @@ pub const KV_EFFECT: i64 = STREAM + 4;
 /// Cycle in which a vector operation uses the write port of vector memory.
 pub const RESULT_STORE_PORT: i64 = STREAM + 1;
 /// Cycle in which a gather uses the write port of vector memory.
-pub const GATHER_STORE_PORT: i64 = 7;
+pub const GATHER_STORE_PORT: i64 = 8;
 
 /// Cycle in which a row of sums, completed by a beat, uses the write port of vector memory.
 pub const fn dot_store_port(geometry: &Geometry) -> i64 {

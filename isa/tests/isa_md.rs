@@ -59,7 +59,8 @@ fn list(title: &str, rows: &[(String, String)]) -> String {
 fn chips() -> String {
     let sizes = |geometry: &Geometry| {
         let Geometry { mxm_lanes, vxm_lanes, weight_rows, kv_rows, vmem_rows, vreg_rows, .. } = *geometry;
-        let Geometry { act_entries, scalars, queue_depth, noise_rows, positions, .. } = *geometry;
+        let Geometry { act_entries, scalars, matrix_queue_depth, vector_queue_depth, .. } = *geometry;
+        let Geometry { noise_rows, positions, .. } = *geometry;
         [
             ("mxm_lanes", mxm_lanes),
             ("vxm_lanes", vxm_lanes),
@@ -69,7 +70,8 @@ fn chips() -> String {
             ("vreg_rows", vreg_rows),
             ("act_entries", act_entries),
             ("scalars", scalars),
-            ("queue_depth", queue_depth),
+            ("matrix_queue_depth", matrix_queue_depth),
+            ("vector_queue_depth", vector_queue_depth),
             ("noise_rows", noise_rows),
             ("positions", positions),
         ]

@@ -55,7 +55,7 @@ fn image() -> Image {
         let table = Vector { function, reduce: Reduce::All, ..row };
         vector.extend([issue(20, Op::Vector(row)), issue(10, Op::Vector(act)), issue(10, Op::Vector(table))]);
     }
-    vector.truncate(Geometry::ULX3S_85F.queue_depth - 1);
+    vector.truncate(Geometry::ULX3S_85F.vector_queue_depth - 1);
     matrix.push(end);
     vector.push(end);
     Image {

@@ -15,11 +15,9 @@
 //! | `weight[i]`        | out | 9            | weight of lane `i`                            |     3 |
 //! | `code[i]`          | out | 9            | KV code of lane `i`                           |     3 |
 //! | `weight_write`     | in  | 1            | write both lanes' weights                     |  `t`  |
-//! | `weight_write_row` | in  | `WEIGHT_ROW` |                                               |  `t`  |
-//! | `weight_data[i]`   | in  | 9            | seen by reads from `t + 1`                    |  `t`  |
 //! | `kv_write`         | in  | 2            | bit `i`: write lane `i`'s code                |  `t`  |
-//! | `kv_write_row`     | in  | `KV_ROW`     |                                               |  `t`  |
-//! | `kv_data[i]`       | in  | 9            | seen by reads from `t + 1`                    |  `t`  |
+//! | `write_row`        | in  | `MATRIX_ROW` | row written                                   |  `t`  |
+//! | `data[i]`          | in  | 9            | seen by reads from `t + 1`                    |  `t`  |
 //!
 //! A block RAM byte has nine bits, so a 1024 x 18 block with byte enables is the KV memory of two lanes.
 //!
@@ -40,11 +38,9 @@ pub struct PairBank {
     pub weight: [Signal<Out, Bits<9>>; 2],
     pub code: [Signal<Out, Bits<9>>; 2],
     pub weight_write: Signal<In, Bits<1>>,
-    pub weight_write_row: Signal<In, Bits<WEIGHT_ROW>>,
-    pub weight_data: [Signal<In, Bits<9>>; 2],
     pub kv_write: Signal<In, Bits<2>>,
-    pub kv_write_row: Signal<In, Bits<KV_ROW>>,
-    pub kv_data: [Signal<In, Bits<9>>; 2],
+    pub write_row: Signal<In, Bits<MATRIX_ROW>>,
+    pub data: [Signal<In, Bits<9>>; 2],
     weights: [Ebr<WEIGHT_ROW, 9, 1>; 2],
     kv: Ebr<KV_ROW, 18, 2>,
     kv_word: JoinLanes<2, 9, 18>,
@@ -63,16 +59,16 @@ impl Logic for PairBank {
             self.weights[i].clock.next = self.clock.val();
             self.weights[i].read_address.next = self.row.val().get_bits::<WEIGHT_ROW>(0);
             self.weights[i].write_enable.next = self.weight_write.val();
-            self.weights[i].write_address.next = self.weight_write_row.val();
-            self.weights[i].write_data.next = self.weight_data[i].val();
+            self.weights[i].write_address.next = self.write_row.val().get_bits::<WEIGHT_ROW>(0);
+            self.weights[i].write_data.next = self.data[i].val();
             self.weight[i].next = self.weights[i].read_data.val();
-            self.kv_word.lane[i].next = self.kv_data[i].val();
+            self.kv_word.lane[i].next = self.data[i].val();
             self.code[i].next = self.kv.read_data.val().get_bits::<9>(i * 9);
         }
         self.kv.clock.next = self.clock.val();
         self.kv.read_address.next = self.row.val().get_bits::<KV_ROW>(0);
         self.kv.write_enable.next = self.kv_write.val();
-        self.kv.write_address.next = self.kv_write_row.val();
+        self.kv.write_address.next = self.write_row.val().get_bits::<KV_ROW>(0);
         self.kv.write_data.next = self.kv_word.bus.val();
     }
 }
@@ -95,19 +91,18 @@ mod tests {
         let (mut weights, mut codes) = ([[0; 2]; 8], [[0; 2]; 8]);
         let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
         for _ in 0..CYCLES {
-            let [row, weight_row, kv_row] = [0; 3].map(|_| random.below(8));
+            let [row, write_row] = [0; 2].map(|_| random.below(8));
             let (weight_write, kv_write) = (random.below(2), random.below(4));
-            let data: [i64; 4] = std::array::from_fn(|_| random.signed(9));
+            let data: [i64; 2] = std::array::from_fn(|_| random.signed(9));
             stimulus.cycle().set("row", row).set("weight_write", weight_write).set("kv_write", kv_write);
-            stimulus.set("weight_write_row", weight_row).set("kv_write_row", kv_row);
-            stimulus.set_signed("weight_data$0", data[0]).set_signed("weight_data$1", data[1]);
-            stimulus.set_signed("kv_data$0", data[2]).set_signed("kv_data$1", data[3]);
+            stimulus.set("write_row", write_row);
+            stimulus.set_signed("data$0", data[0]).set_signed("data$1", data[1]);
             expected.push((weights[row as usize], codes[row as usize]));
             if weight_write == 1 {
-                weights[weight_row as usize] = [data[0], data[1]];
+                weights[write_row as usize] = data;
             }
             for i in (0..2).filter(|i| kv_write >> i & 1 == 1) {
-                codes[kv_row as usize][i] = data[2 + i];
+                codes[write_row as usize][i] = data[i];
             }
         }
         let response = bench.run(stimulus.idle(PairBank::LATENCY)).unwrap();
@@ -123,12 +118,7 @@ mod tests {
     fn a_code_goes_to_its_lane_alone() {
         let bench = Bench::new(&design()).unwrap();
         let mut stimulus = bench.stimulus();
-        stimulus
-            .cycle()
-            .set("kv_write", 2)
-            .set("kv_write_row", 1023)
-            .set("kv_data$0", 77)
-            .set("kv_data$1", 99);
+        stimulus.cycle().set("kv_write", 2).set("write_row", 1023).set("data$0", 77).set("data$1", 99);
         for row in 0..1024 {
             stimulus.cycle().set("row", row);
         }

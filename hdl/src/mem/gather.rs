@@ -1,32 +1,29 @@
 //! One lane of the path by which matrix rows become vector rows: picks the lane of one group out of all groups.
 //!
 //! ```text
-//!  lane[0] ─┐
-//!  lane[1] ─┼─► 4:1 ─►[reg]──┐
-//!  lane[2] ─┤                ├─► 4:1 ─►[reg]─► word
-//!  lane[3] ─┘    4:1 ─►[reg]─┘
-//!         cycle 4         5             6
+//!  lane[0] ─┬─► 2:1 ─►[reg]─┐
+//!  lane[1] ─┘                ├─► 2:1 ─►[reg]─┐
+//!  lane[2] ─┬─► 2:1 ─►[reg]─┘                ├─► 2:1 ─►[reg]─► word
+//!  lane[3] ─┘            lanes 4 to 7: [reg]─┘
+//!         cycle 4             5              6              7
 //! ```
 //!
 //! | port     | dir | width   | meaning                                            | cycle |
 //! |----------|-----|---------|----------------------------------------------------|------:|
 //! | `lane[g]` | in | 10      | the lane's matrix operand in group `g`             |     4 |
 //! | `chunk`  | in  | `GROUP` | the group wanted                                   |     3 |
-//! | `word`   | out | 10      | `lane[chunk]`                                      |     6 |
+//! | `word`   | out | 10      | `lane[chunk]`                                      |     7 |
 //!
 //! `chunk` comes a cycle early because every lane keeps its own copy of it: one copy for all would drive hundreds of
-//! multiplexers.
+//! multiplexers. Each step is one table a bit and joins neighbours, so that ten wires go on where twenty came.
 //!
 //! # Invariants
-//! 1. There are at most 16 groups: two stages of four-to-one multiplexers.
+//! 1. There are 2 to 8 groups; with fewer than 8, the last steps are registers.
 
 use crate::kind::Kind;
 use crate::primitives::LocalCopy;
 use crate::widths::GROUP;
 use rust_hdl::prelude::*;
-
-/// Groups that one multiplexer takes.
-const INPUTS: usize = 4;
 
 /// The chunk selector of one lane.
 #[derive(LogicBlock)]
@@ -35,33 +32,36 @@ pub struct Gather {
     pub lane: Vec<Signal<In, Bits<10>>>,
     pub chunk: Signal<In, Bits<GROUP>>,
     pub word: Signal<Out, Bits<10>>,
-    choice: LocalCopy<GROUP>,
-    low: Signal<Local, Bits<2>>,
-    upper_choice: Vec<DFF<Bits<GROUP>>>,
-    first: Vec<DFF<Bits<10>>>,
-    second: DFF<Bits<10>>,
-    _width: usize,
+    choice_4: LocalCopy<GROUP>,
+    choice_5: DFF<Bits<GROUP>>,
+    choice_6: DFF<Bits<GROUP>>,
+    pair_5: Vec<DFF<Bits<10>>>,
+    quad_6: Vec<DFF<Bits<10>>>,
+    word_7: DFF<Bits<10>>,
+    _pairs_per_quad: usize,
     kind: Kind<Self>,
 }
 
 impl Gather {
     /// Cycles from `lane` to `word`.
-    pub const LATENCY: usize = 2;
+    pub const LATENCY: usize = 3;
 
-    /// A selector among `groups` groups, a power of two from 2 to 16.
+    /// A selector among `groups` groups, a power of two from 2 to 8.
     pub fn new(groups: usize) -> Self {
-        assert!((2..=INPUTS * INPUTS).contains(&groups), "a gather path takes 2 to 16 groups, not {groups}");
+        assert!((2..=8).contains(&groups), "a gather path takes 2 to 8 groups, not {groups}");
+        let (pairs, quads) = (groups / 2, groups.div_ceil(4));
         Self {
             clock: Default::default(),
             lane: (0..groups).map(|_| Default::default()).collect(),
             chunk: Default::default(),
             word: Default::default(),
-            choice: Default::default(),
-            low: Default::default(),
-            upper_choice: (0..usize::from(groups > INPUTS)).map(|_| Default::default()).collect(),
-            first: (0..groups.div_ceil(INPUTS)).map(|_| Default::default()).collect(),
-            second: Default::default(),
-            _width: groups.min(INPUTS),
+            choice_4: Default::default(),
+            choice_5: Default::default(),
+            choice_6: Default::default(),
+            pair_5: (0..pairs).map(|_| Default::default()).collect(),
+            quad_6: (0..quads).map(|_| Default::default()).collect(),
+            word_7: Default::default(),
+            _pairs_per_quad: pairs / quads,
             kind: Kind::named(format!("gather_{groups}")),
         }
     }
@@ -70,30 +70,34 @@ impl Gather {
 impl Logic for Gather {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, second);
-        self.choice.clock.next = self.clock.val();
-        self.choice.d.next = self.chunk.val();
-        self.low.next = bit_cast::<2, GROUP>(self.choice.q.val());
-        for q in 0..self.first.len() {
-            self.first[q].clock.next = self.clock.val();
-            self.first[q].d.next = self.lane[4 * q].val();
-            for i in 1..self._width {
-                if self.low.val() == i.to_bits::<2>() {
-                    self.first[q].d.next = self.lane[4 * q + i].val();
+        dff_setup!(self, clock, choice_5, choice_6, word_7);
+        self.choice_4.clock.next = self.clock.val();
+        self.choice_4.d.next = self.chunk.val();
+        self.choice_5.d.next = self.choice_4.q.val();
+        self.choice_6.d.next = self.choice_5.q.val();
+        for p in 0..self.pair_5.len() {
+            self.pair_5[p].clock.next = self.clock.val();
+            self.pair_5[p].d.next = self.lane[2 * p].val();
+            if self.choice_4.q.val().get_bit(0) {
+                self.pair_5[p].d.next = self.lane[2 * p + 1].val();
+            }
+        }
+        for q in 0..self.quad_6.len() {
+            self.quad_6[q].clock.next = self.clock.val();
+            self.quad_6[q].d.next = self.pair_5[2 * q].q.val();
+            for i in 1..self._pairs_per_quad {
+                if self.choice_5.q.val().get_bit(1) {
+                    self.quad_6[q].d.next = self.pair_5[2 * q + i].q.val();
                 }
             }
         }
-        self.second.d.next = self.first[0].q.val();
-        for u in 0..self.upper_choice.len() {
-            self.upper_choice[u].clock.next = self.clock.val();
-            self.upper_choice[u].d.next = self.choice.q.val() >> 2;
-            for q in 1..self.first.len() {
-                if self.upper_choice[u].q.val() == q.to_bits::<GROUP>() {
-                    self.second.d.next = self.first[q].q.val();
-                }
+        self.word_7.d.next = self.quad_6[0].q.val();
+        for q in 1..self.quad_6.len() {
+            if self.choice_6.q.val().get_bit(2) {
+                self.word_7.d.next = self.quad_6[q].q.val();
             }
         }
-        self.word.next = self.second.q.val();
+        self.word.next = self.word_7.q.val();
     }
 }
 

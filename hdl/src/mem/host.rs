@@ -1,9 +1,9 @@
 //! The host's way into the matrix memories: eight lanes of a row at a time, while no token runs.
 //!
 //! ```text
-//!  write, octet, data ─►[reg]─► half rows, row, lanes ─► write ports of the memories, by way of one register more
+//!  write, octet, data ─►[reg]─► half rows, row, lanes ─► the vector side's way to the memories (`Distribute`)
 //!  read, octet ──────────────► access, chunk ─► RowAddress ... Gather ─► word ─► octet ─►[reg]─► codes ─►[reg]─► which ─►[reg]─► read_data
-//!  cycle t                                                        t + 6            t + 7           t + 8           t + 9
+//!  cycle t                                                        t + 7            t + 8           t + 9           t + 10
 //! ```
 //!
 //! | port           | dir | width      | meaning                                            | cycle   |
@@ -19,9 +19,8 @@
 //! | `halves`       | out | `HALVES`   | half rows that hold the octet                      | `t + 1` |
 //! | `written_row`  | out | `MATRIX_ROW` | row                                              | `t + 1` |
 //! | `lane[i]`      | out | 9          | lane `i` of the octet                              | `t + 1` |
-//! | `word[j]`      | in  | 10         | matrix operands of the chunk read                  | `t + 6` |
-//! | `weight[i]`    | out | 9          | the same a cycle later, for the weights' own register | `t + 2` |
-//! | `read_data`    | out | 72         | lanes read                                         | `t + 9` |
+//! | `word[j]`      | in  | 10         | matrix operands of the chunk read                  | `t + 7` |
+//! | `read_data`    | out | 72         | lanes read                                         | `t + 10` |
 //!
 //! # Invariants
 //! 1. A vector row has 8 or 16 lanes, so an octet is one or two whole half rows.
@@ -56,7 +55,6 @@ pub struct HostAccess {
     pub halves: Signal<Out, Bits<HALVES>>,
     pub written_row: Signal<Out, Bits<MATRIX_ROW>>,
     pub lane: [Signal<Out, Bits<9>>; OCTET_LANES],
-    pub weight: [Signal<Out, Bits<9>>; OCTET_LANES],
     pub word: Vec<Signal<In, Bits<10>>>,
     pub read_data: Signal<Out, Bits<72>>,
     upper: Signal<Local, Bits<OCTET>>,
@@ -66,7 +64,6 @@ pub struct HostAccess {
     from_kv: DFF<Bit>,
     row_held: DFF<Bits<MATRIX_ROW>>,
     data_held: DFF<Bits<72>>,
-    weights_data: DFF<Bits<72>>,
     half: JoinLanes<HALVES, 1, HALVES>,
     number: [Signal<Local, Bits<10>>; OCTET_LANES],
     number_held: [DFF<Bits<10>>; OCTET_LANES],
@@ -85,7 +82,7 @@ pub struct HostAccess {
 
 impl HostAccess {
     /// Cycles from `read` to `read_data`.
-    pub const LATENCY: usize = 9;
+    pub const LATENCY: usize = 10;
 
     /// The host's access to a chip.
     pub fn new(geometry: &Geometry) -> Self {
@@ -107,18 +104,7 @@ impl HostAccess {
 impl Logic for HostAccess {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(
-            self,
-            clock,
-            weights_held,
-            kv_held,
-            octet_held,
-            from_kv,
-            row_held,
-            data_held,
-            weights_data,
-            read_held
-        );
+        dff_setup!(self, clock, weights_held, kv_held, octet_held, from_kv, row_held, data_held, read_held);
         self.access.next = self.read.val();
         for low in self._chunk_bits..(self._chunk_bits + 1) {
             self.upper.next = self.octet.val() >> low.to_bits::<1>();
@@ -132,13 +118,11 @@ impl Logic for HostAccess {
         }
         self.row_held.d.next = self.row.val().get_bits::<MATRIX_ROW>(0);
         self.data_held.d.next = self.data.val();
-        self.weights_data.d.next = self.data_held.q.val();
         self.writes_weights.next = self.weights_held.q.val();
         self.writes_kv.next = self.kv_held.q.val();
         self.written_row.next = self.row_held.q.val();
         for i in 0..OCTET_LANES {
             self.lane[i].next = self.data_held.q.val().get_bits::<9>(9 * i);
-            self.weight[i].next = self.weights_data.q.val().get_bits::<9>(9 * i);
         }
 
         for h in 0..HALVES {

@@ -3,7 +3,7 @@
 //! ```text
 //!  payload ─►[reg]─►[reg]─┬─► leaves? ─┬──────────────► delayed to the store port
 //!                 wraps ──┘            └─► store pointer
-//!  cycle 0      1      2                             6 (gather), 10+tree (sums)
+//!  cycle 0      1      2                             7 (gather), 10+tree (sums)
 //! ```
 //!
 //! | port            | dir | width      | meaning                                                      | cycle     |
@@ -18,8 +18,8 @@
 //! | `store`         | in  | 24         | field of both                                                |         0 |
 //! | `position`      | in  | 16         | stable during a token                                        |         1 |
 //! | `wraps`         | in  | 1          | the beat fills the last lane                                 |         2 |
-//! | `gather_leaves` | out | 1          | a gathered row is ready for the store port in the next cycle |         5 |
-//! | `gather_store`  | out | `VMEM_ROW` | its row of vector memory                                     |         6 |
+//! | `gather_leaves` | out | 1          | a gathered row is ready for the store port in the next cycle |         6 |
+//! | `gather_store`  | out | `VMEM_ROW` | its row of vector memory                                     |         7 |
 //! | `shift`         | out | 5          | shift of the beat's row                                      |  7 + tree |
 //! | `limit`         | out | `LANE`     | lanes above become [`WORD_MIN`](lpu_isa::arith::WORD_MIN)    |  9 + tree |
 //! | `sums_leave`    | out | 1          | a row of sums is ready for the store port                    | 10 + tree |
@@ -368,7 +368,7 @@ mod tests {
             }
             let row = script.leaves(t);
             let of = |gather: bool| row.is_some_and(|(_, fields)| fields.gather == gather);
-            assert_eq!(response.get(t + 5, "gather_leaves") == 1, of(true), "cycle {t}");
+            assert_eq!(response.get(t + GATHER_READY - 1, "gather_leaves") == 1, of(true), "cycle {t}");
             assert_eq!(response.get(t + port - 1, "sums_leave") == 1, of(false), "cycle {t}");
             let Some((slot, fields)) = row else {
                 assert_eq!(response.get(t + 3, "outside"), 0, "cycle {t}");
@@ -377,7 +377,7 @@ mod tests {
             let address = fields.store + left;
             assert_eq!(response.get(t + 3, "outside") == 1, address >= chip.vmem_rows as u64, "cycle {t}");
             if fields.gather {
-                assert_eq!(response.get(t + 6, "gather_store"), address % 512, "cycle {t}");
+                assert_eq!(response.get(t + GATHER_READY, "gather_store"), address % 512, "cycle {t}");
             } else {
                 let limit = if fields.mask && slot.last { script.position % lanes } else { lanes - 1 };
                 assert_eq!(response.get(t + port - 1, "sums_store"), address % 512, "cycle {t}");

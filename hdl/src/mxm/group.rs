@@ -4,7 +4,7 @@
 //!  row ──────────────► pair banks ─► weight, code ─┐
 //!  from_kv, entry ──►[local copies]────────────────┼─► lanes ─┬─► operand   (cycle 4)
 //!  sent ─┬─► choose ─►[copies]─┬─► activations ────┘          └─► product   (cycle 6)
-//!        └─ kv_value ──┘       └─► KV write ports
+//!        └─ kv_value ──┘       └─► write ports of both memories
 //! ```
 //!
 //! | port               | dir | width        | meaning                                                   | cycle |
@@ -18,11 +18,9 @@
 //! | `sent[j]`          | in  | 16           | lane `j`'s activation, or its KV code in the lowest bits  |    15 |
 //! | `kv_write`         | in  | `LANES`      | bit `j`: write lane `j`'s KV code                         |    15 |
 //! | `kv_transposed`    | in  | 1            | the KV code is 0: lane `j`'s own; 1: `kv_value`           |    15 |
-//! | `kv_write_row`     | in  | `KV_ROW`     |                                                           |    15 |
 //! | `kv_value`         | in  | 9            |                                                           |    15 |
-//! | `weight_write`     | in  | 2            | bit `h`: write the weights of half `h` of the lanes       |   `t` |
-//! | `weight_write_row` | in  | `WEIGHT_ROW` |                                                           |   `t` |
-//! | `weight_data[j]`   | in  | 9            | lane `j`'s weight                                     | `t + 1` |
+//! | `weight_write`     | in  | 2            | bit `h`: write the lowest bits of `sent` as weights of half `h` of the lanes | 15 |
+//! | `write_row`        | in  | `MATRIX_ROW` | row of codes or weights written                           |    15 |
 //!
 //! Columns "cycle" count from the issue of the beat (1 to 6) and of the vector operation that writes (15). What arrives
 //! in cycle 15 is written in cycle 16, and seen by beats that sample in cycle 17.
@@ -35,7 +33,7 @@ use super::lane::MatrixLane;
 use crate::kind::Kind;
 use crate::mem::PairBank;
 use crate::primitives::{JoinLanes, LocalCopy};
-use crate::widths::{ENTRY, KV_ROW, LANES, MATRIX_ROW, WEIGHT_ROW};
+use crate::widths::{ENTRY, LANES, MATRIX_ROW};
 use rust_hdl::prelude::*;
 
 /// The lanes of one group with their memories.
@@ -52,22 +50,19 @@ pub struct LaneGroup {
     pub sent: Vec<Signal<In, Bits<16>>>,
     pub kv_write: Signal<In, Bits<LANES>>,
     pub kv_transposed: Signal<In, Bit>,
-    pub kv_write_row: Signal<In, Bits<KV_ROW>>,
     pub kv_value: Signal<In, Bits<9>>,
     pub weight_write: Signal<In, Bits<2>>,
-    pub weight_write_row: Signal<In, Bits<WEIGHT_ROW>>,
-    pub weight_data: Vec<Signal<In, Bits<9>>>,
+    pub write_row: Signal<In, Bits<MATRIX_ROW>>,
     /// One copy for four lanes.
     from_kv_here: Vec<LocalCopy<1>>,
     entry_here: LocalCopy<ENTRY>,
-    weight_write_here: LocalCopy<2>,
-    weight_row_here: LocalCopy<WEIGHT_ROW>,
     // Cycle 16: what comes from the vector unit has crossed the die.
     act_write_16: LocalCopy<2>,
     act_entry_16: LocalCopy<ENTRY>,
     sent_16: Vec<LocalCopy<16>>,
     kv_write_16: LocalCopy<LANES>,
-    kv_row_16: LocalCopy<KV_ROW>,
+    weight_write_16: LocalCopy<2>,
+    write_row_16: LocalCopy<MATRIX_ROW>,
     kv_enable: Vec<JoinLanes<2, 1, 2>>,
     bank: Vec<PairBank>,
     lane: Vec<MatrixLane>,
@@ -100,20 +95,17 @@ impl LaneGroup {
             sent: defaults(lanes),
             kv_write: Default::default(),
             kv_transposed: Default::default(),
-            kv_write_row: Default::default(),
             kv_value: Default::default(),
             weight_write: Default::default(),
-            weight_write_row: Default::default(),
-            weight_data: defaults(lanes),
+            write_row: Default::default(),
             from_kv_here: defaults(lanes / 4),
             entry_here: Default::default(),
-            weight_write_here: Default::default(),
-            weight_row_here: Default::default(),
             act_write_16: Default::default(),
             act_entry_16: Default::default(),
             sent_16: defaults(lanes),
             kv_write_16: Default::default(),
-            kv_row_16: Default::default(),
+            weight_write_16: Default::default(),
+            write_row_16: Default::default(),
             kv_enable: defaults(lanes / 2),
             bank: defaults(lanes / 2),
             lane: defaults(lanes),
@@ -132,18 +124,16 @@ impl Logic for LaneGroup {
         }
         self.entry_here.clock.next = self.clock.val();
         self.entry_here.d.next = self.entry.val();
-        self.weight_write_here.clock.next = self.clock.val();
-        self.weight_write_here.d.next = self.weight_write.val();
-        self.weight_row_here.clock.next = self.clock.val();
-        self.weight_row_here.d.next = self.weight_write_row.val();
         self.act_write_16.clock.next = self.clock.val();
         self.act_write_16.d.next = self.act_write.val();
         self.act_entry_16.clock.next = self.clock.val();
         self.act_entry_16.d.next = self.act_write_entry.val();
         self.kv_write_16.clock.next = self.clock.val();
         self.kv_write_16.d.next = self.kv_write.val();
-        self.kv_row_16.clock.next = self.clock.val();
-        self.kv_row_16.d.next = self.kv_write_row.val();
+        self.weight_write_16.clock.next = self.clock.val();
+        self.weight_write_16.d.next = self.weight_write.val();
+        self.write_row_16.clock.next = self.clock.val();
+        self.write_row_16.d.next = self.write_row.val();
         for half in self._half..(self._half + 1) {
             for j in 0..self.lane.len() {
                 self.lane[j].clock.next = self.clock.val();
@@ -165,20 +155,18 @@ impl Logic for LaneGroup {
                 for j in 0..self._half {
                     self.lane[h * half + j].act_write.next = self.act_write_16.q.val().get_bit(h);
                     self.bank[(h * half + j) / 2].weight_write.next =
-                        self.weight_write_here.q.val().get_bits::<1>(h);
+                        self.weight_write_16.q.val().get_bits::<1>(h);
                 }
             }
             for j in 0..self.lane.len() {
-                self.bank[j / 2].kv_data[j % 2].next = self.sent_16[j].q.val().get_bits::<9>(0);
+                self.bank[j / 2].data[j % 2].next = self.sent_16[j].q.val().get_bits::<9>(0);
                 self.kv_enable[j / 2].lane[j % 2].next = self.kv_write_16.q.val().get_bits::<1>(j);
-                self.bank[j / 2].weight_data[j % 2].next = self.weight_data[j].val();
             }
             for p in 0..self.bank.len() {
                 self.bank[p].clock.next = self.clock.val();
                 self.bank[p].row.next = self.row.val();
                 self.bank[p].kv_write.next = self.kv_enable[p].bus.val();
-                self.bank[p].kv_write_row.next = self.kv_row_16.q.val();
-                self.bank[p].weight_write_row.next = self.weight_row_here.q.val();
+                self.bank[p].write_row.next = self.write_row_16.q.val();
             }
         }
     }
@@ -226,7 +214,7 @@ mod tests {
             let row = random.below(4);
             stimulus.cycle().set("row", row).set("from_kv", 1).set("kv_write", write.lanes);
             expected.push((stimulus.cycles() - 1, memory[row as usize]));
-            stimulus.set("kv_transposed", write.transposed.into()).set("kv_write_row", write.row);
+            stimulus.set("kv_transposed", write.transposed.into()).set("write_row", write.row);
             stimulus.set_signed("kv_value", write.value);
             for (j, code) in write.codes.iter().enumerate() {
                 stimulus.set(&format!("sent${j}"), *code as u64 & 0x1ff);

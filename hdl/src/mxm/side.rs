@@ -5,7 +5,7 @@
 //!  issue,    ├─ EntryPointer ─► entry ─► LaneGroup x groups ─┬─ product ─► AdderTree ─► TapLadder ─► Sums ─► StorePort
 //!  payload ──┼─ LaneWindow ─► rungs, window                  └─ operand ─► Gather ────────────────────────► StorePort
 //!            └─ Emission ─► shift, limit, address                                           row at the port ─► Maximum
-//!  cycle 0      1                3      4..6               6+tree     7+tree      8+tree      11+tree (7)
+//!  cycle 0      1                3      4..6               6+tree     7+tree      8+tree      11+tree (8)
 //! ```
 //!
 //! | port                                  | dir | width        | meaning                                             | cycle |
@@ -16,10 +16,10 @@
 //! | `position`                            | in  | 16           | stable during a token                               |     0 |
 //! | `group_act_write[g]`, `group_act_entry[g]` | in | 2, `ENTRY` | group `g`: half rows written; activation entry    |    15 |
 //! | `sent[j]`                             | in  | 16           | activations of a vector row; or codes, in the lowest bits: lanes of a key, or group `j`'s code of a value | 15 |
-//! | `group_kv_write[g]`, `group_kv_row[g]` | in | `LANES`, `KV_ROW` | group `g`: KV lanes written; KV row             |    15 |
+//! | `group_kv_write[g]`, `group_weight_write[g]`, `group_row[g]` | in | `LANES`, 2, `MATRIX_ROW` | group `g`: KV lanes and half rows of weights written; row | 15 |
 //! | `group_kv_transposed[g]`              | in  | 1            | lane `j` takes the code of 0: `sent[j]`; 1: `sent[g]`   |    15 |
 //! | `act_write`, `act_entry`, `kv_write`, `kv_row` | in | `HALVES`, `ENTRY`, 1, `KV_ROW` | the same writes, for the conflict checks | 15 |
-//! | `host_kv_write`, `host_kv_row`, `host_kv_halves`, `host_lane[i]` | out | 1, `KV_ROW`, `HALVES`, 9 | the host's KV write, which takes the vector side's way | `t + 1` |
+//! | `host_kv_write`, `host_weight_write`, `host_write_row`, `host_halves`, `host_lane[i]` | out | 1, 1, `MATRIX_ROW`, `HALVES`, 9 | the host's write, which takes the vector side's way | `t + 1` |
 //! | `host_write`, `host_read`             | in  | 1            | strobes; never while a token runs                   |   `t` |
 //! | `host_kv`, `host_row`, `host_octet`, `host_data` | in | 1, 24, `OCTET`, 72 | KV rather than weights; row; eight lanes of it | `t` |
 //! | `host_read_data`                      | out | 72           | what was read              | `t + HOST_READ_LATENCY` |
@@ -49,7 +49,7 @@ use super::window::LaneWindow;
 use crate::kind::Kind;
 use crate::mem::{Gather, HostAccess, RowAddress};
 use crate::primitives::ShiftRegister;
-use crate::widths::{ENTRY, GROUP, HALVES, KV_ROW, LANE, LANES, OCTET, SCALAR, VMEM_ROW, WEIGHT_ROW};
+use crate::widths::{ENTRY, GROUP, HALVES, KV_ROW, LANE, LANES, MATRIX_ROW, OCTET, SCALAR, VMEM_ROW};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
 
@@ -87,7 +87,8 @@ pub struct MatrixSide {
     pub group_act_write: Vec<Signal<In, Bits<2>>>,
     pub group_act_entry: Vec<Signal<In, Bits<ENTRY>>>,
     pub group_kv_write: Vec<Signal<In, Bits<LANES>>>,
-    pub group_kv_row: Vec<Signal<In, Bits<KV_ROW>>>,
+    pub group_weight_write: Vec<Signal<In, Bits<2>>>,
+    pub group_row: Vec<Signal<In, Bits<MATRIX_ROW>>>,
     pub group_kv_transposed: Vec<Signal<In, Bit>>,
     pub host_write: Signal<In, Bit>,
     pub host_read: Signal<In, Bit>,
@@ -97,8 +98,9 @@ pub struct MatrixSide {
     pub host_data: Signal<In, Bits<72>>,
     pub host_read_data: Signal<Out, Bits<72>>,
     pub host_kv_write: Signal<Out, Bit>,
-    pub host_kv_row: Signal<Out, Bits<KV_ROW>>,
-    pub host_kv_halves: Signal<Out, Bits<HALVES>>,
+    pub host_weight_write: Signal<Out, Bit>,
+    pub host_write_row: Signal<Out, Bits<MATRIX_ROW>>,
+    pub host_halves: Signal<Out, Bits<HALVES>>,
     pub host_lane: Vec<Signal<Out, Bits<9>>>,
     pub store_valid: Signal<Out, Bit>,
     pub store_address_next: Signal<Out, Bits<VMEM_ROW>>,
@@ -185,7 +187,8 @@ impl MatrixSide {
             group_act_write: defaults(groups),
             group_act_entry: defaults(groups),
             group_kv_write: defaults(groups),
-            group_kv_row: defaults(groups),
+            group_weight_write: defaults(groups),
+            group_row: defaults(groups),
             group_kv_transposed: defaults(groups),
             host_write: Default::default(),
             host_read: Default::default(),
@@ -195,8 +198,9 @@ impl MatrixSide {
             host_data: Default::default(),
             host_read_data: Default::default(),
             host_kv_write: Default::default(),
-            host_kv_row: Default::default(),
-            host_kv_halves: Default::default(),
+            host_weight_write: Default::default(),
+            host_write_row: Default::default(),
+            host_halves: Default::default(),
             host_lane: defaults(8),
             store_valid: Default::default(),
             store_address_next: Default::default(),
@@ -302,8 +306,9 @@ impl Logic for MatrixSide {
         self.host.data.next = self.host_data.val();
         self.host_read_data.next = self.host.read_data.val();
         self.host_kv_write.next = self.host.writes_kv.val();
-        self.host_kv_row.next = self.host.written_row.val().get_bits::<KV_ROW>(0);
-        self.host_kv_halves.next = self.host.halves.val();
+        self.host_weight_write.next = self.host.writes_weights.val();
+        self.host_write_row.next = self.host.written_row.val();
+        self.host_halves.next = self.host.halves.val();
         for i in 0..8 {
             self.host_lane[i].next = self.host.lane[i].val();
         }
@@ -318,17 +323,12 @@ impl Logic for MatrixSide {
             self.group[g].act_write_entry.next = self.group_act_entry[g].val();
             self.group[g].kv_write.next = self.group_kv_write[g].val();
             self.group[g].kv_transposed.next = self.group_kv_transposed[g].val();
-            self.group[g].kv_write_row.next = self.group_kv_row[g].val();
+            self.group[g].weight_write.next = self.group_weight_write[g].val();
+            self.group[g].write_row.next = self.group_row[g].val();
             self.group[g].kv_value.next = self.sent[g].val().get_bits::<9>(0);
-            self.group[g].weight_write.next = 0.into();
-            if self.host.writes_weights.val() {
-                self.group[g].weight_write.next = self.host.halves.val().get_bits::<2>(2 * g);
-            }
-            self.group[g].weight_write_row.next = self.host.written_row.val().get_bits::<WEIGHT_ROW>(0);
             for lanes in self._lanes..(self._lanes + 1) {
                 for j in 0..self._lanes {
                     self.group[g].sent[j].next = self.sent[j].val();
-                    self.group[g].weight_data[j].next = self.host.weight[j % 8].val();
                     self.chunk_word[j].lane[g].next = self.group[g].operand[j].val();
                     self.tree.product[g * lanes + j].next = self.group[g].product[j].val();
                 }

@@ -425,7 +425,7 @@ fn drive_kv(kv: &KvWrite, groups: usize, stimulus: &mut Stimulus) {
         let written = |h: usize| if kv.halves >> (2 * g + h) & 1 == 1 { half << (h * lanes / 2) } else { 0 };
         let write = if kv.is_value { 1 << kv.lane } else { written(0) | written(1) };
         stimulus.set(&format!("group_kv_write${g}"), write);
-        stimulus.set(&format!("group_kv_row${g}"), kv.row as u64);
+        stimulus.set(&format!("group_row${g}"), kv.row as u64);
         stimulus.set(&format!("group_kv_transposed${g}"), kv.is_value.into());
     }
 }
@@ -449,19 +449,21 @@ fn drive_writes(cycle: &Cycle, groups: usize, random: &mut Random, stimulus: &mu
         None => {
             let (group, idle) = (random.below(groups as u64), cycle.act.is_none());
             stimulus.set(&format!("group_kv_transposed${group}"), u64::from(idle) * random.below(2));
-            stimulus.set(&format!("group_kv_row${group}"), random.below(ROWS));
+            stimulus.set(&format!("group_row${group}"), random.below(ROWS));
         }
     }
 }
 
-/// Fills the first rows of both memories: weights through the host port, KV codes the vector side's way.
+/// Fills the first rows of both memories, as the vector side tells it to every group.
 fn load(chip: &Geometry, random: &mut Random, model: &mut Model, stimulus: &mut Stimulus) {
     for (row, lanes) in model.weights.iter_mut().enumerate().take(ROWS as usize) {
         lanes.fill_with(|| number(random, 9) as i16);
-        for (octet, codes) in lanes.chunks(8).enumerate() {
-            let codes: Vec<i64> = codes.iter().map(|lane| i64::from(*lane)).collect();
-            stimulus.cycle().set("host_write", 1).set("host_row", row as u64);
-            stimulus.set("host_octet", octet as u64).set_lanes("host_data", 9, &codes);
+        for (g, weights) in lanes.chunks(chip.vxm_lanes).enumerate() {
+            stimulus.cycle().set(&format!("group_weight_write${g}"), 3);
+            stimulus.set(&format!("group_row${g}"), row as u64);
+            for (j, weight) in weights.iter().enumerate() {
+                stimulus.set(&format!("sent${j}"), *weight as u64 & 0x1ff);
+            }
         }
     }
     for row in 0..ROWS as usize {
@@ -476,9 +478,9 @@ fn load(chip: &Geometry, random: &mut Random, model: &mut Model, stimulus: &mut 
     stimulus.idle(4);
 }
 
-/// The host's KV write comes out as the vector side is to take it.
+/// The host's write comes out as the vector side is to take it.
 #[test]
-fn kv_writes_of_the_host_go_to_the_vector_side() {
+fn writes_of_the_host_go_to_the_vector_side() {
     let chip = Geometry::ULX3S_85F;
     let bench = Bench::new(&emit(&mut MatrixSide::new(&chip), "matrix_side").unwrap()).unwrap();
     let mut random = Random::from_seed_variable();
@@ -486,19 +488,16 @@ fn kv_writes_of_the_host_go_to_the_vector_side() {
     let mut writes = vec![];
     for _ in 0..200 {
         let (row, octet) = (random.below(chip.kv_rows as u64), random.below(chip.mxm_lanes as u64 / 8));
-        let lanes: Vec<i64> = (0..8).map(|_| random.signed(9)).collect();
-        stimulus.cycle().set("host_write", 1).set("host_kv", 1).set("host_row", row);
+        let (lanes, kv): (Vec<i64>, _) = ((0..8).map(|_| random.signed(9)).collect(), random.below(2));
+        stimulus.cycle().set("host_write", 1).set("host_kv", kv).set("host_row", row);
         stimulus.set("host_octet", octet).set_lanes("host_data", 9, &lanes);
-        writes.push((row, 1 << octet, lanes));
+        writes.push((kv, row, 1 << octet, lanes));
     }
     let response = bench.run(stimulus.idle(1)).unwrap();
-    for (t, (row, halves, lanes)) in writes.into_iter().enumerate() {
+    for (t, (kv, row, halves, lanes)) in writes.into_iter().enumerate() {
         let get = |name: &str| response.get(t + 1, name);
-        assert_eq!(
-            (get("host_kv_write"), get("host_kv_row"), get("host_kv_halves")),
-            (1, row, halves),
-            "{t}"
-        );
+        let found = ["host_kv_write", "host_weight_write", "host_write_row", "host_halves"].map(get);
+        assert_eq!(found, [kv, 1 - kv, row, halves], "{t}");
         let found: Vec<i64> = (0..8).map(|i| response.signed(t + 1, &format!("host_lane${i}"))).collect();
         assert_eq!(found, lanes, "{t}");
     }

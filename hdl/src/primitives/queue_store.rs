@@ -16,6 +16,7 @@
 //!
 //! # Invariants
 //! 1. All words are zero at power-up, and zero is no legal instruction.
+//! 2. Bits of an index beyond the memory's depth, a power of two, are left out: who reads there says so.
 
 use super::value::bits_of;
 use crate::kind::Kind;
@@ -41,8 +42,13 @@ impl QueueStore {
     /// Cycles from index to parts.
     pub const LATENCY: usize = 0;
 
-    /// A memory that keeps, of each part, the bits set in its mask.
-    pub fn new(name: &str, masks: Vec<u64>) -> Self {
+    /// A memory of `depth` instructions that keeps, of each part, the bits set in its mask.
+    pub fn new(name: &str, depth: usize, masks: Vec<u64>) -> Self {
+        assert!(
+            depth.is_power_of_two() && (2..=1 << QUEUE_INDEX).contains(&depth),
+            "2 to {} instructions, a power of two, not {depth}",
+            1 << QUEUE_INDEX
+        );
         assert!(
             (1..=8).contains(&masks.len()) && masks.iter().all(|&mask| mask != 0),
             "1 to 8 parts, none empty"
@@ -54,7 +60,7 @@ impl QueueStore {
             write_data: Signal::default(),
             read_index: masks.iter().map(|_| Signal::default()).collect(),
             part: masks.iter().map(|_| Signal::default()).collect(),
-            _words: vec![vec![0; masks.len()]; 1 << QUEUE_INDEX],
+            _words: vec![vec![0; masks.len()]; depth],
             _masks: masks,
             kind: Kind::named(name),
         }
@@ -91,8 +97,8 @@ fn spread(mask: u64, stored: &str) -> String {
     format!("{{{}}}", pieces.join(", "))
 }
 
-fn part_text(part: usize, mask: u64) -> String {
-    let (top, last) = (mask.count_ones() - 1, (1 << QUEUE_INDEX) - 1);
+fn part_text(part: usize, mask: u64, words: usize) -> String {
+    let (top, last, high) = (mask.count_ones() - 1, words - 1, words.ilog2() - 1);
     let pieces: Vec<String> =
         runs(mask).iter().map(|(high, low)| format!("write_data[{high}:{low}]")).collect();
     format!(
@@ -103,12 +109,11 @@ initial begin
     for (int i = 0; i < {words}; i = i + 1) words_{part}[i] = {bits}'h0;
 end
 always_ff @(posedge clock) begin
-    if (write${part}) words_{part}[write_index${part}] <= {{{data}}};
+    if (write${part}) words_{part}[write_index${part}[{high}:0]] <= {{{data}}};
 end
-assign found_{part} = words_{part}[read_index${part}];
+assign found_{part} = words_{part}[read_index${part}[{high}:0]];
 assign part${part} = {spread};
 ",
-        words = last + 1,
         bits = top + 1,
         data = pieces.join(", "),
         spread = spread(mask, &format!("found_{part}")),
@@ -119,12 +124,12 @@ impl Logic for QueueStore {
     fn update(&mut self) {
         for (p, write) in self.write.iter().enumerate() {
             if self.clock.pos_edge() && write.val().any() {
-                let index = self.write_index[p].val().index();
+                let index = self.write_index[p].val().index() % self._words.len();
                 self._words[index][p] = self.write_data.val().to_u64() & self._masks[p];
             }
         }
         for (p, part) in self.part.iter_mut().enumerate() {
-            part.next = bits_of(self._words[self.read_index[p].val().index()][p] as i64);
+            part.next = bits_of(self._words[self.read_index[p].val().index() % self._words.len()][p] as i64);
         }
     }
 
@@ -135,7 +140,7 @@ impl Logic for QueueStore {
     fn hdl(&self) -> Verilog {
         let mut text = String::new();
         for (part, &mask) in self._masks.iter().enumerate() {
-            let _ = text.write_str(&part_text(part, mask));
+            let _ = text.write_str(&part_text(part, mask, self._words.len()));
         }
         Verilog::Custom(text)
     }
@@ -147,11 +152,13 @@ mod tests {
     use crate::bench::{Bench, Random};
     use crate::emit::emit;
 
+    const DEPTH: usize = 16;
     const MASKS: [u64; 3] = [u64::MAX, 0x8000_00ff_0f00_0001, 0x0fff_ffff_f000_0ff0];
 
     #[test]
     fn parts_read_what_was_written_without_their_holes() {
-        let bench = Bench::new(&emit(&mut QueueStore::new("store", MASKS.to_vec()), "dut").unwrap()).unwrap();
+        let bench =
+            Bench::new(&emit(&mut QueueStore::new("store", DEPTH, MASKS.to_vec()), "dut").unwrap()).unwrap();
         let mut random = Random::from_seed_variable();
         let (mut words, mut expected) = ([[0u64; 3]; 8], vec![]);
         let mut stimulus = bench.stimulus();

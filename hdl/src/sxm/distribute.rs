@@ -4,7 +4,7 @@
 //!  result 24 ─┬─► limit to 18 or 16 bits ─┬─►[reg]─┬───────────────────────────► vmem_word (14)
 //!             └─► KV code ────────────────┘        └─► half or part ─►[reg]────► sent      (15)
 //!  strobes, places ─► decode ─►[reg]─► a copy for each group of the matrix unit ─►[reg]─► group_* (15)
-//!  host's KV row ──────────────►[reg]───────┘
+//!  host's row ─────────────────►[reg]───────┘
 //!    cycle 13                      14                            15
 //! ```
 //!
@@ -22,13 +22,15 @@
 //! | `group_act_write[g]`       | out | 2           | half rows of the group written                     |    15 |
 //! | `group_act_entry[g]`       | out | `ENTRY`     |                                                    |    15 |
 //! | `group_kv_write[g]`        | out | `LANES`     | KV lanes of the group written                      |    15 |
-//! | `group_kv_row[g]`          | out | `KV_ROW`    |                                                    |    15 |
+//! | `group_weight_write[g]`    | out | 2           | half rows of the group's weights written           |    15 |
+//! | `group_row[g]`             | out | `MATRIX_ROW` | row of codes or weights                           |    15 |
 //! | `group_kv_transposed[g]`   | out | 1           | every lane takes lane `g` of the row               |    15 |
 //! | `act_write`, `act_entry`   | out | `HALVES`, `ENTRY` | the same for all groups, for faults and traces |  15 |
 //! | `kv_write`, `kv_value_mode`| out | 1           | a key or a value is written; it is a value; likewise |  15 |
 //! | `kv_row`, `kv_halves`, `kv_lane` | out | `KV_ROW`, `HALVES`, `LANE` | row; half rows (key); lane (value); likewise | 15 |
 //! | `saturated`                | out | 1           | a lane sent did not fit                            |    16 |
-//! | `host_kv_write`, `host_kv_row`, `host_kv_halves` | in | 1, `KV_ROW`, `HALVES` | the host writes half rows of KV memory | `t` |
+//! | `host_kv_write`, `host_weight_write` | in | 1 | the host writes half rows of either memory         |   `t` |
+//! | `host_write_row`, `host_halves` | in | `MATRIX_ROW`, `HALVES` | its row and half rows               |   `t` |
 //! | `host_lane[8]`             | in  | 9           | lane `l` of a vector row takes `host_lane[l % 8]`; on `sent` in `t + 2` | `t` |
 //!
 //! Outputs of cycle 15 are registers with nothing behind them: each reaches many memories.
@@ -42,7 +44,7 @@ use crate::kind::Kind;
 use crate::primitives::vector::many;
 use crate::primitives::vector::{DestinationLimit, KvEncode, Setting};
 use crate::primitives::{JoinLanes, LocalCopy};
-use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, LANES, VMEM_ROW};
+use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, LANES, MATRIX_ROW, VMEM_ROW};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
 
@@ -150,12 +152,14 @@ pub struct Distribute {
     pub group_act_write: Vec<Signal<Out, Bits<2>>>,
     pub group_act_entry: Vec<Signal<Out, Bits<ENTRY>>>,
     pub group_kv_write: Vec<Signal<Out, Bits<LANES>>>,
-    pub group_kv_row: Vec<Signal<Out, Bits<KV_ROW>>>,
+    pub group_weight_write: Vec<Signal<Out, Bits<2>>>,
+    pub group_row: Vec<Signal<Out, Bits<MATRIX_ROW>>>,
     pub group_kv_transposed: Vec<Signal<Out, Bit>>,
     pub saturated: Signal<Out, Bit>,
     pub host_kv_write: Signal<In, Bit>,
-    pub host_kv_row: Signal<In, Bits<KV_ROW>>,
-    pub host_kv_halves: Signal<In, Bits<HALVES>>,
+    pub host_weight_write: Signal<In, Bit>,
+    pub host_write_row: Signal<In, Bits<MATRIX_ROW>>,
+    pub host_halves: Signal<In, Bits<HALVES>>,
     pub host_lane: [Signal<In, Bits<9>>; OCTET_LANES],
     limits: Vec<Limits>,
     // Cycle 13.
@@ -183,9 +187,11 @@ pub struct Distribute {
     from_lower_14: Vec<LocalCopy<1>>,
     /// The groups' codes are part `c + 1` of the result. Part 0 stands where it belongs.
     part_14: Vec<DFF<Bit>>,
+    host_writes: Signal<Local, Bit>,
     kv_halves_14: DFF<Bits<HALVES>>,
     kv_lanes_14: Vec<DFF<Bits<1>>>,
-    kv_row_14: DFF<Bits<KV_ROW>>,
+    weight_halves_14: DFF<Bits<HALVES>>,
+    write_row_14: DFF<Bits<MATRIX_ROW>>,
     host_lane_14: [DFF<Bits<9>>; OCTET_LANES],
     // Cycle 15.
     act_mask_15: DFF<Bits<HALVES>>,
@@ -202,7 +208,8 @@ pub struct Distribute {
     act_entry_15: Vec<LocalCopy<ENTRY>>,
     kv_lanes: Vec<JoinLanes<LANES, 1, LANES>>,
     kv_write_15: Vec<LocalCopy<LANES>>,
-    kv_row_15: Vec<LocalCopy<KV_ROW>>,
+    weight_write_15: Vec<LocalCopy<2>>,
+    write_row_15: Vec<LocalCopy<MATRIX_ROW>>,
     kv_transposed_15: Vec<LocalCopy<1>>,
     any_lower: Signal<Local, Bit>,
     any_upper: Signal<Local, Bit>,
@@ -234,7 +241,8 @@ impl Distribute {
             group_act_write: many(groups),
             group_act_entry: many(groups),
             group_kv_write: many(groups),
-            group_kv_row: many(groups),
+            group_weight_write: many(groups),
+            group_row: many(groups),
             group_kv_transposed: many(groups),
             to_act_13: many(quads),
             to_vmem_13: many(quads),
@@ -247,7 +255,8 @@ impl Distribute {
             act_entry_15: many(groups),
             kv_lanes: many(groups),
             kv_write_15: many(groups),
-            kv_row_15: many(groups),
+            weight_write_15: many(groups),
+            write_row_15: many(groups),
             kv_transposed_15: many(groups),
             result: many(lanes),
             vmem_word: many(lanes),
@@ -270,7 +279,7 @@ impl Logic for Distribute {
     fn update(&mut self) {
         clock!(self, clock, act_13, key_13, value_13, vmem_13, sends_13);
         clock!(self, clock, vmem_14, act_mask_14, key_14, value_14, mask_14, row_14, entry_14);
-        clock!(self, clock, kv_halves_14, kv_row_14, lane_14);
+        clock!(self, clock, kv_halves_14, weight_halves_14, write_row_14, lane_14);
         clock!(self, clock, act_mask_15, entry_15, kv_15, value_15, row_15, mask_15, lane_15);
         clock!(self, clock, any_lower_15, any_upper_15, saturated_16);
 
@@ -337,7 +346,9 @@ impl Logic for Distribute {
             self.kv_lanes_14[l].d.next = (self.value_13.q.val() & (self.lane.val() == l.to_bits())).into();
         }
         // The host's row, or the machine's.
-        self.kv_row_14.d.next = self.row.val().get_bits::<KV_ROW>(0);
+        self.host_writes.next = self.host_kv_write.val() | self.host_weight_write.val();
+        self.write_row_14.d.next = self.row.val().get_bits::<MATRIX_ROW>(0);
+        self.weight_halves_14.d.next = 0.into();
         self.kv_halves_14.d.next = 0.into();
         if self.key_13.q.val() {
             self.kv_halves_14.d.next = self.mask.val();
@@ -345,13 +356,18 @@ impl Logic for Distribute {
         for j in 0..OCTET_LANES {
             self.host_lane_14[j].clock.next = self.clock.val();
             self.host_lane_14[j].d.next = 0.into();
-            if self.host_kv_write.val() {
+            if self.host_writes.val() {
                 self.host_lane_14[j].d.next = self.host_lane[j].val();
             }
         }
+        if self.host_writes.val() {
+            self.write_row_14.d.next = self.host_write_row.val();
+        }
         if self.host_kv_write.val() {
-            self.kv_row_14.d.next = self.host_kv_row.val();
-            self.kv_halves_14.d.next = self.host_kv_halves.val();
+            self.kv_halves_14.d.next = self.host_halves.val();
+        }
+        if self.host_weight_write.val() {
+            self.weight_halves_14.d.next = self.host_halves.val();
         }
         self.vmem_store.next = self.vmem_14.q.val();
         self.vmem_row.next = self.row_14.q.val().get_bits::<VMEM_ROW>(0);
@@ -392,7 +408,8 @@ impl Logic for Distribute {
                 self.act_write_15[g].clock.next = self.clock.val();
                 self.act_entry_15[g].clock.next = self.clock.val();
                 self.kv_write_15[g].clock.next = self.clock.val();
-                self.kv_row_15[g].clock.next = self.clock.val();
+                self.weight_write_15[g].clock.next = self.clock.val();
+                self.write_row_15[g].clock.next = self.clock.val();
                 self.kv_transposed_15[g].clock.next = self.clock.val();
                 self.act_write_15[g].d.next = self.act_mask_14.q.val().get_bits::<2>(2 * g);
                 self.act_entry_15[g].d.next = self.entry_14.q.val();
@@ -406,12 +423,14 @@ impl Logic for Distribute {
                         self.kv_lanes_14[l + u].q.val() | self.kv_halves_14.q.val().get_bits::<1>(2 * g + 1);
                 }
                 self.kv_write_15[g].d.next = self.kv_lanes[g].bus.val();
-                self.kv_row_15[g].d.next = self.kv_row_14.q.val();
+                self.weight_write_15[g].d.next = self.weight_halves_14.q.val().get_bits::<2>(2 * g);
+                self.write_row_15[g].d.next = self.write_row_14.q.val();
                 self.kv_transposed_15[g].d.next = self.value_14.q.val().into();
                 self.group_act_write[g].next = self.act_write_15[g].q.val();
                 self.group_act_entry[g].next = self.act_entry_15[g].q.val();
                 self.group_kv_write[g].next = self.kv_write_15[g].q.val();
-                self.group_kv_row[g].next = self.kv_row_15[g].q.val();
+                self.group_weight_write[g].next = self.weight_write_15[g].q.val();
+                self.group_row[g].next = self.write_row_15[g].q.val();
                 self.group_kv_transposed[g].next = self.kv_transposed_15[g].q.val().get_bit(0);
             }
         }

@@ -26,7 +26,7 @@
 //! | `host_read`, `host_write`     | in  | 1          | strobes, while no token runs                         |   `t` |
 //! | `host_row`, `host_quad`       | in  | `VMEM_ROW`, `QUAD` | held from `host_read` to its word            |   `t` |
 //! | `host_data`, `host_read_data`  | in, out | 72     | four lanes; read after `HOST_READ_LATENCY` cycles    |   `t` |
-//! | `host_kv_write`, `host_kv_row`, `host_kv_halves`, `host_lane[8]` | in | | the host's way into KV memory, see [`Distribute`] | `t` |
+//! | `host_kv_write`, `host_weight_write`, `host_write_row`, `host_halves`, `host_lane[8]` | in | | the host's way into the matrix memories, see [`Distribute`] | `t` |
 //! | `act_*`, `kv_*`, `group_*`, `sent[l]` | out |     | see [`Distribute`]                                   |    15 |
 //! | `chosen`                      | out | 16         | best candidate so far                                | 16 + levels |
 //! | `result_saturated`            | out | 1          | a result row saturated                               |    14 |
@@ -44,7 +44,7 @@ use crate::kind::Kind;
 use crate::primitives::Delay;
 use crate::primitives::vector::{EXACT_ROW, many};
 use crate::sxm::{Argmax, Distribute, Reductions, Steps};
-use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, LANES, QUAD, SCALAR, VMEM_ROW, VREG_ROW};
+use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, LANES, MATRIX_ROW, QUAD, SCALAR, VMEM_ROW, VREG_ROW};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
 
@@ -130,11 +130,13 @@ pub struct VectorSide {
     pub group_act_write: Vec<Signal<Out, Bits<2>>>,
     pub group_act_entry: Vec<Signal<Out, Bits<ENTRY>>>,
     pub group_kv_write: Vec<Signal<Out, Bits<LANES>>>,
-    pub group_kv_row: Vec<Signal<Out, Bits<KV_ROW>>>,
+    pub group_weight_write: Vec<Signal<Out, Bits<2>>>,
+    pub group_row: Vec<Signal<Out, Bits<MATRIX_ROW>>>,
     pub group_kv_transposed: Vec<Signal<Out, Bit>>,
     pub host_kv_write: Signal<In, Bit>,
-    pub host_kv_row: Signal<In, Bits<KV_ROW>>,
-    pub host_kv_halves: Signal<In, Bits<HALVES>>,
+    pub host_weight_write: Signal<In, Bit>,
+    pub host_write_row: Signal<In, Bits<MATRIX_ROW>>,
+    pub host_halves: Signal<In, Bits<HALVES>>,
     pub host_lane: [Signal<In, Bits<9>>; OCTET_LANES],
     pub chosen: Signal<Out, Bits<16>>,
     pub result_saturated: Signal<Out, Bit>,
@@ -179,8 +181,8 @@ pub struct VectorSide {
 impl VectorSide {
     /// Cycles from `host_read` to `host_read_data`.
     pub const HOST_READ_LATENCY: usize = 1 + Vmem::HOST_LATENCY;
-    /// Cycles from `host_kv_write` to the groups of the matrix unit.
-    pub const HOST_KV_LATENCY: usize = Distribute::HOST_LATENCY;
+    /// Cycles from the host's write to the groups of the matrix unit.
+    pub const HOST_WRITE_LATENCY: usize = Distribute::HOST_LATENCY;
 
     /// The vector side of a chip.
     pub fn new(geometry: &Geometry) -> Self {
@@ -192,7 +194,8 @@ impl VectorSide {
             group_act_write: many(groups),
             group_act_entry: many(groups),
             group_kv_write: many(groups),
-            group_kv_row: many(groups),
+            group_weight_write: many(groups),
+            group_row: many(groups),
             group_kv_transposed: many(groups),
             store_row: many(lanes),
             sent: many(lanes),
@@ -360,8 +363,9 @@ impl Logic for VectorSide {
         self.kv_halves.next = self.distribute.kv_halves.val();
         self.kv_lane.next = self.distribute.kv_lane.val();
         self.distribute.host_kv_write.next = self.host_kv_write.val();
-        self.distribute.host_kv_row.next = self.host_kv_row.val();
-        self.distribute.host_kv_halves.next = self.host_kv_halves.val();
+        self.distribute.host_weight_write.next = self.host_weight_write.val();
+        self.distribute.host_write_row.next = self.host_write_row.val();
+        self.distribute.host_halves.next = self.host_halves.val();
         for j in 0..OCTET_LANES {
             self.distribute.host_lane[j].next = self.host_lane[j].val();
         }
@@ -369,7 +373,8 @@ impl Logic for VectorSide {
             self.group_act_write[g].next = self.distribute.group_act_write[g].val();
             self.group_act_entry[g].next = self.distribute.group_act_entry[g].val();
             self.group_kv_write[g].next = self.distribute.group_kv_write[g].val();
-            self.group_kv_row[g].next = self.distribute.group_kv_row[g].val();
+            self.group_weight_write[g].next = self.distribute.group_weight_write[g].val();
+            self.group_row[g].next = self.distribute.group_row[g].val();
             self.group_kv_transposed[g].next = self.distribute.group_kv_transposed[g].val();
         }
         self.first_12.x.next = self.first.val().into();

@@ -241,8 +241,6 @@ impl Floorplan {
         cells: &[(&'a str, Role)],
         multipliers: &[(&'a str, Site)],
     ) -> Vec<(&'a str, Site)> {
-        let sites: Vec<Site> =
-            self.block_ram.rows.iter().flat_map(|&y| self.row(&self.block_ram, y)).collect();
         let wishes: Vec<Wish> = cells.iter().filter_map(|(path, role)| {
             let of = |wanted: &dyn Fn(&Role) -> bool| -> Vec<&Site> {
                 let chosen = cells.iter().filter(|(_, role)| wanted(role));
@@ -261,7 +259,17 @@ impl Floorplan {
             let weight = if matches!(role, Role::MatrixMemory { is_written: true, .. }) { WRITTEN_WEIGHT } else { 1.0 };
             Some(Wish { path, x: mean(|site| site.x), y: mean(|site| site.y), weight })
         }).collect();
-        assign(&wishes, sites)
+        assign(&wishes, self.memory_sites(wishes.len()))
+    }
+
+    /// Sites for `count` memories. The board's own keep what is left, side by side: the first of the last row, near its pins.
+    fn memory_sites(&self, count: usize) -> Vec<Site> {
+        let Some((&last, rows)) = self.block_ram.rows.split_last() else { return Vec::new() };
+        let mut sites: Vec<Site> = rows.iter().flat_map(|&y| self.row(&self.block_ram, y)).collect();
+        let last = self.row(&self.block_ram, last);
+        let spare = (sites.len() + last.len()).saturating_sub(count).min(last.len());
+        sites.extend(last.into_iter().skip(spare));
+        sites
     }
 }
 
@@ -316,6 +324,8 @@ mod tests {
         let sites: BTreeSet<&str> = placed.iter().map(|cell| cell.bel.as_str()).collect();
         assert_eq!(sites.len(), placed.len());
         assert_eq!(sites.iter().filter(|site| site.contains("EBR")).count(), 200);
+        let board = ["X4/Y82/EBR0", "X6/Y82/EBR1", "X8/Y82/EBR2", "X10/Y82/EBR3"];
+        assert!(board.iter().all(|site| !sites.contains(site)), "the soft core's memory lies side by side");
     }
 
     #[test]

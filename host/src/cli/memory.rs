@@ -43,8 +43,8 @@ pub fn map(image: &Image, schedule: &Schedule) -> Vec<Use> {
         used("vector memory", extent.vmem as usize, geometry.vmem_rows, lanes(vxm_lanes, 18)),
         used("  of it constants", constants, geometry.vmem_rows, lanes(vxm_lanes, 18)),
         used("vector registers", extent.vreg as usize, geometry.vreg_rows, lanes(vxm_lanes, 24)),
-        used("matrix queue", image.matrix.len(), geometry.queue_depth, instruction()),
-        used("vector queue", image.vector.len(), geometry.queue_depth, instruction()),
+        used("matrix queue", image.matrix.len(), geometry.matrix_queue_depth, instruction()),
+        used("vector queue", image.vector.len(), geometry.vector_queue_depth, instruction()),
     ]
 }
 

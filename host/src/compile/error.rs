@@ -1,5 +1,7 @@
 //! Why a model cannot be compiled: what was expected, what was found, what to do.
 
+use lpu_isa::instruction::Queue;
+
 /// A model that does not suit a chip.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CompileError {
@@ -29,7 +31,7 @@ pub enum CompileError {
     )]
     Encoding { field: &'static str, index: usize },
     #[error(
-        "the queue holds {available} instructions and the program has {needed}; choose a larger geometry"
+        "the {queue} queue holds {available} instructions and the program has {needed}; choose a larger geometry"
     )]
-    QueueTooShort { needed: usize, available: usize },
+    QueueTooShort { queue: Queue, needed: usize, available: usize },
 }

@@ -41,7 +41,7 @@ use simplify::simplify;
 use crate::model::{Activation, Layer, Model, Norm, NormKind, Tokenizer};
 use lpu_isa::Geometry;
 use lpu_isa::image::{Image, ModelInfo};
-use lpu_isa::instruction::{Instruction, Word};
+use lpu_isa::instruction::{Instruction, Queue, Word};
 use quantise::{QuantisedLayer, QuantisedTokens};
 
 /// What the user may choose.
@@ -90,8 +90,8 @@ pub fn compile(
     let image = Image {
         geometry: *geometry,
         model: model_info(model, tokenizer, &plan, &formats, options),
-        matrix: encode(&program.matrix, geometry)?,
-        vector: encode(&program.vector, geometry)?,
+        matrix: encode(&program.matrix, Queue::Matrix, geometry)?,
+        vector: encode(&program.vector, Queue::Vector, geometry)?,
         weights,
         vmem,
         tokenizer: tokenizer.map(Tokenizer::to_bytes).unwrap_or_default(),
@@ -150,12 +150,14 @@ fn check_head_norm(model: &Model) -> Result<(), CompileError> {
     Ok(())
 }
 
-fn encode(instructions: &[Instruction], geometry: &Geometry) -> Result<Vec<Word>, CompileError> {
-    if instructions.len() > geometry.queue_depth {
-        return Err(CompileError::QueueTooShort {
-            needed: instructions.len(),
-            available: geometry.queue_depth,
-        });
+fn encode(
+    instructions: &[Instruction],
+    queue: Queue,
+    geometry: &Geometry,
+) -> Result<Vec<Word>, CompileError> {
+    let (needed, available) = (instructions.len(), geometry.queue_depth(queue));
+    if needed > available {
+        return Err(CompileError::QueueTooShort { queue, needed, available });
     }
     let encode = |(index, instruction): (usize, &Instruction)| {
         instruction.encode().map_err(|field| CompileError::Encoding { field, index })

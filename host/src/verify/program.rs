@@ -62,8 +62,9 @@ fn check_memory(
 
 fn load_queue(geometry: &Geometry, queue: Queue, words: &[Word]) -> Result<Vec<Instruction>, Violation> {
     let whole = |rule| Violation { site: Site::Program(queue), rule };
-    if words.len() > geometry.queue_depth {
-        return Err(whole(Rule::QueueOverflow { found: words.len(), depth: geometry.queue_depth }));
+    let depth = geometry.queue_depth(queue);
+    if words.len() > depth {
+        return Err(whole(Rule::QueueOverflow { found: words.len(), depth }));
     }
     let mut program = Vec::with_capacity(words.len());
     let mut shape = Shape { open_loop: None, ended: false };

@@ -145,7 +145,7 @@ pub enum Rule {
 
 impl fmt::Display for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "instruction {} of the {} queue", self.index, name(self.queue))
+        write!(f, "instruction {} of the {} queue", self.index, self.queue)
     }
 }
 
@@ -153,7 +153,7 @@ impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image => write!(f, "image"),
-            Self::Program(queue) => write!(f, "{} queue", name(*queue)),
+            Self::Program(queue) => write!(f, "{queue} queue"),
             Self::Instruction(by) => write!(f, "{by}"),
             Self::Activation { by, position } => write!(f, "{by}, position {position}"),
             Self::Issue { by, position, cycle } => {
@@ -174,12 +174,5 @@ impl fmt::Display for Location {
             Self::SumsLane(lane) => write!(f, "lane {lane} of the sums"),
             Self::Scalar(scalar) => write!(f, "scalar {scalar}"),
         }
-    }
-}
-
-fn name(queue: Queue) -> &'static str {
-    match queue {
-        Queue::Matrix => "matrix",
-        Queue::Vector => "vector",
     }
 }

@@ -38,7 +38,7 @@ fn image_plants(image: &Image) -> Vec<Plant<'_>> {
         change(&mut image);
         one(image)
     };
-    let depth = image.geometry.queue_depth;
+    let depth = image.geometry.matrix_queue_depth;
     vec![
         Plant {
             name: "no position",

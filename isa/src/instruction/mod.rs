@@ -35,6 +35,15 @@ pub enum Queue {
     Vector,
 }
 
+impl core::fmt::Display for Queue {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Matrix => "matrix",
+            Self::Vector => "vector",
+        })
+    }
+}
+
 /// Which queues have an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {

@@ -55,8 +55,8 @@ impl Identity {
         let sections = [
             ("weights", image.weights.len(), image.geometry.weight_rows * mxm_lanes),
             ("vector memory", image.vmem.len(), image.geometry.vmem_rows * vxm_lanes),
-            ("matrix queue", image.matrix.len(), image.geometry.queue_depth),
-            ("vector queue", image.vector.len(), image.geometry.queue_depth),
+            ("matrix queue", image.matrix.len(), image.geometry.matrix_queue_depth),
+            ("vector queue", image.vector.len(), image.geometry.vector_queue_depth),
         ];
         let larger = sections.iter().find(|(_, found, room)| found > room);
         larger.map_or(Ok(()), |section| Err(DeviceError::TooLarge(section.0)))

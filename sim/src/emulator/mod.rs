@@ -58,10 +58,10 @@ pub struct Executed {
 impl Emulator {
     /// A chip after reset.
     pub fn new(geometry: Geometry) -> Self {
-        let words = || vec![Word::default(); geometry.queue_depth];
+        let words = |queue| vec![Word::default(); geometry.queue_depth(queue)];
         Self {
             state: State::new(&geometry),
-            words: [words(), words()],
+            words: [words(Queue::Matrix), words(Queue::Vector)],
             programs: [Program::new(), Program::new()],
             sequencer: Sequencer::default(),
             recorded: None,

@@ -85,7 +85,7 @@ fn check_groups(chip: &Geometry, response: &Response, cycle: usize, row: &Row) {
         let lanes = (0..chip.vxm_lanes).filter(lane).fold(0, |lanes, lane| lanes | 1 << lane);
         assert_eq!(at("group_act_write"), if row.to == 0 { written } else { 0 }, "cycle {cycle}");
         assert_eq!((at("group_act_entry"), at("group_kv_write")), (row.entry, lanes), "cycle {cycle}");
-        assert_eq!(at("group_kv_row"), row.row, "cycle {cycle}");
+        assert_eq!(at("group_row"), row.row, "cycle {cycle}");
         assert_eq!(at("group_kv_transposed") == 1, row.to == 2, "cycle {cycle}");
     }
 }
@@ -162,21 +162,23 @@ fn the_host_writes_half_rows() {
         let bench = Bench::new(&emit(&mut Distribute::new(&chip), "distribute").unwrap()).unwrap();
         let mut random = Random::from_seed_variable();
         let mut stimulus = bench.stimulus();
-        let writes: Vec<(u64, u64, Vec<i64>)> = (0..500)
+        let writes: Vec<(bool, u64, u64, Vec<i64>)> = (0..500)
             .map(|_| {
                 let halves = random.unsigned(chip.halves() as u32);
-                (random.below(512), halves, (0..8).map(|_| random.signed(9)).collect())
+                let lanes = (0..8).map(|_| random.signed(9)).collect();
+                (random.below(2) == 1, random.below(512), halves, lanes)
             })
             .collect();
-        for (row, halves, words) in &writes {
-            stimulus.cycle().set("host_kv_write", 1).set("host_kv_row", *row).set("host_kv_halves", *halves);
+        for (kv, row, halves, words) in &writes {
+            let strobe = if *kv { "host_kv_write" } else { "host_weight_write" };
+            stimulus.cycle().set(strobe, 1).set("host_write_row", *row).set("host_halves", *halves);
             for (lane, word) in words.iter().enumerate() {
                 stimulus.set_signed(&format!("host_lane${lane}"), *word);
             }
         }
         let response = bench.run(stimulus.idle(4)).unwrap();
         let half = chip.vxm_lanes / 2;
-        for (t, (row, halves, words)) in writes.iter().enumerate() {
+        for (t, (kv, row, halves, words)) in writes.iter().enumerate() {
             let t = t + Distribute::HOST_LATENCY;
             let codes: Vec<i64> = (0..chip.vxm_lanes).map(|lane| words[lane % 8]).collect();
             assert_eq!(sent_codes(&response, t, codes.len()), codes, "cycle {t}");
@@ -184,8 +186,11 @@ fn the_host_writes_half_rows() {
                 let at = |name: &str| response.get(t, &format!("{name}${group}"));
                 let written = |lane: &usize| halves >> (2 * group + lane / half) & 1 == 1;
                 let lanes = (0..chip.vxm_lanes).filter(written).fold(0, |lanes, lane| lanes | 1 << lane);
-                let found = (at("group_kv_write"), at("group_kv_row"), at("group_kv_transposed"));
-                assert_eq!(found, (lanes, *row, 0), "cycle {t}, group {group}");
+                let weights = halves >> (2 * group) & 3;
+                let (lanes, weights) = if *kv { (lanes, 0) } else { (0, weights) };
+                let found = (at("group_kv_write"), at("group_weight_write"), at("group_row"));
+                assert_eq!(found, (lanes, weights, *row), "cycle {t}, group {group}");
+                assert_eq!(at("group_kv_transposed"), 0, "cycle {t}, group {group}");
             }
             assert_eq!(response.get(t, "kv_write") + response.get(t - 1, "vmem_store"), 0, "cycle {t}");
         }
