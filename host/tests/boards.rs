@@ -24,7 +24,7 @@ fn error_of(text: &str) -> &str {
 fn a_build_runs_each_stage_once_and_keeps_it() {
     let bench = Bench::new();
     let report = bench.json(&[&BUILD[..], &["--seeds", "1..2", "--json"]].concat());
-    assert_eq!(bench.calls().len(), 4, "{:?}", bench.calls());
+    assert_eq!(bench.calls().len(), 6, "{:?}", bench.calls());
     assert_eq!((&report["board"], &report["clock_mhz"]), (&"small".into(), &100.0.into()));
     assert_eq!(report["resources"]["lut"], 7);
     assert_eq!((&report["slices"]["ICU"]["lut"], &report["slices"]["MXM"]["ebr"]), (&1.into(), &1.into()));
@@ -35,10 +35,10 @@ fn a_build_runs_each_stage_once_and_keeps_it() {
     let bitstream = report["bitstream"].as_str().unwrap();
     assert_eq!(std::fs::read_to_string(bitstream).unwrap(), "bits\n");
     let again = bench.json(&[&BUILD[..], &["--seeds", "1..2", "--json"]].concat());
-    assert_eq!(bench.calls().len(), 4, "everything was kept");
+    assert_eq!(bench.calls().len(), 6, "everything was kept");
     assert_eq!(again["bitstream_number"], report["bitstream_number"]);
     bench.json(&[&BUILD[..], &["--seed", "3", "--json"]].concat());
-    assert_eq!(bench.calls().len(), 6, "a new seed is placed and packed: {:?}", bench.calls());
+    assert_eq!(bench.calls().len(), 9, "a new seed is placed, routed and packed: {:?}", bench.calls());
 }
 
 #[test]
@@ -50,9 +50,14 @@ fn the_tools_are_told_device_pins_and_seed() {
     assert_eq!(
         calls[1],
         "nextpnr-ecp5 --85k --package CABGA381 --speed 6 --router router2 --json netlist.json \
-         --lpf pins.lpf --textcfg board.config --report timing.json --seed 9 --timing-allow-fail -l place.log -q"
+         --lpf pins.lpf --no-route --write placed.json --seed 9 --timing-allow-fail -l place.log -q"
     );
-    assert_eq!(calls[2], "ecppack --compress board.config board.bit");
+    assert_eq!(
+        calls[2],
+        "nextpnr-ecp5 --85k --package CABGA381 --speed 6 --router router2 --json placed.json --lpf pins.lpf \
+         --no-pack --no-place --textcfg board.config --report timing.json --timing-allow-fail -l route.log -q"
+    );
+    assert_eq!(calls[3], "ecppack --compress board.config board.bit");
 }
 
 #[test]
@@ -65,7 +70,7 @@ fn a_changed_tool_or_clock_is_built_anew() {
     assert_eq!(first["verilog_sha256"], second["verilog_sha256"]);
     let third = bench.json(&[&BUILD[..], &["--clock", "75", "--json"]].concat());
     assert_ne!(second["verilog_sha256"], third["verilog_sha256"]);
-    assert_eq!(bench.calls().len(), 9);
+    assert_eq!(bench.calls().len(), 12);
 }
 
 #[test]
@@ -146,7 +151,7 @@ fn an_interrupted_build_goes_on_where_it_ended() {
     bench.json(&[&BUILD[..], &["--json"]].concat());
     let programs: Vec<String> =
         bench.calls().iter().map(|call| call.split(' ').next().unwrap_or_default().to_owned()).collect();
-    assert_eq!(programs, ["yosys", "nextpnr-ecp5", "nextpnr-ecp5", "ecppack"]);
+    assert_eq!(programs, ["yosys", "nextpnr-ecp5", "nextpnr-ecp5", "nextpnr-ecp5", "ecppack"]);
     assert!(!bench.work().iter().any(|name| name.starts_with(".draft-")), "{:?}", bench.work());
 }
 
@@ -161,7 +166,7 @@ fn a_full_disk_and_a_failing_tool_leave_nothing_half_done() {
         "error: the disk is full; nextpnr-ecp5 said:\n  ERROR: write failed: No space left on device\nfree some space, or name a \
          folder on another disk with --out or XDG_CACHE_HOME, and run the command again: what is finished is kept\n"
     );
-    assert_eq!(bench.work().len(), 1, "the synthesis alone: {:?}", bench.work());
+    assert_eq!(bench.work().len(), 2, "synthesis and placement: {:?}", bench.work());
     bench.tool(
         "nextpnr-ecp5",
         &NEXTPNR.replace("echo routed > board.config", "echo 'ERROR: no route'; exit 3"),

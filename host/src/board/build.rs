@@ -186,8 +186,12 @@ pub fn build(request: &BuildRequest, tools: &Tools, tell: &mut dyn FnMut(Build))
         let parts =
             ["place", synthesised.key.text(), &board.pins, &options, &seed.to_string(), &flow.place.name()];
         let key = Key::of(&parts);
-        let folder = stages.run(format!("place and route, seed {seed}"), || {
-            store.stage("place", &key, |folder| flow.place_and_route(folder, board, &netlist, seed))
+        let folder = stages.run(format!("place, seed {seed}"), || {
+            store.stage("place", &key, |folder| flow.place(folder, board, &netlist, seed))
+        })?;
+        let key = Key::of(&["route", key.text(), &format!("{:?}", board.device.route)]);
+        let folder = stages.run(format!("route, seed {seed}"), || {
+            store.stage("route", &key, |draft| flow.route(draft, board, &folder))
         })?;
         let timing = Timing::read(&text_of(&folder, TIMING)?)?;
         let result = SeedResult {

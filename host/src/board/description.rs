@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::floorplan::Floorplan;
+use super::settings::Settings;
 use include_dir::{Dir, include_dir};
 use lpu_isa::Geometry;
 use serde::{Deserialize, Serialize};
@@ -22,13 +23,16 @@ pub enum Family {
 }
 
 /// The FPGA on a board, and how its tools are told.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
     pub family: Family,
     pub part: String,
     /// Options of place and route.
     pub place: Vec<String>,
+    /// nextpnr's settings for routing, by name.
+    #[serde(default)]
+    pub route: Settings,
     /// Options of the packer.
     pub pack: Vec<String>,
     pub lut: u64,

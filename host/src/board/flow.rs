@@ -2,6 +2,7 @@
 
 use super::description::Family;
 use super::floorplan::Placed;
+use super::settings;
 use super::store::{bring, read, write};
 use super::{Board, Error, Found, Tool, Tools};
 use lpu_isa::Geometry;
@@ -12,8 +13,13 @@ use std::process::{Command, Stdio};
 pub const NETLIST: &str = "netlist.json";
 /// Name of the chip's own netlist, for simulation.
 pub const CHIP_NETLIST: &str = "chip.json";
+/// Name of the netlist between placement and routing.
+pub const PLACED: &str = "placed.json";
 /// Name of place and route's own report.
 pub const TIMING: &str = "timing.json";
+/// Names of the pin file and of placement's log.
+const PINS: &str = "pins.lpf";
+const PLACE_LOG: &str = "place.log";
 /// Name of the finished bitstream.
 pub const BITSTREAM: &str = "board.bit";
 
@@ -37,22 +43,31 @@ impl Flow {
         Ok(Self { synthesis: tools.find(synthesis)?, place: tools.find(place)?, pack: tools.find(pack)? })
     }
 
-    /// Netlist to a configuration and a report of its clocks.
-    pub fn place_and_route(
-        &self,
-        folder: &Path,
-        board: &Board,
-        netlist: &Path,
-        seed: u64,
-    ) -> Result<(), Error> {
+    /// Netlist to a placed netlist.
+    pub fn place(&self, folder: &Path, board: &Board, netlist: &Path, seed: u64) -> Result<(), Error> {
         let here = folder.join(NETLIST);
         bring(netlist, &here)?;
-        write(&folder.join("pins.lpf"), &board.pins)?;
+        write(&folder.join(PINS), &board.pins)?;
         let mut command = self.place.command(folder);
-        command.args(&board.device.place).args(["--json", NETLIST, "--lpf", "pins.lpf"]);
-        command.args(["--textcfg", "board.config", "--report", TIMING, "--seed", &seed.to_string()]);
+        command.args(&board.device.place).args(["--json", NETLIST, "--lpf", PINS]);
+        command.args(["--no-route", "--write", PLACED, "--seed", &seed.to_string()]);
+        run(command.args(["--timing-allow-fail", "-l", PLACE_LOG, "-q"]))?;
+        expect(&self.place, &folder.join(PLACED))?;
+        std::fs::remove_file(&here).map_err(|error| Error::file(&here, &error))
+    }
+
+    /// A placed netlist to a configuration and a report of its clocks. nextpnr keeps its settings in the netlist, but not the
+    /// clocks that it derived from the PLL.
+    pub fn route(&self, folder: &Path, board: &Board, placed: &Path) -> Result<(), Error> {
+        let here = folder.join(PLACED);
+        write(&here, &settings::changed(&read(&placed.join(PLACED))?, &board.device.route)?)?;
+        let clocks = settings::clocks(&read(&placed.join(PLACE_LOG))?);
+        write(&folder.join(PINS), &(board.pins.clone() + &clocks))?;
+        let mut command = self.place.command(folder);
+        command.args(&board.device.place).args(["--json", PLACED, "--lpf", PINS, "--no-pack", "--no-place"]);
+        command.args(["--textcfg", "board.config", "--report", TIMING]);
         // Whether the clock is met is decided here, from the report: a missed one is shown with its path.
-        run(command.args(["--timing-allow-fail", "-l", "place.log", "-q"]))?;
+        run(command.args(["--timing-allow-fail", "-l", "route.log", "-q"]))?;
         expect(&self.place, &folder.join(TIMING))?;
         expect(&self.place, &folder.join("board.config"))?;
         std::fs::remove_file(&here).map_err(|error| Error::file(&here, &error))
@@ -81,7 +96,7 @@ pub fn synthesis_script(geometry: &Geometry, placed: &[Placed]) -> String {
         "read_verilog -sv board.sv
 delete -port {top}/w:flash_clock
 setattr -mod -set keep_hierarchy 1 {chip}
-synth_ecp5 -top {top}
+synth_ecp5 -nowidelut -top {top}
 setattr -mod -unset keep_hierarchy {chip}
 design -save mapped
 delete -port {chip}/w:trace_*

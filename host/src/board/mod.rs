@@ -22,6 +22,7 @@ mod netlist;
 mod pll;
 mod programmer;
 mod report;
+mod settings;
 mod simulation;
 mod store;
 mod timing;

@@ -24,9 +24,14 @@ pub const YOSYS: &str = r#"[ "$1" = -V ] && { echo "Yosys 0.23 (git sha1 7ce5011
 echo '{"modules": {"board": {"cells": {"chip.icu.a": {"type": "LUT4"}, "chip.matrix.b": {"type": "DP16KD"}}}}}' > netlist.json
 echo '{"modules": {"lpu_nano": {}}}' > chip.json"#;
 
-/// nextpnr: a report of one clock.
+/// nextpnr: a placed netlist, then a report of one clock.
 pub const NEXTPNR: &str = r#"[ "$1" = --version ] && { echo "\"nextpnr-ecp5\" -- Next Generation Place and Route (Version nextpnr-0.11.1)"; exit 0; }
 clock='$glbnet$pll$datapath'
+case "$*" in *--no-route*)
+  echo "Info: Max frequency for clock '$clock': 104.5 MHz (PASS at 100.00 MHz)" > place.log
+  printf '{"modules": {"top": {\n"settings": {\n"seed": "1"\n}}}}\n' > placed.json
+  exit 0;;
+esac
 hop='{"delay": 4.5, "type": "routing", "from": {"cell": "chip.run.a_TRELLIS_FF_Q"}, "to": {"cell": "chip.icu.b_LUT4_Z"}}'
 echo "{\"fmax\": {\"$clock\": {\"achieved\": 104.5, \"constraint\": 100.0}}, \"utilization\": {\"TRELLIS_COMB\": {\"used\": 7}},
   \"critical_paths\": [{\"from\": \"posedge $clock\", \"to\": \"posedge $clock\", \"path\": [$hop]}]}" > timing.json
