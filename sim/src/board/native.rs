@@ -16,13 +16,11 @@ use crate::device::HostPort;
 use lpu_firmware::{Board, Firmware};
 use lpu_isa::Geometry;
 use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, Space};
-use lpu_isa::soc::{checksum_step, leds};
+use lpu_isa::soc::{SEND_BYTES_MAX, checksum_step, leds};
 use std::collections::VecDeque;
 
 /// Received bytes that wait for the firmware, as in the hardware; more are lost.
 const INCOMING_BYTES_MAX: usize = 128;
-/// Bytes that wait for the line, as in the hardware.
-const OUTGOING_BYTES_MAX: usize = 64;
 
 /// Pins and registers of the board, as the firmware sees them.
 #[derive(Debug)]
@@ -77,13 +75,10 @@ impl Board for Pins {
     fn receive(&mut self) -> Option<u8> {
         self.incoming.pop_front()
     }
-    fn has_room(&mut self) -> bool {
-        self.outgoing.len() < OUTGOING_BYTES_MAX
-    }
-    fn send(&mut self, byte: u8) {
-        if self.has_room() {
-            self.outgoing.push_back(byte);
-        }
+    fn send(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(SEND_BYTES_MAX - self.outgoing.len());
+        self.outgoing.extend(&bytes[..taken]);
+        taken
     }
     fn is_idle(&mut self) -> bool {
         self.outgoing.is_empty()
