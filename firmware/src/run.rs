@@ -224,12 +224,14 @@ impl<B: Board> Core<B> {
         let more_come =
             self.run.active && if room { self.take_steps()? } else { self.run.taken < self.run.sent };
         let few = self.run.made - self.run.sent < STEPS_A_FRAME as u32;
-        if self.run.number != 0 && !(more_come && few) && self.outbox.has_room(STEPS_A_FRAME * STEP_BYTES) {
-            // The line runs dry while a frame is made, unless it is filled before.
-            self.outbox.drain(&mut self.chip.board);
-            self.send_steps();
+        if self.run.number != 0 && self.outbox.has_room(STEPS_A_FRAME * STEP_BYTES) {
+            if !(more_come && few) {
+                // The line runs dry while a frame is made, unless it is filled before.
+                self.outbox.drain(&mut self.chip.board);
+                self.send_steps();
+            }
+            self.repeat();
         }
-        self.repeat();
         Ok(())
     }
 
@@ -256,11 +258,14 @@ impl<B: Board> Core<B> {
         let places = steps.get_mut((*made % WAITING_STEPS_MAX) as usize..).unwrap_or_default();
         let count = places.len().min(RECORDS_AT_ONCE).min(room);
         self.chip.ask(Space::TokensOut, 0, count);
+        let mut places = places.iter_mut();
         let mut found = 0;
-        for place in places.iter_mut().take(count) {
+        for _ in 0..count {
             let [a, b, c, d, e, f, g, h, _] = self.chip.word();
-            // Behind the last record come words that are none.
-            if let Some(step) = Step::decode(u64::from_le_bytes([a, b, c, d, e, f, g, h])) {
+            // A record that comes while words are read stands behind words that are none.
+            if let Some(step) = Step::decode(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+                && let Some(place) = places.next()
+            {
                 let ([low, high], [a, b, c, d]) = (step.token.to_le_bytes(), step.cycles.to_le_bytes());
                 *place = [low, high, a, b, c, d];
                 found += 1;

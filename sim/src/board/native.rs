@@ -42,6 +42,8 @@ struct Chip {
     emulator: Emulator,
     command: Vec<u8>,
     answers: VecDeque<u8>,
+    /// Records come late every second time: while words are read.
+    late: bool,
 }
 
 impl Chip {
@@ -60,7 +62,13 @@ impl Chip {
             (COMMAND_WRITE, Some(space)) => {
                 self.emulator.write(space, address, data.as_chunks().0).unwrap_or_default();
             }
+            (COMMAND_READ, Some(Space::TokensOut)) if count > 1 && std::mem::take(&mut self.late) => {
+                // The first word is taken before there is a record.
+                let words = self.emulator.read(Space::TokensOut, 0, count - 1).unwrap_or_default();
+                self.answers.extend([0; HOST_WORD_BYTES].iter().chain(words.as_flattened()));
+            }
             (COMMAND_READ, Some(space)) => {
+                self.late = space == Space::TokensOut;
                 let words = self.emulator.read(space, address, count).unwrap_or_default();
                 self.answers.extend(words.as_flattened());
             }
@@ -142,7 +150,12 @@ impl NativeBoard {
 
     /// A board that was just switched on.
     pub fn with_flash(geometry: Geometry, flash: Flash) -> Self {
-        let chip = Chip { emulator: Emulator::new(geometry), command: Vec::new(), answers: VecDeque::new() };
+        let chip = Chip {
+            emulator: Emulator::new(geometry),
+            command: Vec::new(),
+            answers: VecDeque::new(),
+            late: false,
+        };
         let pins = Pins {
             chip,
             flash,
