@@ -41,6 +41,13 @@ impl Board {
     }
 }
 
+impl Drop for Board {
+    /// A test that fails leaves no board behind.
+    fn drop(&mut self) {
+        self.process.kill().unwrap_or_default();
+    }
+}
+
 const RUN: [&str; 6] = ["run", "model.bin", "--geometry", "nano", "--prompt", "abc"];
 
 /// What a run reports, but for the device: text, and of each position token, cycles and hash of the logits.
