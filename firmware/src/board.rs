@@ -4,10 +4,8 @@
 pub trait Board {
     /// The oldest byte of the line.
     fn receive(&mut self) -> Option<u8>;
-    /// Whether the line takes a byte.
-    fn has_room(&mut self) -> bool;
-    /// Sends a byte; lost unless there is room.
-    fn send(&mut self, byte: u8);
+    /// Sends the first bytes, as many as there is room for; gives their number.
+    fn send(&mut self, bytes: &[u8]) -> usize;
     /// Whether everything was sent.
     fn is_idle(&mut self) -> bool;
     /// Sets the line's rate.

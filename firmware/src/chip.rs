@@ -41,9 +41,16 @@ const _: () = assert!(HOST_WORD_BYTES == 9 && WORDS_MAX * HOST_WORD_BYTES < 512)
 #[derive(Debug)]
 pub struct Chip<B> {
     pub board: B,
+    /// A byte of the last answer did not come.
+    silent: bool,
 }
 
 impl<B: Board> Chip<B> {
+    /// The chip of a board.
+    pub const fn new(board: B) -> Self {
+        Self { board, silent: false }
+    }
+
     fn command(&mut self, command: u8, space: Space, address: u32, count: usize) {
         let [a, b, c, _] = address.to_le_bytes();
         let [low, high] = (count as u16).to_le_bytes();
@@ -57,33 +64,71 @@ impl<B: Board> Chip<B> {
     }
 
     /// Reads host words.
-    pub fn read(&mut self, space: Space, address: u32, words: &mut [u8]) -> Result<(), Silent> {
-        self.command(COMMAND_READ, space, address, words_in(words));
-        for byte in words {
-            *byte = self.byte()?;
+    pub fn read(
+        &mut self,
+        space: Space,
+        address: u32,
+        words: &mut [[u8; HOST_WORD_BYTES]],
+    ) -> Result<(), Silent> {
+        self.ask(space, address, words.len());
+        for byte in words.as_flattened_mut() {
+            *byte = self.byte();
         }
-        Ok(())
+        self.heard()
+    }
+
+    /// Asks for host words, each of which [`Chip::word`] takes then, and [`Chip::heard`] says whether they were any.
+    pub fn ask(&mut self, space: Space, address: u32, count: usize) {
+        self.silent = false;
+        self.command(COMMAND_READ, space, address, count);
+    }
+
+    /// The next word of an answer. Much of what a soft core does for a token is this: so it has neither loop nor end.
+    #[inline(always)]
+    pub fn word(&mut self) -> [u8; HOST_WORD_BYTES] {
+        [
+            self.byte(),
+            self.byte(),
+            self.byte(),
+            self.byte(),
+            self.byte(),
+            self.byte(),
+            self.byte(),
+            self.byte(),
+            self.byte(),
+        ]
+    }
+
+    /// Whether all bytes of an answer came.
+    pub fn heard(&self) -> Result<(), Silent> {
+        if self.silent { Err(Silent) } else { Ok(()) }
     }
 
     #[inline(always)]
-    fn byte(&mut self) -> Result<u8, Silent> {
+    fn byte(&mut self) -> u8 {
         // Most bytes are there at the first look.
-        if let Some(byte) = self.board.chip_receive() {
-            return Ok(byte);
-        }
-        for _ in 1..LOOKS_MAX {
+        self.board.chip_receive().unwrap_or_else(|| self.late_byte())
+    }
+
+    #[inline(never)]
+    fn late_byte(&mut self) -> u8 {
+        for _ in 0..LOOKS_MAX {
+            if self.silent {
+                break;
+            }
             if let Some(byte) = self.board.chip_receive() {
-                return Ok(byte);
+                return byte;
             }
         }
-        Err(Silent)
+        self.silent = true;
+        0
     }
 
     /// The low 64 bits of a word.
     pub fn number(&mut self, space: Space, address: u32) -> Result<u64, Silent> {
-        let mut word = [0; HOST_WORD_BYTES];
-        self.read(space, address, &mut word)?;
-        let [a, b, c, d, e, f, g, h, _] = word;
+        let mut words = [[0; HOST_WORD_BYTES]];
+        self.read(space, address, &mut words)?;
+        let [[a, b, c, d, e, f, g, h, _]] = words;
         Ok(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
     }
 
@@ -125,8 +170,10 @@ impl<B: Board> Chip<B> {
 
     /// Takes what the chip still answers.
     fn drain(&mut self) {
+        self.silent = false;
         for _ in 0..CUT_OFF_BYTES_MAX {
-            if self.byte().is_err() {
+            self.byte();
+            if self.silent {
                 return;
             }
         }

@@ -77,7 +77,7 @@ pub struct Core<B> {
 impl<B: Board> Core<B> {
     pub const fn new(board: B) -> Self {
         Self {
-            chip: Chip { board },
+            chip: Chip::new(board),
             outbox: Outbox::new(),
             loading: Loading::NONE,
             run: Run::new(),

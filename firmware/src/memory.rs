@@ -25,10 +25,10 @@ impl<B: Board> Core<B> {
         if found != Space::Registers && self.runs_a_token()? {
             return refuse(Refusal::Busy);
         }
-        let mut words = [0; WORDS_MAX * HOST_WORD_BYTES];
-        let words = &mut words[..count * HOST_WORD_BYTES];
+        let mut words = [[0; HOST_WORD_BYTES]; WORDS_MAX];
+        let words = &mut words[..count];
         self.chip.read(found, address, words)?;
-        self.answer(sequence, &Reply::Words { space, address, words });
+        self.answer(sequence, &Reply::Words { space, address, words: words.as_flattened() });
         Ok(())
     }
 
@@ -63,9 +63,9 @@ impl<B: Board> Core<B> {
                 self.chip.write(found, place, &pattern(place, inverted));
             }
             for place in address..address + u32::from(count) {
-                let mut word = [0; HOST_WORD_BYTES];
-                self.chip.read(found, place, &mut word)?;
-                if word != pattern(place, inverted) {
+                let mut words = [[0; HOST_WORD_BYTES]];
+                self.chip.read(found, place, &mut words)?;
+                if words != [pattern(place, inverted)] {
                     first = if wrong == 0 { place } else { first };
                     wrong += 1;
                 }

@@ -1,7 +1,7 @@
 //! Frames on their way to the line.
 
 use crate::board::Board;
-use lpu_isa::link::{CHECKSUM_BYTES, FRAME_BYTES_MAX, LINE_BYTES_MAX, Reply, to_line};
+use lpu_isa::link::{CHECKSUM_BYTES, FRAME_BYTES_MAX, LINE_BYTES_MAX, Reply, close_frame};
 use lpu_isa::soc::CHECKSUM_START;
 
 /// Bytes that wait for the line at most: a large frame and some small ones.
@@ -16,13 +16,11 @@ pub struct Outbox {
     bytes: [u8; WAITING_BYTES_MAX],
     begin: usize,
     end: usize,
-    /// Where a frame is written before it goes through COBS: on the stack it would be zeroed each time.
-    frame: [u8; FRAME_BYTES_MAX],
 }
 
 impl Outbox {
     pub const fn new() -> Self {
-        Self { bytes: [0; WAITING_BYTES_MAX], begin: 0, end: 0, frame: [0; FRAME_BYTES_MAX] }
+        Self { bytes: [0; WAITING_BYTES_MAX], begin: 0, end: 0 }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -41,31 +39,29 @@ impl Outbox {
 
     /// Adds a message. It is dropped if there is no room: whoever waits for it asks again.
     pub fn add(&mut self, board: &mut impl Board, sequence: u16, reply: &Reply<'_>) {
-        let Some(length) = reply.encode(sequence, &mut self.frame[..FRAME_BYTES_MAX - CHECKSUM_BYTES]) else {
-            return;
-        };
-        let (content, rest) = self.frame.split_at_mut(length);
-        let sum = !board.checksum(CHECKSUM_START, content);
-        if let Some(place) = rest.first_chunk_mut() {
-            *place = sum.to_le_bytes();
-        }
-        let room = self.bytes.get_mut(self.end..);
-        let written = self.frame.get(..length + CHECKSUM_BYTES).and_then(|whole| to_line(whole, room?));
-        self.end += written.unwrap_or(0);
+        let room = self.bytes.get_mut(self.end..).unwrap_or_default();
+        self.end += framed(board, sequence, reply, room).unwrap_or(0);
     }
 
     /// Gives the line what it takes.
     pub fn drain(&mut self, board: &mut impl Board) {
-        let mut waiting = self.bytes.get(self.begin..self.end).unwrap_or_default();
-        while let [byte, rest @ ..] = waiting
-            && board.has_room()
-        {
-            board.send(*byte);
-            waiting = rest;
-        }
-        self.begin = self.end - waiting.len();
-        if waiting.is_empty() {
-            self.clear();
+        let waiting = self.bytes.get(self.begin..self.end).unwrap_or_default();
+        if !waiting.is_empty() {
+            self.begin += board.send(waiting);
+            if self.begin == self.end {
+                self.clear();
+            }
         }
     }
+}
+
+/// Writes a message as a frame of the line; its length if there is room for it.
+fn framed(board: &mut impl Board, sequence: u16, reply: &Reply<'_>, room: &mut [u8]) -> Option<usize> {
+    // The place of the first code stands before the frame.
+    let (_, frame) = room.split_first_mut()?;
+    let length = reply.encode(sequence, frame)?;
+    let (content, rest) = frame.split_at_mut_checked(length)?;
+    *rest.first_chunk_mut()? = (!board.checksum(CHECKSUM_START, content)).to_le_bytes();
+    let length = length + CHECKSUM_BYTES;
+    if length > FRAME_BYTES_MAX { None } else { close_frame(room, length) }
 }

@@ -3,7 +3,7 @@
 use crate::board::Board;
 use crate::chip::{Silent, control, status};
 use crate::dispatch::{Core, Why, refuse};
-use lpu_isa::host::{HOST_WORD_BYTES, Register, Space, Step};
+use lpu_isa::host::{Register, Space, Step};
 use lpu_isa::link::{
     END_SEEN, MODE_PAUSE, PROMPT_TOKENS_MAX, Refusal, Reply, Request, STEP_BYTES, STEPS_MAX,
 };
@@ -12,9 +12,11 @@ use lpu_isa::link::{
 const WAITING_STEPS_MAX: u32 = 64;
 /// Records read at once: a look costs as much for one as for many, and for none it takes as long as for all.
 const RECORDS_AT_ONCE: usize = 8;
-/// Steps that a frame waits for while the chip makes them faster than the firmware takes them: the work of a frame and of its
-/// acknowledgement is the same for one step as for many.
-const STEPS_WORTH_A_FRAME: u32 = 16;
+/// Steps of a frame, for which it waits while the chip makes them faster than the line takes them. The work of a frame and of its
+/// acknowledgement is the same for one step as for many; but a frame has to be made before the line has sent the bytes that
+/// wait in its queue.
+const STEPS_A_FRAME: usize = 32;
+const _: () = assert!(STEPS_A_FRAME <= STEPS_MAX && 2 * STEPS_A_FRAME <= WAITING_STEPS_MAX as usize);
 /// Prompt tokens sent ahead of the records received: the chip's queue holds at least as many.
 const PROMPT_AHEAD_TOKENS: usize = 16;
 /// Parts of a second after which steps without an acknowledgement are sent again; a power of two, since the core cannot divide.
@@ -36,8 +38,6 @@ pub struct Run {
     prompt_sent: usize,
     /// Steps by number, modulo the size.
     steps: [[u8; STEP_BYTES]; WAITING_STEPS_MAX as usize],
-    /// Records of the last look: on the stack they would be zeroed each time.
-    records: [[u8; HOST_WORD_BYTES]; RECORDS_AT_ONCE],
     /// Counts of steps: taken from the chip, sent to the host, acknowledged, allowed by a host that pauses.
     made: u32,
     sent: u32,
@@ -62,7 +62,6 @@ impl Run {
             prompt: 0,
             prompt_sent: 0,
             steps: [[0; STEP_BYTES]; WAITING_STEPS_MAX as usize],
-            records: [[0; HOST_WORD_BYTES]; RECORDS_AT_ONCE],
             made: 0,
             sent: 0,
             taken: 0,
@@ -220,13 +219,17 @@ impl<B: Board> Core<B> {
 
     /// Moves steps from the chip to the host.
     pub fn advance_run(&mut self) -> Result<(), Silent> {
-        let room = self.run.active && self.run.made - self.run.taken < WAITING_STEPS_MAX;
-        let more_come = room && self.take_steps()?;
-        if more_come && self.run.made - self.run.sent < STEPS_WORTH_A_FRAME {
-            return Ok(());
-        }
-        if self.run.number != 0 && self.outbox.has_room(STEPS_MAX * STEP_BYTES) {
-            self.send_steps();
+        // Without room more steps come when the host has acknowledged those that it was sent.
+        let room = self.run.made - self.run.taken < WAITING_STEPS_MAX;
+        let more_come =
+            self.run.active && if room { self.take_steps()? } else { self.run.taken < self.run.sent };
+        let few = self.run.made - self.run.sent < STEPS_A_FRAME as u32;
+        if self.run.number != 0 && self.outbox.has_room(STEPS_A_FRAME * STEP_BYTES) {
+            if !(more_come && few) {
+                // The line runs dry while a frame is made, unless it is filled before.
+                self.outbox.drain(&mut self.chip.board);
+                self.send_steps();
+            }
             self.repeat();
         }
         Ok(())
@@ -249,29 +252,36 @@ impl<B: Board> Core<B> {
 
     /// Takes records that wait, while there is room for them; gives their number.
     fn take_records(&mut self) -> Result<u32, Silent> {
-        let Run { records, steps, made, taken, .. } = &mut self.run;
+        let Run { steps, made, taken, .. } = &mut self.run;
         let room = (WAITING_STEPS_MAX - (*made - *taken)) as usize;
         // Places that lie one after another.
         let places = steps.get_mut((*made % WAITING_STEPS_MAX) as usize..).unwrap_or_default();
-        let records = records.get_mut(..places.len().min(RECORDS_AT_ONCE).min(room)).unwrap_or_default();
-        self.chip.read(Space::TokensOut, 0, records.as_flattened_mut())?;
-        let mut count = 0;
-        for (&[a, b, c, d, e, f, g, h, _], place) in records.iter().zip(places) {
-            let Some(step) = Step::decode(u64::from_le_bytes([a, b, c, d, e, f, g, h])) else { break };
-            let ([low, high], [a, b, c, d]) = (step.token.to_le_bytes(), step.cycles.to_le_bytes());
-            *place = [low, high, a, b, c, d];
-            count += 1;
+        let count = places.len().min(RECORDS_AT_ONCE).min(room);
+        self.chip.ask(Space::TokensOut, 0, count);
+        let mut places = places.iter_mut();
+        let mut found = 0;
+        for _ in 0..count {
+            let [a, b, c, d, e, f, g, h, _] = self.chip.word();
+            // A record that comes while words are read stands behind words that are none.
+            if let Some(step) = Step::decode(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+                && let Some(place) = places.next()
+            {
+                let ([low, high], [a, b, c, d]) = (step.token.to_le_bytes(), step.cycles.to_le_bytes());
+                *place = [low, high, a, b, c, d];
+                found += 1;
+            }
         }
-        *made += count;
-        self.feed(count as usize);
-        Ok(count)
+        self.chip.heard()?;
+        *made += found;
+        self.feed(found as usize);
+        Ok(found)
     }
 
     fn send_steps(&mut self) {
         let Run { number: run, made, sent, faults, saturations, .. } = self.run;
         // Steps that lie one after another.
         let begin = (sent % WAITING_STEPS_MAX) as usize;
-        let end = begin + (made - sent).min(STEPS_MAX as u32) as usize;
+        let end = begin + (made - sent).min(STEPS_A_FRAME as u32) as usize;
         let steps = self.run.steps.get(begin..end.min(WAITING_STEPS_MAX as usize)).unwrap_or_default();
         if !steps.is_empty() {
             let reply = Reply::Steps { run, first: sent, steps: steps.as_flattened() };

@@ -36,7 +36,7 @@ fn the_image_is_what_the_sources_give() {
 fn the_image_leaves_room_for_state_and_stack() {
     let image = std::fs::read(folder().join("image.bin")).expect("the image is committed");
     assert!(
-        image.len().is_multiple_of(4) && image.len() < lpu_isa::soc::MEMORY_BYTES - 6 * 1024,
+        image.len().is_multiple_of(4) && image.len() < lpu_isa::soc::MEMORY_BYTES - 11 * 512,
         "{} bytes",
         image.len()
     );

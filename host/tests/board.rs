@@ -114,9 +114,8 @@ fn a_load_takes_the_line_s_rate() {
     assert!(share >= 0.9, "{share}");
 }
 
-/// Cycles of the soft core that a token of a fast chip takes at most. The aim is 0.8 of the line, 1,250 cycles. What bounds it is the
-/// core's work on each byte: taking it from the chip, putting it into a frame, giving it to the line.
-const TOKEN_CYCLES_MAX: f64 = 2_100.0;
+/// The part of the line that the tokens of a fast chip take at least: 1,250 cycles of the soft core a token.
+const STREAM_SHARE_MIN: f64 = 0.8;
 
 /// A chip that is faster than the line: tokens stream as fast as the firmware moves them.
 #[test]
@@ -136,7 +135,7 @@ fn tokens_stream_at_the_firmware_s_rate() {
         100.0 * share
     );
     assert_eq!(steps, 1000);
-    assert!(cycles / 1000.0 <= TOKEN_CYCLES_MAX, "{cycles} cycles");
+    assert!(share >= STREAM_SHARE_MIN, "{share}");
 }
 
 /// Bytes of a full line: more than the run takes.

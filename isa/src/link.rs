@@ -41,6 +41,8 @@ pub const STEP_BYTES: usize = 6;
 pub const STEPS_MAX: usize = 40;
 /// Tokens of a prompt at most.
 pub const PROMPT_TOKENS_MAX: usize = 512;
+/// Bytes of the longest run of COBS, with its code.
+const RUN_BYTES_MAX: usize = 255;
 /// Words of one self-test of memory, at most: a board does not listen meanwhile.
 pub const MARCH_WORDS_MAX: usize = 256;
 /// [`Request::Start`]'s mode: add random numbers.
@@ -298,29 +300,75 @@ pub mod cause {
 
 /// Encodes a frame for the line, with the closing zero; its length. `None` if `out` is too small.
 pub fn to_line(frame: &[u8], out: &mut [u8]) -> Option<usize> {
-    // A code stands before its run of bytes and is known at their end: bytes behind it, and one. Places are walked once, without
-    // indices: this loop is much of what a soft core does for a token.
-    let size = out.len();
-    let mut places = out.iter_mut();
-    let (mut code_place, mut code) = (places.next()?, 1);
-    for &byte in frame {
-        // A run of 254 bytes closes without a zero, unless the frame ends there.
-        if code == u8::MAX {
-            *code_place = code;
-            (code_place, code) = (places.next()?, 1);
+    out.get_mut(1..=frame.len())?.copy_from_slice(frame);
+    close_frame(out, frame.len())
+}
+
+/// Encodes a frame for the line where it stands, `length` bytes from the second one on, with the closing zero; its length then.
+/// `None` if `out` is too small.
+pub fn close_frame(out: &mut [u8], length: usize) -> Option<usize> {
+    let (mut begin, mut end) = (0, length + 1);
+    *out.get_mut(end)? = 0;
+    while !put_codes(out.get_mut(begin..=end)?)? {
+        // A run of 254 bytes closes without a zero: a code comes in between. The run is that of the code that is missing.
+        while let code @ 1.. = *out.get(begin)? {
+            begin += usize::from(code);
         }
-        let place = places.next()?;
-        if byte == 0 {
-            *code_place = code;
-            (code_place, code) = (place, 1);
-        } else {
-            *place = byte;
-            code += 1;
+        *out.get_mut(begin)? = RUN_BYTES_MAX as u8;
+        begin += RUN_BYTES_MAX;
+        end += 1;
+        let mut moved = 0;
+        for place in out.get_mut(begin..=end)? {
+            moved = core::mem::replace(place, moved);
         }
     }
-    *code_place = code;
-    *places.next()? = 0;
-    Some(size - places.len())
+    Some(end + 1)
+}
+
+/// Puts codes into the first place and into those of zeros, each the way to the next zero, up to the last place, a zero that stays.
+/// Ends with `false` at a way that is too long, and leaves a zero for its code.
+fn put_codes(places: &mut [u8]) -> Option<bool> {
+    let (place, places) = places.split_first_mut()?;
+    *place = 0;
+    let mut code = Code { place, way: 1 };
+    // This is much of what a soft core does for a token: so a byte that is not zero is looked at, and that is all.
+    let (fours, rest) = places.as_chunks_mut();
+    for [a, b, c, d] in fours {
+        if !(code.pass(a, 0) && code.pass(b, 1) && code.pass(c, 2) && code.pass(d, 3)) {
+            return Some(false);
+        }
+        code.way = code.way.wrapping_add(4);
+    }
+    for place in rest {
+        if !code.pass(place, 0) {
+            return Some(false);
+        }
+        code.way = code.way.wrapping_add(1);
+    }
+    Some(true)
+}
+
+/// A code that is not known yet.
+struct Code<'a> {
+    place: &'a mut u8,
+    /// From its place to the one that comes next.
+    way: usize,
+}
+
+impl<'a> Code<'a> {
+    /// Passes a place, `ahead` behind the one that comes next; whether the code fits its place.
+    #[inline(always)]
+    fn pass(&mut self, place: &'a mut u8, ahead: usize) -> bool {
+        if *place == 0 {
+            let way = self.way.wrapping_add(ahead);
+            if way >= RUN_BYTES_MAX {
+                return false;
+            }
+            *self.place = way as u8;
+            *self = Self { place, way: 0usize.wrapping_sub(ahead) };
+        }
+        true
+    }
 }
 
 /// Takes bytes of the line and gives whole frames; damaged ones vanish when their closing zero comes.

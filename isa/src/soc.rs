@@ -37,9 +37,9 @@ macro_rules! registers {
 
 registers! {
     /// Reading takes the oldest received byte: bits 7..0, valid if [`VALID`] is set; [`LOST`] is set if a byte was lost or
-    /// badly framed since the last read. Writing sends bits 7..0; lost unless the transmitter has room.
+    /// badly framed since the last read. A write sends each byte that it enables, lowest first; those without room are lost.
     Serial = 0;
-    /// Bit 0: no room for a byte to send. Bit 1: everything was sent.
+    /// Bits 7..0: bytes that there is room for, [`SEND_BYTES_MAX`] at most. [`SEND_IDLE`]: everything was sent.
     SerialStatus = 1;
     /// Bits per second, as `bits per second * 65,536 / clock`. Zero stops the line.
     SerialRate = 2;
@@ -72,10 +72,10 @@ registers! {
 pub const VALID: u32 = 1 << 8;
 /// A received byte was lost, or its stop bit was missing.
 pub const LOST: u32 = 1 << 9;
-/// [`SocRegister::SerialStatus`]: no room for a byte to send.
-pub const SEND_FULL: u32 = 1;
 /// [`SocRegister::SerialStatus`]: everything was sent.
-pub const SEND_IDLE: u32 = 2;
+pub const SEND_IDLE: u32 = 1 << 8;
+/// Bytes that wait for the line at most, a power of two below 256.
+pub const SEND_BYTES_MAX: usize = 64;
 /// [`SocRegister::Cause`]: the core met an instruction or an address that it does not have.
 pub const TRAPPED: u32 = 1 << 31;
 

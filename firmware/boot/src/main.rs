@@ -11,7 +11,7 @@ use core::panic::PanicInfo;
 use core::ptr::{read_volatile, write_volatile};
 use lpu_firmware::{Board, Firmware};
 use lpu_isa::link::cause;
-use lpu_isa::soc::{SEND_FULL, SEND_IDLE, SocRegister, TRAPPED, VALID, leds, serial_rate};
+use lpu_isa::soc::{SEND_IDLE, SocRegister, TRAPPED, VALID, leds, serial_rate};
 
 core::arch::global_asm!(
     ".section .text.start",
@@ -74,13 +74,11 @@ impl Board for Soc {
         let word = get(SocRegister::Serial);
         (word & VALID != 0).then_some(word as u8)
     }
-    #[inline]
-    fn has_room(&mut self) -> bool {
-        get(SocRegister::SerialStatus) & SEND_FULL == 0
-    }
-    #[inline]
-    fn send(&mut self, byte: u8) {
-        put(SocRegister::Serial, byte.into());
+    fn send(&mut self, bytes: &[u8]) -> usize {
+        let room = usize::from(get(SocRegister::SerialStatus) as u8);
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        put_bytes(SocRegister::Serial, taken);
+        taken.len()
     }
     fn is_idle(&mut self) -> bool {
         get(SocRegister::SerialStatus) & SEND_IDLE != 0

@@ -3,7 +3,7 @@
 //! ```text
 //!             ┌──────────┐──► valid, address, write_mask, write_data
 //!  run ──────►│ picorv32 │◄── ready, read_data
-//!             └──────────┘──► trap
+//!             └──────────┘──► trap, next_*
 //! ```
 //!
 //! | port         | dir | width | meaning                                                            | cycle |
@@ -15,6 +15,8 @@
 //! | `write_data` | out | 32    |                                                                    | `t`   |
 //! | `ready`      | in  | 1     | the access is done in this cycle                                   | `t`   |
 //! | `read_data`  | in  | 32    | with `ready`                                                       | `t`   |
+//! | `next_read`, `next_write` | out | 1 | the access of the next cycle                              | `t - 1` |
+//! | `next_address`, `next_mask`, `next_data` | out | 32, 4, 32 | with them; the mask counts for writes only | `t - 1` |
 //! | `trap`       | out | 1     | an illegal instruction or a misaligned address stopped the core    |       |
 //!
 //! The model here is a core that is always at rest: programs run in Verilator only.
@@ -36,6 +38,11 @@ pub struct SoftCore {
     pub write_data: Signal<Out, Bits<32>>,
     pub ready: Signal<In, Bit>,
     pub read_data: Signal<In, Bits<32>>,
+    pub next_read: Signal<Out, Bit>,
+    pub next_write: Signal<Out, Bit>,
+    pub next_address: Signal<Out, Bits<32>>,
+    pub next_mask: Signal<Out, Bits<4>>,
+    pub next_data: Signal<Out, Bits<32>>,
     pub trap: Signal<Out, Bit>,
     kind: Kind<Self>,
 }
@@ -48,6 +55,11 @@ impl Logic for SoftCore {
         self.address.connect();
         self.write_mask.connect();
         self.write_data.connect();
+        self.next_read.connect();
+        self.next_write.connect();
+        self.next_address.connect();
+        self.next_mask.connect();
+        self.next_data.connect();
         self.trap.connect();
     }
 
@@ -61,7 +73,8 @@ impl Logic for SoftCore {
     .clk(clock), .resetn(run), .trap(trap),
     .mem_valid(valid), .mem_instr(), .mem_ready(ready), .mem_addr(address), .mem_wdata(write_data),
     .mem_wstrb(write_mask), .mem_rdata(read_data),
-    .mem_la_read(), .mem_la_write(), .mem_la_addr(), .mem_la_wdata(), .mem_la_wstrb(),
+    .mem_la_read(next_read), .mem_la_write(next_write), .mem_la_addr(next_address), .mem_la_wdata(next_data),
+    .mem_la_wstrb(next_mask),
     .pcpi_valid(), .pcpi_insn(), .pcpi_rs1(), .pcpi_rs2(), .pcpi_wr(1'b0), .pcpi_rd(32'h0), .pcpi_wait(1'b0),
     .pcpi_ready(1'b0), .irq(32'h0), .eoi(), .trace_valid(), .trace_data()
 );"

@@ -88,9 +88,7 @@ pub struct Soc {
     run: DFF<Bit>,
     /// The core's own trap, one cycle of it.
     trap_seen: DFF<Bit>,
-    memory_ready: DFF<Bit>,
     is_register: Signal<Local, Bit>,
-    memory_access: Signal<Local, Bit>,
     kind: Kind<Self>,
 }
 
@@ -127,9 +125,7 @@ impl Soc {
             reset_cycles: Default::default(),
             run: Default::default(),
             trap_seen: Default::default(),
-            memory_ready: Default::default(),
             is_register: Default::default(),
-            memory_access: Default::default(),
             kind: Default::default(),
         }
     }
@@ -138,7 +134,7 @@ impl Soc {
 impl Logic for Soc {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock_soc, ready_first, ready_seen, reset_cycles, run, trap_seen, memory_ready);
+        dff_setup!(self, clock_soc, ready_first, ready_seen, reset_cycles, run, trap_seen);
         self.core.clock.next = self.clock_soc.val();
         self.memory.clock.next = self.clock_soc.val();
         self.peripherals.clock.next = self.clock_soc.val();
@@ -159,20 +155,22 @@ impl Logic for Soc {
         self.core.run.next = self.run.q.val();
         self.peripherals.trapped.next = self.trap_seen.q.val();
 
-        // The core's bus: memory below, registers above.
+        // The core's bus: memory below, registers above. Memory sees an access a cycle before the bus does, and answers at once.
         self.is_register.next = self.core.address.val().get_bit(31);
-        self.memory_access.next =
-            self.core.valid.val() & !self.is_register.val() & !self.memory_ready.q.val();
-        self.memory.enable.next = self.memory_access.val();
-        self.memory.address.next = self.core.address.val().get_bits::<MEMORY_ADDRESS>(2);
-        self.memory.write_mask.next = self.core.write_mask.val();
-        self.memory.write_data.next = self.core.write_data.val();
-        self.memory_ready.d.next = self.memory_access.val();
+        self.memory.enable.next = (self.core.next_read.val() | self.core.next_write.val())
+            & !self.core.next_address.val().get_bit(31);
+        self.memory.address.next = self.core.next_address.val().get_bits::<MEMORY_ADDRESS>(2);
+        self.memory.write_mask.next = 0.into();
+        if self.core.next_write.val() {
+            self.memory.write_mask.next = self.core.next_mask.val();
+        }
+        self.memory.write_data.next = self.core.next_data.val();
         self.peripherals.access.next = self.core.valid.val() & self.is_register.val();
         self.peripherals.index.next = self.core.address.val().get_bits::<4>(2);
         self.peripherals.write_mask.next = self.core.write_mask.val();
         self.peripherals.write_data.next = self.core.write_data.val();
-        self.core.ready.next = self.memory_ready.q.val() | self.peripherals.ready.val();
+        self.core.ready.next =
+            (self.core.valid.val() & !self.is_register.val()) | self.peripherals.ready.val();
         self.core.read_data.next = self.memory.read_data.val();
         if self.is_register.val() {
             self.core.read_data.next = self.peripherals.read_data.val();

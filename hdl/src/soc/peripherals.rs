@@ -12,7 +12,7 @@
 //! | `index`         | in  | 4     | of the register ([`SocRegister`])                             | `t`   |
 //! | `write_mask`    | in  | 4     | bytes to write; zero is a read                                | `t`   |
 //! | `write_data`    | in  | 32    |                                                               | `t`   |
-//! | `ready`         | out | 1     | the access is done                                            | `t + 1`; `t + 4` at least for bytes to the chip or the checksum |
+//! | `ready`         | out | 1     | the access is done                                            | `t + 1`; `t + 4` at least for bytes to the line, the chip or the checksum |
 //! | `read_data`     | out | 32    | with `ready`                                                  |       |
 //! | `serial_in`, `serial_out` | in, out | 1 | the line                                               |       |
 //! | `chip_out`, `chip_push` | out | 8, 1 | a byte for the chip                                      |       |
@@ -36,7 +36,7 @@ use crate::kind::Kind;
 use crate::primitives::ClockRate;
 use crate::primitives::vector::Fixed;
 use crate::seq::fifo::Fifo;
-use lpu_isa::soc::{LOST, SEND_FULL, SEND_IDLE, SocRegister, TRAPPED, VALID};
+use lpu_isa::soc::{LOST, SEND_BYTES_MAX, SEND_IDLE, SocRegister, TRAPPED, VALID};
 use rust_hdl::prelude::*;
 
 /// Names a register's index in a type.
@@ -45,6 +45,9 @@ macro_rules! index {
         Fixed<{ SocRegister::$register as u64 }, 4>
     };
 }
+
+/// Address bits of the bytes that wait for the line.
+const SEND_ADDRESS: usize = SEND_BYTES_MAX.ilog2() as usize;
 
 /// The registers.
 #[derive(LogicBlock, Default)]
@@ -86,13 +89,13 @@ pub struct Peripherals {
     is_reset: index!(Reset),
     clock_hz: ClockRate,
     trapped_bit: Fixed<{ TRAPPED as u64 }, 32>,
-    send_full: Fixed<{ SEND_FULL as u64 }, 32>,
     send_idle: Fixed<{ SEND_IDLE as u64 }, 32>,
     valid: Fixed<{ VALID as u64 }, 32>,
     lost_bit: Fixed<{ LOST as u64 }, 32>,
     receiver: Receiver,
     received: Fifo<7, 8>,
-    sending: Fifo<6, 8>,
+    sending: Fifo<SEND_ADDRESS, 8>,
+    send_max: Fixed<{ SEND_BYTES_MAX as u64 }, 8>,
     transmitter: Transmitter,
     flash: FlashMaster,
     checksum: Checksum,
@@ -100,11 +103,13 @@ pub struct Peripherals {
     read_held: DFF<Bits<32>>,
     rate: DFF<Bits<16>>,
     lost: DFF<Bit>,
+    /// Bytes that wait for the line.
+    send_count: DFF<Bits<8>>,
     leds_held: DFF<Bits<8>>,
     selected: DFF<Bit>,
     timer: DFF<Bits<32>>,
     cause: DFF<Bits<32>>,
-    /// The byte of a word on its way to the chip or the checksum.
+    /// The byte of a word on its way to the line, the chip or the checksum.
     lane: DFF<Bits<2>>,
     writes: Signal<Local, Bit>,
     byte_wise: Signal<Local, Bit>,
@@ -114,6 +119,10 @@ pub struct Peripherals {
     writes_now: Signal<Local, Bit>,
     lane_written: Signal<Local, Bit>,
     lane_byte: Signal<Local, Bits<8>>,
+    lane_now: Signal<Local, Bit>,
+    send_push: Signal<Local, Bit>,
+    send_pop: Signal<Local, Bit>,
+    send_room: Signal<Local, Bits<8>>,
     kind: Kind<Self>,
 }
 
@@ -130,7 +139,8 @@ impl Peripherals {
 impl Logic for Peripherals {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, ready_held, read_held, rate, lost, leds_held, selected, timer, cause, lane);
+        dff_setup!(self, clock, ready_held, read_held, rate, lost, send_count, leds_held, selected, timer);
+        dff_setup!(self, clock, cause, lane);
         self.receiver.clock.next = self.clock.val();
         self.received.clock.next = self.clock.val();
         self.sending.clock.next = self.clock.val();
@@ -141,7 +151,9 @@ impl Logic for Peripherals {
         // Which access happens now.
         self.writes.next = self.write_mask.val().any();
         self.byte_wise.next = self.writes.val()
-            & ((self.index.val() == self.is_chip.val()) | (self.index.val() == self.is_checksum.val()));
+            & ((self.index.val() == self.is_serial.val())
+                | (self.index.val() == self.is_chip.val())
+                | (self.index.val() == self.is_checksum.val()));
         self.lane_byte.next = self.write_data.val().get_bits::<8>(0);
         self.lane_written.next = self.write_mask.val().get_bit(0);
         if self.lane.q.val() == 1 {
@@ -158,12 +170,13 @@ impl Logic for Peripherals {
         }
         self.now.next = self.access.val()
             & !self.ready_held.q.val()
-            & (!self.byte_wise.val()
-                | (self.index.val() == self.is_checksum.val())
+            & (!self.writes.val()
+                | (self.index.val() != self.is_chip.val())
                 | !self.lane_written.val()
                 | self.chip_room.val());
         self.reads_now.next = self.now.val() & !self.writes.val();
         self.writes_now.next = self.now.val() & self.writes.val();
+        self.lane_now.next = self.writes_now.val() & self.lane_written.val();
         self.ready_held.d.next = self.now.val() & (!self.byte_wise.val() | (self.lane.q.val() == 3));
         if self.now.val() & self.byte_wise.val() {
             self.lane.d.next = self.lane.q.val() + 1;
@@ -179,9 +192,19 @@ impl Logic for Peripherals {
         self.received.word.next = self.receiver.data.val();
         self.received.pop.next = self.reads_now.val() & (self.index.val() == self.is_serial.val());
         self.sending.clear.next = false;
-        self.sending.push.next = self.writes_now.val() & (self.index.val() == self.is_serial.val());
-        self.sending.word.next = self.write_data.val().get_bits::<8>(0);
-        self.sending.pop.next = self.transmitter.ready.val();
+        self.send_push.next =
+            self.lane_now.val() & (self.index.val() == self.is_serial.val()) & !self.sending.full.val();
+        self.send_pop.next = self.transmitter.ready.val() & !self.sending.empty.val();
+        self.sending.push.next = self.send_push.val();
+        self.sending.word.next = self.lane_byte.val();
+        self.sending.pop.next = self.send_pop.val();
+        if self.send_push.val() & !self.send_pop.val() {
+            self.send_count.d.next = self.send_count.q.val() + 1;
+        }
+        if self.send_pop.val() & !self.send_push.val() {
+            self.send_count.d.next = self.send_count.q.val() - 1;
+        }
+        self.send_room.next = self.send_max.val() - self.send_count.q.val();
         self.transmitter.rate.next = self.rate.q.val();
         self.transmitter.data.next = self.sending.head.val();
         self.transmitter.valid.next = !self.sending.empty.val();
@@ -195,8 +218,7 @@ impl Logic for Peripherals {
 
         // Chip, flash memory, checksum.
         self.chip_out.next = self.lane_byte.val();
-        self.chip_push.next =
-            self.writes_now.val() & self.lane_written.val() & (self.index.val() == self.is_chip.val());
+        self.chip_push.next = self.lane_now.val() & (self.index.val() == self.is_chip.val());
         self.chip_pop.next = self.reads_now.val() & (self.index.val() == self.is_chip.val());
         self.flash.data.next = self.write_data.val().get_bits::<8>(0);
         self.flash.start.next = self.writes_now.val() & (self.index.val() == self.is_flash.val());
@@ -208,8 +230,7 @@ impl Logic for Peripherals {
         self.checksum.restart.next =
             self.writes_now.val() & (self.index.val() == self.is_checksum_state.val());
         self.checksum.data.next = self.lane_byte.val();
-        self.checksum.feed.next =
-            self.writes_now.val() & self.lane_written.val() & (self.index.val() == self.is_checksum.val());
+        self.checksum.feed.next = self.lane_now.val() & (self.index.val() == self.is_checksum.val());
 
         // Registers of their own.
         self.timer.d.next = self.timer.q.val() + 1;
@@ -247,11 +268,9 @@ impl Logic for Peripherals {
                 }
             }
             if self.index.val() == self.is_serial_status.val() {
-                if self.sending.full.val() {
-                    self.read_held.d.next = self.send_full.val();
-                }
+                self.read_held.d.next = bit_cast::<32, 8>(self.send_room.val());
                 if self.sending.empty.val() & self.transmitter.ready.val() {
-                    self.read_held.d.next = self.send_idle.val();
+                    self.read_held.d.next = bit_cast::<32, 8>(self.send_room.val()) | self.send_idle.val();
                 }
             }
             if (self.index.val() == self.is_chip.val()) & self.chip_waits.val() {

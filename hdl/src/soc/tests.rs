@@ -3,7 +3,7 @@
 use super::*;
 use crate::bench::{Bench, Family, cells};
 use crate::emit::{Design, emit};
-use lpu_isa::soc::{SocRegister, serial_rate};
+use lpu_isa::soc::{SEND_BYTES_MAX, SEND_IDLE, SocRegister, serial_rate};
 
 /// A few instructions of RV32I, encoded.
 mod rv32 {
@@ -12,6 +12,9 @@ mod rv32 {
     }
     pub fn addi(rd: u32, rs1: u32, value: i32) -> u32 {
         (value as u32) << 20 | rs1 << 15 | rd << 7 | 0x13
+    }
+    pub fn add(rd: u32, rs1: u32, rs2: u32) -> u32 {
+        rs2 << 20 | rs1 << 15 | rd << 7 | 0x33
     }
     pub fn andi(rd: u32, rs1: u32, value: i32) -> u32 {
         addi(rd, rs1, value) | 7 << 12
@@ -63,7 +66,7 @@ pub fn relay(rate: u32) -> Vec<u32> {
         lw(word, base, register(SocRegister::Chip)),
         andi(bit, word, 0x100),
         beq(bit, 0, -24),
-        sw(word, base, register(SocRegister::Serial)),
+        sb(word, base, register(SocRegister::Serial)),
         beq(0, 0, -32),
     ]
 }
@@ -157,6 +160,56 @@ fn bytes_pass_between_line_and_chip_at_any_clock_ratio() {
         assert_eq!(to_line, b"chip", "period {period}, phase {phase}");
         assert_eq!(leds, 0x5a);
     }
+}
+
+/// Sends words to a line that stands still until the queue is full and beyond, and shows the room, one higher; then lets the line
+/// go, and shows the room again when everything was sent.
+fn flood(words: usize, rate: u32) -> Vec<u32> {
+    use rv32::*;
+    let (base, word, step, left, status) = (1, 2, 3, 4, 5);
+    vec![
+        lui(base, lpu_isa::soc::REGISTERS),
+        lui(word, 0x0302_0000),
+        addi(word, word, 0x100),
+        lui(step, 0x0404_0000),
+        addi(step, step, 0x404),
+        addi(left, 0, words as i32),
+        sw(word, base, register(SocRegister::Serial)),
+        add(word, word, step),
+        addi(left, left, -1),
+        beq(left, 0, 8),
+        beq(0, 0, -16),
+        lw(status, base, register(SocRegister::SerialStatus)),
+        addi(status, status, 1),
+        sw(status, base, register(SocRegister::Leds)),
+        addi(word, 0, rate as i32),
+        sw(word, base, register(SocRegister::SerialRate)),
+        lw(status, base, register(SocRegister::SerialStatus)),
+        andi(word, status, SEND_IDLE as i32),
+        beq(word, 0, -8),
+        addi(status, status, 1),
+        sw(status, base, register(SocRegister::Leds)),
+        beq(0, 0, 0),
+    ]
+}
+
+/// The transmitter holds a byte and the queue as many as fit; what is beyond them is lost, and nothing else.
+#[test]
+fn words_go_to_the_line_while_there_is_room() {
+    let rate = serial_rate(CLOCK_HZ, CLOCK_HZ / BIT_CYCLES as u32);
+    let bytes = SEND_BYTES_MAX + 1;
+    let bench = Bench::new(&design(flood(bytes / 4 + 1, rate))).unwrap();
+    let mut stimulus = bench.stimulus();
+    let cycles = (bytes + 4) * 10 * BIT_CYCLES;
+    for step in 0..2 * cycles as u64 {
+        stimulus.cycle().set("clock_soc", step % 2).set("ready", 1).set("serial_in", 1);
+    }
+    let response = bench.run(&stimulus).unwrap();
+    let values = |name: &str| -> Vec<u64> { (0..cycles).map(|t| response.get(2 * t, name)).collect() };
+    assert_eq!(bytes_of(&values("serial_out")), (0..bytes as u8).collect::<Vec<_>>());
+    let mut leds = values("leds");
+    leds.dedup();
+    assert_eq!(leds, [0, 1, SEND_BYTES_MAX as u64 + 1]);
 }
 
 /// The first instruction of an empty image is illegal: the core starts over again and again, and the line rests.

@@ -37,6 +37,21 @@ fn frames_of_every_length_pass_the_line() {
 }
 
 #[test]
+fn zeros_become_ways_to_the_next_zero() {
+    assert_eq!(line_of(&[]), [1, 0]);
+    assert_eq!(line_of(&[0, 0]), [1, 1, 1, 0]);
+    assert_eq!(line_of(&[11, 22, 0, 33]), [3, 11, 22, 2, 33, 0]);
+    // 254 bytes without a zero are the most that a code stands before; the next one stands for no zero.
+    let run = [7; 254];
+    assert_eq!(line_of(&run[1..]), [&[254], &run[1..], &[0]].concat());
+    assert_eq!(line_of(&run), [&[255], &run[..], &[1, 0]].concat());
+    let frame = [&run[..], &[9, 9, 0, 8], &run].concat();
+    assert_eq!(line_of(&frame), [&[255], &run[..], &[3, 9, 9, 255, 8], &run[1..], &[2, 7, 0]].concat());
+    let frame = [&run[1..], &[0], &run, &[0, 5]].concat();
+    assert_eq!(line_of(&frame), [&[254], &run[1..], &[255], &run, &[1, 2, 5, 0]].concat());
+}
+
+#[test]
 fn a_frame_that_is_too_long_is_dropped_and_the_next_is_sound() {
     let mut line: Vec<u8> = (0..5000).map(|index| index as u8 | 1).collect();
     line.push(0);

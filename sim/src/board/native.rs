@@ -16,13 +16,11 @@ use crate::device::HostPort;
 use lpu_firmware::{Board, Firmware};
 use lpu_isa::Geometry;
 use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, Space};
-use lpu_isa::soc::{checksum_step, leds};
+use lpu_isa::soc::{SEND_BYTES_MAX, checksum_step, leds};
 use std::collections::VecDeque;
 
 /// Received bytes that wait for the firmware, as in the hardware; more are lost.
 const INCOMING_BYTES_MAX: usize = 128;
-/// Bytes that wait for the line, as in the hardware.
-const OUTGOING_BYTES_MAX: usize = 64;
 
 /// Pins and registers of the board, as the firmware sees them.
 #[derive(Debug)]
@@ -44,6 +42,8 @@ struct Chip {
     emulator: Emulator,
     command: Vec<u8>,
     answers: VecDeque<u8>,
+    /// Records come late every second time: while words are read.
+    late: bool,
 }
 
 impl Chip {
@@ -62,7 +62,13 @@ impl Chip {
             (COMMAND_WRITE, Some(space)) => {
                 self.emulator.write(space, address, data.as_chunks().0).unwrap_or_default();
             }
+            (COMMAND_READ, Some(Space::TokensOut)) if count > 1 && std::mem::take(&mut self.late) => {
+                // The first word is taken before there is a record.
+                let words = self.emulator.read(Space::TokensOut, 0, count - 1).unwrap_or_default();
+                self.answers.extend([0; HOST_WORD_BYTES].iter().chain(words.as_flattened()));
+            }
             (COMMAND_READ, Some(space)) => {
+                self.late = space == Space::TokensOut;
                 let words = self.emulator.read(space, address, count).unwrap_or_default();
                 self.answers.extend(words.as_flattened());
             }
@@ -77,13 +83,10 @@ impl Board for Pins {
     fn receive(&mut self) -> Option<u8> {
         self.incoming.pop_front()
     }
-    fn has_room(&mut self) -> bool {
-        self.outgoing.len() < OUTGOING_BYTES_MAX
-    }
-    fn send(&mut self, byte: u8) {
-        if self.has_room() {
-            self.outgoing.push_back(byte);
-        }
+    fn send(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(SEND_BYTES_MAX - self.outgoing.len());
+        self.outgoing.extend(&bytes[..taken]);
+        taken
     }
     fn is_idle(&mut self) -> bool {
         self.outgoing.is_empty()
@@ -147,7 +150,12 @@ impl NativeBoard {
 
     /// A board that was just switched on.
     pub fn with_flash(geometry: Geometry, flash: Flash) -> Self {
-        let chip = Chip { emulator: Emulator::new(geometry), command: Vec::new(), answers: VecDeque::new() };
+        let chip = Chip {
+            emulator: Emulator::new(geometry),
+            command: Vec::new(),
+            answers: VecDeque::new(),
+            late: false,
+        };
         let pins = Pins {
             chip,
             flash,
