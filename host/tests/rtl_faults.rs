@@ -211,6 +211,7 @@ fn silent_plants() -> Vec<Plant> {
         silent("a vector register that nobody writes", "", "vector delay=8 x=vreg_a a=5"),
         silent("a constant that a token overwrites", "gather delay=30 store=0", "vector delay=8 vmem=0"),
         silent("an interval of none", "", "vector delay=8 interval=0"),
+        silent("chunks too close together", "gather delay=8 count=2 store=20", ""),
     ]
 }
 

@@ -39,7 +39,9 @@ pub const KV_EFFECT: i64 = STREAM + 4;
 /// Cycle in which a vector operation uses the write port of vector memory.
 pub const RESULT_STORE_PORT: i64 = STREAM + 1;
 /// Cycle in which a gather uses the write port of vector memory.
-pub const GATHER_STORE_PORT: i64 = 8;
+pub const GATHER_STORE_PORT: i64 = 12;
+/// Least interval of a gather: so many lanes of a row share a wire.
+pub const GATHER_INTERVAL: i64 = 4;
 
 /// Cycle in which a row of sums, completed by a beat, uses the write port of vector memory.
 pub const fn dot_store_port(geometry: &Geometry) -> i64 {
@@ -75,7 +77,7 @@ pub const fn noise_row_cycles(geometry: &Geometry) -> i64 {
 }
 
 /// The numbers above that are the same for all chips: a program made for others is another program.
-pub(crate) const FIXED: [i64; 16] = [
+pub(crate) const FIXED: [i64; 17] = [
     START_CYCLES,
     MIN_PERIOD_CYCLES,
     SYNC_CYCLES,
@@ -91,5 +93,6 @@ pub(crate) const FIXED: [i64; 16] = [
     KV_EFFECT,
     RESULT_STORE_PORT,
     GATHER_STORE_PORT,
+    GATHER_INTERVAL,
     NOISE_START_CYCLES,
 ];

@@ -1,50 +1,92 @@
-//! One lane of the path by which matrix rows become vector rows: picks the lane of one group out of all groups.
+//! Four lanes of the path by which matrix rows become vector rows: those of one group out of all groups, lane by lane.
 //!
 //! ```text
-//!  lane[0] ─┬─► 2:1 ─►[reg]─┐
-//!  lane[1] ─┘                ├─► 2:1 ─►[reg]─┐
-//!  lane[2] ─┬─► 2:1 ─►[reg]─┘                ├─► 2:1 ─►[reg]─► word
-//!  lane[3] ─┘            lanes 4 to 7: [reg]─┘
-//!         cycle 4             5              6              7
+//!  group 0, lanes 0 to 3 ─►[four registers, shifted]─┬─► 2:1 ─►[reg]─┐
+//!  group 1, lanes 0 to 3 ─►[four registers, shifted]─┘               ├─► 2:1 ─►[reg]─┐
+//!  group 2, 3            ─► ...                                ─►[reg]─┘               ├─► 2:1 ─►[reg]─┬─►[reg]─►[reg]─►[reg]─► word[0]
+//!  group 4 to 7          ─► ...                                            ─►[reg]─┘               └─► word[3] ...
+//!                cycle 4                             5 to 8               6 to 9          7 to 10         8 to 11                 11
 //! ```
 //!
-//! | port     | dir | width   | meaning                                            | cycle |
-//! |----------|-----|---------|----------------------------------------------------|------:|
-//! | `lane[g]` | in | 10      | the lane's matrix operand in group `g`             |     4 |
-//! | `chunk`  | in  | `GROUP` | the group wanted                                   |     3 |
-//! | `word`   | out | 10      | `lane[chunk]`                                      |     7 |
+//! | port      | dir | width   | meaning                                                    | cycle |
+//! |-----------|-----|---------|------------------------------------------------------------|------:|
+//! | `load`    | in  | 1       | a row is wanted                                            |     3 |
+//! | `chunk`   | in  | `GROUP` | the group that holds it                                    |     3 |
+//! | `lane[4 g + i]` | in | 10 | matrix operand of lane `i` in group `g`                    |     4 |
+//! | `word[i]` | out | 10      | `lane[4 chunk + i]`                                        |    11 |
 //!
-//! `chunk` comes a cycle early because every lane keeps its own copy of it: one copy for all would drive hundreds of
-//! multiplexers. Each step is one table a bit and joins neighbours, so that ten wires go on where twenty came.
+//! Throughput: a row every [`GATHER_INTERVAL`] cycles. A row that is spread over four cycles needs a quarter of the wires, and those
+//! from every group to vector memory are among the longest of the chip. `load` and `chunk` come a cycle early, for copies.
 //!
 //! # Invariants
 //! 1. There are 2 to 8 groups; with fewer than 8, the last steps are registers.
+//! 2. `load` comes no sooner than `GATHER_INTERVAL` cycles after the one before.
 
 use crate::kind::Kind;
 use crate::primitives::LocalCopy;
 use crate::widths::GROUP;
+use lpu_isa::timing::GATHER_INTERVAL;
 use rust_hdl::prelude::*;
 
-/// The chunk selector of one lane.
+/// Lanes that share a wire.
+pub const LANES: usize = GATHER_INTERVAL as usize;
+
+/// The operands of one group's lanes, given one after the other.
+#[derive(LogicBlock, Default)]
+pub struct Shifter {
+    pub clock: Signal<In, Clock>,
+    pub load: Signal<In, Bit>,
+    pub lane: [Signal<In, Bits<10>>; LANES],
+    pub first: Signal<Out, Bits<10>>,
+    load_4: LocalCopy<1>,
+    held: [DFF<Bits<10>>; LANES],
+    kind: Kind<Self>,
+}
+
+impl Logic for Shifter {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.load_4.clock.next = self.clock.val();
+        self.load_4.d.next = self.load.val().into();
+        for i in 0..LANES {
+            self.held[i].clock.next = self.clock.val();
+            self.held[i].d.next = self.lane[i].val();
+        }
+        if !self.load_4.q.val().get_bit(0) {
+            for i in 1..LANES {
+                self.held[i - 1].d.next = self.held[i].q.val();
+            }
+        }
+        self.first.next = self.held[0].q.val();
+    }
+}
+
+/// The path of four lanes.
 #[derive(LogicBlock)]
 pub struct Gather {
     pub clock: Signal<In, Clock>,
-    pub lane: Vec<Signal<In, Bits<10>>>,
+    pub load: Signal<In, Bit>,
     pub chunk: Signal<In, Bits<GROUP>>,
-    pub word: Signal<Out, Bits<10>>,
-    choice_4: LocalCopy<GROUP>,
-    choice_5: DFF<Bits<GROUP>>,
+    pub lane: Vec<Signal<In, Bits<10>>>,
+    pub word: [Signal<Out, Bits<10>>; LANES],
+    load_4: DFF<Bit>,
+    choice_4: DFF<Bits<GROUP>>,
+    choice_5: LocalCopy<GROUP>,
     choice_6: DFF<Bits<GROUP>>,
-    pair_5: Vec<DFF<Bits<10>>>,
-    quad_6: Vec<DFF<Bits<10>>>,
-    word_7: DFF<Bits<10>>,
+    choice_7: DFF<Bits<GROUP>>,
+    group_5: Vec<Shifter>,
+    pair_6: Vec<DFF<Bits<10>>>,
+    quad_7: Vec<DFF<Bits<10>>>,
+    /// The lane that comes, and those that came before it, the last first.
+    came_8: [DFF<Bits<10>>; LANES],
     _pairs_per_quad: usize,
+    _last: usize,
     kind: Kind<Self>,
 }
 
 impl Gather {
     /// Cycles from `lane` to `word`.
-    pub const LATENCY: usize = 3;
+    pub const LATENCY: usize = 3 + LANES;
 
     /// A selector among `groups` groups, a power of two from 2 to 8.
     pub fn new(groups: usize) -> Self {
@@ -52,16 +94,21 @@ impl Gather {
         let (pairs, quads) = (groups / 2, groups.div_ceil(4));
         Self {
             clock: Default::default(),
-            lane: (0..groups).map(|_| Default::default()).collect(),
+            load: Default::default(),
             chunk: Default::default(),
+            lane: (0..LANES * groups).map(|_| Default::default()).collect(),
             word: Default::default(),
+            load_4: Default::default(),
             choice_4: Default::default(),
             choice_5: Default::default(),
             choice_6: Default::default(),
-            pair_5: (0..pairs).map(|_| Default::default()).collect(),
-            quad_6: (0..quads).map(|_| Default::default()).collect(),
-            word_7: Default::default(),
+            choice_7: Default::default(),
+            group_5: (0..groups).map(|_| Default::default()).collect(),
+            pair_6: (0..pairs).map(|_| Default::default()).collect(),
+            quad_7: (0..quads).map(|_| Default::default()).collect(),
+            came_8: Default::default(),
             _pairs_per_quad: pairs / quads,
+            _last: LANES - 1,
             kind: Kind::named(format!("gather_{groups}")),
         }
     }
@@ -70,34 +117,57 @@ impl Gather {
 impl Logic for Gather {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, choice_5, choice_6, word_7);
-        self.choice_4.clock.next = self.clock.val();
+        dff_setup!(self, clock, load_4, choice_4, choice_6, choice_7);
+        // The choice stays while the lanes pass.
+        self.load_4.d.next = self.load.val();
         self.choice_4.d.next = self.chunk.val();
-        self.choice_5.d.next = self.choice_4.q.val();
+        self.choice_5.clock.next = self.clock.val();
+        self.choice_5.d.next = self.choice_5.q.val();
+        if self.load_4.q.val() {
+            self.choice_5.d.next = self.choice_4.q.val();
+        }
         self.choice_6.d.next = self.choice_5.q.val();
-        for p in 0..self.pair_5.len() {
-            self.pair_5[p].clock.next = self.clock.val();
-            self.pair_5[p].d.next = self.lane[2 * p].val();
-            if self.choice_4.q.val().get_bit(0) {
-                self.pair_5[p].d.next = self.lane[2 * p + 1].val();
+        self.choice_7.d.next = self.choice_6.q.val();
+        for g in 0..self.group_5.len() {
+            self.group_5[g].clock.next = self.clock.val();
+            self.group_5[g].load.next = self.load.val();
+            for i in 0..LANES {
+                self.group_5[g].lane[i].next = self.lane[4 * g + i].val();
             }
         }
-        for q in 0..self.quad_6.len() {
-            self.quad_6[q].clock.next = self.clock.val();
-            self.quad_6[q].d.next = self.pair_5[2 * q].q.val();
+        for p in 0..self.pair_6.len() {
+            self.pair_6[p].clock.next = self.clock.val();
+            self.pair_6[p].d.next = self.group_5[2 * p].first.val();
+            if self.choice_5.q.val().get_bit(0) {
+                self.pair_6[p].d.next = self.group_5[2 * p + 1].first.val();
+            }
+        }
+        for q in 0..self.quad_7.len() {
+            self.quad_7[q].clock.next = self.clock.val();
+            self.quad_7[q].d.next = self.pair_6[2 * q].q.val();
             for i in 1..self._pairs_per_quad {
-                if self.choice_5.q.val().get_bit(1) {
-                    self.quad_6[q].d.next = self.pair_5[2 * q + i].q.val();
+                if self.choice_6.q.val().get_bit(1) {
+                    self.quad_7[q].d.next = self.pair_6[2 * q + i].q.val();
                 }
             }
         }
-        self.word_7.d.next = self.quad_6[0].q.val();
-        for q in 1..self.quad_6.len() {
-            if self.choice_6.q.val().get_bit(2) {
-                self.word_7.d.next = self.quad_6[q].q.val();
+        self.came_8[0].d.next = self.quad_7[0].q.val();
+        for q in 1..self.quad_7.len() {
+            if self.choice_7.q.val().get_bit(2) {
+                self.came_8[0].d.next = self.quad_7[q].q.val();
             }
         }
-        self.word.next = self.word_7.q.val();
+        for i in 0..LANES {
+            self.came_8[i].clock.next = self.clock.val();
+        }
+        for i in 1..LANES {
+            self.came_8[i].d.next = self.came_8[i - 1].q.val();
+        }
+        for last in self._last..(self._last + 1) {
+            for i in 0..LANES {
+                self.word[i].next = self.came_8[last - i].q.val();
+            }
+        }
     }
 }
 
@@ -107,30 +177,38 @@ mod tests {
     use crate::bench::{Bench, Random};
     use crate::emit::emit;
 
+    /// Random operands every cycle; rows wanted at least an interval apart come out whole.
     #[test]
-    fn the_word_is_the_group_chosen() {
+    fn the_words_are_the_lanes_of_the_group_chosen() {
         for groups in [2, 4, 8] {
             let bench = Bench::new(&emit(&mut Gather::new(groups), "gather").unwrap()).unwrap();
             let mut random = Random::from_seed_variable();
-            let (mut stimulus, mut rows) = (bench.stimulus(), vec![]);
-            for _ in 0..5000 {
-                let lanes: Vec<i64> = (0..groups).map(|_| random.signed(10)).collect();
+            let (mut stimulus, mut wanted, mut expected) = (bench.stimulus(), None, vec![]);
+            let mut rest = 0;
+            for t in 0..5000 {
+                let lanes: Vec<i64> = (0..LANES * groups).map(|_| random.signed(10)).collect();
                 let chunk = random.below(groups as u64);
                 stimulus.cycle().set("chunk", chunk);
-                for (g, lane) in lanes.iter().enumerate() {
-                    stimulus.set_signed(&format!("lane${g}"), *lane);
+                for (l, lane) in lanes.iter().enumerate() {
+                    stimulus.set_signed(&format!("lane${l}"), *lane);
                 }
-                rows.push((chunk, lanes));
+                // The chunk was said one cycle before its lanes come.
+                if let Some(chunk) = wanted.take() {
+                    let at = LANES * chunk as usize;
+                    expected.push((t + Gather::LATENCY, lanes[at..at + LANES].to_vec()));
+                }
+                if rest == 0 {
+                    stimulus.set("load", 1);
+                    wanted = Some(chunk);
+                    rest = LANES - 1 + random.below(3) as usize;
+                } else {
+                    rest -= 1;
+                }
             }
             let response = bench.run(stimulus.idle(Gather::LATENCY)).unwrap();
-            // The chunk is said one cycle before its lanes come.
-            for t in 1..rows.len() {
-                let expected = rows[t].1[rows[t - 1].0 as usize];
-                assert_eq!(
-                    response.signed(t + Gather::LATENCY, "word"),
-                    expected,
-                    "cycle {t} of {groups} groups"
-                );
+            for (t, lanes) in expected {
+                let found: Vec<i64> = (0..LANES).map(|i| response.signed(t, &format!("word${i}"))).collect();
+                assert_eq!(found, lanes, "cycle {t} of {groups} groups");
             }
         }
     }
@@ -142,12 +220,15 @@ mod tests {
         let mut random = Random::from_seed_variable();
         let mut stimulus = bench.stimulus();
         for t in 0..500 {
-            stimulus.cycle().set("chunk", random.below(8));
-            (0..8).for_each(|g| {
-                stimulus.set(&format!("lane${g}"), t);
+            stimulus.cycle().set("chunk", random.below(8)).set("load", u64::from(t % LANES as u64 == 0));
+            (0..8 * LANES).for_each(|l| {
+                stimulus.set(&format!("lane${l}"), t);
             });
         }
         let response = bench.run(stimulus.idle(Gather::LATENCY)).unwrap();
-        assert!((0..500).all(|t| response.get(t + Gather::LATENCY, "word") == t as u64));
+        let row = |t: usize| {
+            (0..LANES).all(|i| response.get(t + Gather::LATENCY, &format!("word${i}")) == t as u64)
+        };
+        assert!((1..500).step_by(LANES).all(row));
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  write, octet, data ─►[reg]─► half rows, row, lanes ─► the vector side's way to the memories (`Distribute`)
 //!  read, octet ──────────────► access, chunk ─► RowAddress ... Gather ─► word ─► octet ─►[reg]─► codes ─►[reg]─► which ─►[reg]─► read_data
-//!  cycle t                                                        t + 7            t + 8           t + 9           t + 10
+//!  cycle t                                                        t + 11           t + 12          t + 13          t + 14
 //! ```
 //!
 //! | port           | dir | width      | meaning                                            | cycle   |
@@ -19,8 +19,8 @@
 //! | `halves`       | out | `HALVES`   | half rows that hold the octet                      | `t + 1` |
 //! | `written_row`  | out | `MATRIX_ROW` | row                                              | `t + 1` |
 //! | `lane[i]`      | out | 9          | lane `i` of the octet                              | `t + 1` |
-//! | `word[j]`      | in  | 10         | matrix operands of the chunk read                  | `t + 7` |
-//! | `read_data`    | out | 72         | lanes read                                         | `t + 10` |
+//! | `word[j]`      | in  | 10         | matrix operands of the chunk read                  | `t + 11` |
+//! | `read_data`    | out | 72         | lanes read                                         | `t + 14` |
 //!
 //! # Invariants
 //! 1. A vector row has 8 or 16 lanes, so an octet is one or two whole half rows.
@@ -82,7 +82,7 @@ pub struct HostAccess {
 
 impl HostAccess {
     /// Cycles from `read` to `read_data`.
-    pub const LATENCY: usize = 10;
+    pub const LATENCY: usize = 14;
 
     /// The host's access to a chip.
     pub fn new(geometry: &Geometry) -> Self {

@@ -3,7 +3,7 @@
 //! ```text
 //!  payload ─►[reg]─►[reg]─┬─► leaves? ─┬──────────────► delayed to the store port
 //!                 wraps ──┘            └─► store pointer
-//!  cycle 0      1      2                             7 (gather), 10+tree (sums)
+//!  cycle 0      1      2                             11 (gather), 10+tree (sums)
 //! ```
 //!
 //! | port            | dir | width      | meaning                                                      | cycle     |
@@ -18,8 +18,8 @@
 //! | `store`         | in  | 24         | field of both                                                |         0 |
 //! | `position`      | in  | 16         | stable during a token                                        |         1 |
 //! | `wraps`         | in  | 1          | the beat fills the last lane                                 |         2 |
-//! | `gather_leaves` | out | 1          | a gathered row is ready for the store port in the next cycle |         6 |
-//! | `gather_store`  | out | `VMEM_ROW` | its row of vector memory                                     |         7 |
+//! | `gather_leaves` | out | 1          | a gathered row is ready for the store port in the next cycle |        10 |
+//! | `gather_store`  | out | `VMEM_ROW` | its row of vector memory                                     |        11 |
 //! | `shift`         | out | 5          | shift of the beat's row                                      |  7 + tree |
 //! | `limit`         | out | `LANE`     | lanes above become [`WORD_MIN`](lpu_isa::arith::WORD_MIN)    |  9 + tree |
 //! | `sums_leave`    | out | 1          | a row of sums is ready for the store port                    | 10 + tree |

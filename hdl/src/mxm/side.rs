@@ -5,7 +5,7 @@
 //!  issue,    ├─ EntryPointer ─► entry ─► LaneGroup x groups ─┬─ product ─► AdderTree ─► TapLadder ─► Sums ─► StorePort
 //!  payload ──┼─ LaneWindow ─► rungs, window                  └─ operand ─► Gather ────────────────────────► StorePort
 //!            └─ Emission ─► shift, limit, address                                           row at the port ─► Maximum
-//!  cycle 0      1                3      4..6               6+tree     7+tree      8+tree      11+tree (8)
+//!  cycle 0      1                3      4..6               6+tree     7+tree      8+tree      11+tree (12)
 //! ```
 //!
 //! | port                                  | dir | width        | meaning                                             | cycle |
@@ -47,6 +47,7 @@ use super::sums::Sums;
 use super::tree::AdderTree;
 use super::window::LaneWindow;
 use crate::kind::Kind;
+use crate::mem::gather::LANES as GATHER_LANES;
 use crate::mem::{Gather, HostAccess, RowAddress};
 use crate::primitives::ShiftRegister;
 use crate::widths::{ENTRY, GROUP, HALVES, KV_ROW, LANE, LANES, MATRIX_ROW, OCTET, SCALAR, VMEM_ROW};
@@ -131,6 +132,7 @@ pub struct MatrixSide {
     kv_row_16: DFF<Bits<KV_ROW>>,
     group: Vec<LaneGroup>,
     chunk_later: ShiftRegister<GROUP>,
+    wanted_later: ShiftRegister<1>,
     chunk_word: Vec<Gather>,
     tree: AdderTree,
     first_level: Vec<DFF<Bits<32>>>,
@@ -230,7 +232,8 @@ impl MatrixSide {
             kv_row_16: Default::default(),
             group: (0..groups).map(|_| LaneGroup::new(lanes)).collect(),
             chunk_later: ShiftRegister::new(CHUNK_CYCLE - RowAddress::LATENCY),
-            chunk_word: (0..lanes).map(|_| Gather::new(groups)).collect(),
+            wanted_later: ShiftRegister::new(CHUNK_CYCLE),
+            chunk_word: (0..lanes / GATHER_LANES).map(|_| Gather::new(groups)).collect(),
             tree: AdderTree::new(geometry),
             first_level: defaults(lanes),
             ladder: TapLadder::new(lanes / 2, lanes),
@@ -269,6 +272,8 @@ impl Logic for MatrixSide {
         self.address.host_chunk.next = self.host.chunk.val();
         self.chunk_later.clock.next = self.clock.val();
         self.chunk_later.x.next = self.address.chunk.val();
+        self.wanted_later.clock.next = self.clock.val();
+        self.wanted_later.x.next = ((self.issue.val() & self.gather.val()) | self.host.access.val()).into();
         self.entry_pointer.clock.next = self.clock.val();
         self.entry_pointer.beat.next = self.beat.val();
         self.entry_pointer.first.next = self.first.val();
@@ -329,8 +334,12 @@ impl Logic for MatrixSide {
             for lanes in self._lanes..(self._lanes + 1) {
                 for j in 0..self._lanes {
                     self.group[g].sent[j].next = self.sent[j].val();
-                    self.chunk_word[j].lane[g].next = self.group[g].operand[j].val();
                     self.tree.product[g * lanes + j].next = self.group[g].product[j].val();
+                }
+                for q in 0..self.chunk_word.len() {
+                    for i in 0..GATHER_LANES {
+                        self.chunk_word[q].lane[4 * g + i].next = self.group[g].operand[4 * q + i].val();
+                    }
                 }
             }
         }
@@ -375,11 +384,16 @@ impl Logic for MatrixSide {
         self.best.fresh.next = self.emission.fresh.val();
         self.best.last.next = self.emission.ends.val();
         self.best.scalar.next = self.emission.scalar.val();
+        for q in 0..self.chunk_word.len() {
+            self.chunk_word[q].clock.next = self.clock.val();
+            self.chunk_word[q].load.next = self.wanted_later.y.val().get_bit(0);
+            self.chunk_word[q].chunk.next = self.chunk_later.y.val();
+            for i in 0..GATHER_LANES {
+                self.port.word[4 * q + i].next = self.chunk_word[q].word[i].val();
+                self.host.word[4 * q + i].next = self.chunk_word[q].word[i].val();
+            }
+        }
         for l in 0..self._lanes {
-            self.chunk_word[l].clock.next = self.clock.val();
-            self.chunk_word[l].chunk.next = self.chunk_later.y.val();
-            self.port.word[l].next = self.chunk_word[l].word.val();
-            self.host.word[l].next = self.chunk_word[l].word.val();
             self.store_row[l].next = self.port.row[l].val();
             self.best.row[l].next = self.port.row[l].val();
         }

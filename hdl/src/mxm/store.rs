@@ -3,7 +3,7 @@
 //! ```text
 //!  sum[l] ─► shift ─►[reg]─► shift ─►[reg]─► round, limit, mask ─┐
 //!       8+tree             9+tree         10+tree                ├─► row[l] ─►[reg]─► row[l]
-//!  word[l] (a gathered lane, cycle 7) ─► sign-extend ────────────┘       11+tree, or 8
+//!  word[l] (a gathered lane, cycle 11) ─► sign-extend ───────────┘       11+tree, or 12
 //! ```
 //!
 //! | port            | dir | width      | meaning                                                     | cycle        |
@@ -13,12 +13,12 @@
 //! | `limit`         | in  | `LANE`     | its lanes above become [`WORD_MIN`](lpu_isa::arith::WORD_MIN) | 9 + tree   |
 //! | `sums_leave`    | in  | 1          | it is to be stored                                          |    10 + tree |
 //! | `sums_store`    | in  | `VMEM_ROW` | where                                                       |    10 + tree |
-//! | `word[l]`       | in  | 10         | gathered row                                                |            7 |
-//! | `gather_leaves` | in  | 1          | it is to be stored, said a cycle before                     |            6 |
-//! | `gather_store`  | in  | `VMEM_ROW` | where                                                       |            7 |
+//! | `word[l]`       | in  | 10         | gathered row                                                |           11 |
+//! | `gather_leaves` | in  | 1          | it is to be stored, said a cycle before                     |           10 |
+//! | `gather_store`  | in  | `VMEM_ROW` | where                                                       |           11 |
 //! | `valid`         | out | 1          | a row stands at the port                                    | 11 + tree, 7 |
 //! | `of_sums`       | out | 1          | it is a row of sums                                         |    11 + tree |
-//! | `address_next`  | out | `VMEM_ROW` | row of vector memory of what stands there in the next cycle | 10 + tree, 7 |
+//! | `address_next`  | out | `VMEM_ROW` | row of vector memory of what stands there in the next cycle | 10 + tree, 11 |
 //! | `address`       | out | `VMEM_ROW` | its row of vector memory                                    | 11 + tree, 7 |
 //! | `row[l]`        | out | 18         | the row                                                     | 11 + tree, 7 |
 //! | `saturated`     | out | 1          | strobe: a lane of a row of sums met the limits of a word, masked or not | 12 + tree |

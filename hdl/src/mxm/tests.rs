@@ -151,8 +151,9 @@ impl Script {
     fn append(&mut self, random: &mut Random, taken: &mut BTreeSet<usize>) {
         let chip = self.geometry;
         let count = 1 + random.below(6) as i64;
-        let interval = if chance(random, 2) { 1 } else { 1 + random.below(3) as usize };
+        let mut interval = if chance(random, 2) { 1 } else { 1 + random.below(3) as usize };
         let operation = if chance(random, 4) {
+            interval += timing::GATHER_INTERVAL as usize - 1;
             Operation::Gather(random_gather(random, &chip))
         } else {
             let mut dot = random_dot(random, &chip);
@@ -173,6 +174,9 @@ impl Script {
             self.cycles.resize(start + k as usize * interval, Cycle::default());
             let issue = Some(Issue { operation, k, last: k == count - 1 });
             self.cycles.push(Cycle { issue, ..Cycle::default() });
+        }
+        if matches!(operation, Operation::Gather(_)) {
+            self.cycles.resize(start + count as usize * interval, Cycle::default());
         }
     }
 }

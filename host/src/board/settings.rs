@@ -1,11 +1,29 @@
 //! What nextpnr carries from one run to the next: its settings, in the netlist that it writes, and the clocks, in its log.
 
 use super::Error;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// nextpnr's settings by name, such as `router2/bbMargin/x`.
-pub type Settings = BTreeMap<String, f64>;
+pub type Settings = BTreeMap<String, Setting>;
+
+/// A value as nextpnr writes it: whole numbers in bits, others as text.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Setting {
+    Whole(u32),
+    Real(f64),
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(number) => write!(f, "{number:032b}"),
+            Self::Real(number) => write!(f, "{number:.6}"),
+        }
+    }
+}
 
 /// Line before the settings in a netlist of nextpnr's.
 const BEGIN: &str = "\"settings\": {\n";
@@ -23,8 +41,7 @@ pub fn changed(netlist: &str, settings: &Settings) -> Result<String, Error> {
         |line: &str| line.trim().trim_start_matches('"').split('"').next().unwrap_or_default().to_owned();
     let kept = old.lines().map(|line| line.trim().trim_end_matches(','));
     let kept = kept.filter(|line| !line.is_empty() && !settings.contains_key(&name(line)));
-    // Digits that may be bits are told from them by a space.
-    let new = settings.iter().map(|(name, value)| format!("\"{name}\": \"{value} \""));
+    let new = settings.iter().map(|(name, value)| format!("\"{name}\": \"{value}\""));
     let lines: Vec<String> = kept.map(str::to_owned).chain(new).collect();
     Ok(format!("{head}{}\n{tail}", lines.join(",\n")))
 }
@@ -53,10 +70,17 @@ mod tests {
     #[test]
     fn settings_are_replaced_and_the_others_kept() {
         let netlist = "{\n  \"settings\": {\n    \"seed\": \"01\",\n    \"timing_driven\": \"01\"\n  },\n \"cells\": {}\n}";
-        let settings = Settings::from([("timing_driven".into(), 0.0), ("router2/bbMargin/x".into(), 8.0)]);
+        let settings = Settings::from([
+            ("timing_driven".into(), Setting::Whole(0)),
+            ("router2/bbMargin/x".into(), Setting::Whole(6)),
+            ("router2/histCongWeight".into(), Setting::Real(0.5)),
+        ]);
         let text = changed(netlist, &settings).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let expected = serde_json::json!({"seed": "01", "timing_driven": "0 ", "router2/bbMargin/x": "8 "});
+        let expected = serde_json::json!({
+            "seed": "01", "timing_driven": "0".repeat(32), "router2/bbMargin/x": format!("{}110", "0".repeat(29)),
+            "router2/histCongWeight": "0.500000"
+        });
         assert_eq!(value["settings"], expected);
         assert!(value["cells"].is_object());
         assert!(changed("{}", &settings).is_err());

@@ -77,6 +77,11 @@ impl Issues {
         Self { count: Affine::fixed(count as i32), interval: 1 }
     }
 
+    /// `count` issues, one every `interval` cycles.
+    pub const fn spaced(count: usize, interval: i64) -> Self {
+        Self { count: Affine::fixed(count as i32), interval: interval as u32 }
+    }
+
     /// `per_block` issues for each block begun, in consecutive cycles.
     pub const fn per_block(per_block: usize) -> Self {
         Self { count: Affine { constant: 0, per_block: per_block as i32 }, interval: 1 }

@@ -4,6 +4,7 @@ use super::Random;
 use lpu_isa::Geometry;
 use lpu_isa::image::Image;
 use lpu_isa::instruction::*;
+use lpu_isa::timing;
 
 /// What earlier instructions wrote, for later ones to read.
 pub(super) struct Pools {
@@ -117,7 +118,11 @@ pub(super) fn instruction(random: &mut Random, image: &Image, pools: &Pools) -> 
         3..=9 => Op::Dot(dot(random, image, pools)),
         _ => Op::Vector(vector(random, image, pools)),
     };
-    Instruction { control: control(random), op }
+    let mut control = control(random);
+    if matches!(op, Op::Gather(_)) {
+        control.interval = control.interval.max(timing::GATHER_INTERVAL as u32);
+    }
+    Instruction { control, op }
 }
 
 fn control(random: &mut Random) -> Control {

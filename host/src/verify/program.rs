@@ -2,7 +2,7 @@
 
 use super::rules::{By, Rule, Site, Violation};
 use lpu_isa::instruction::*;
-use lpu_isa::{Geometry, arith, image::Image};
+use lpu_isa::{Geometry, arith, image::Image, timing};
 
 /// Both queues, decoded.
 pub(super) struct Program {
@@ -119,7 +119,7 @@ fn check_queue(queue: Queue, op: &Op) -> Result<(), Rule> {
 }
 
 fn check_fields(geometry: &Geometry, instruction: &Instruction) -> Result<(), Rule> {
-    let Control { delay, interval, .. } = instruction.control;
+    let Control { delay, count, interval } = instruction.control;
     match &instruction.op {
         // These wait for the other queue, or for nothing: a delay would promise what does not happen.
         Op::Sync(_) | Op::EndLoop(_) | Op::End(_) => {
@@ -131,7 +131,9 @@ fn check_fields(geometry: &Geometry, instruction: &Instruction) -> Result<(), Ru
             at_least("interval", i64::from(interval), 1)?;
             check_dot(geometry, dot)
         }
-        Op::Gather(_) => at_least("interval", i64::from(interval), 1),
+        // The least period of instructions keeps single issues apart.
+        Op::Gather(_) if count == Affine::fixed(1) => at_least("interval", i64::from(interval), 1),
+        Op::Gather(_) => at_least("interval", i64::from(interval), timing::GATHER_INTERVAL),
         Op::Vector(vector) => {
             at_least("interval", i64::from(interval), 1)?;
             check_vector(geometry, vector)

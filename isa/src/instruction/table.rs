@@ -143,7 +143,8 @@ instructions! {
         store: u32 = 3[0, 24];
     }
     /// Reads lanes of weight memory as vector rows: chunk `k` of `vxm_lanes` weights goes to vector memory row `store + k`. The first chunk is
-    /// chunk `index * 2^chunks` counted from the first lane of row `row`.
+    /// chunk `index * 2^chunks` counted from the first lane of row `row`. Chunks of one instruction are `GATHER_INTERVAL` cycles
+    /// apart or more.
     Gather = 9 on Matrix {
         /// The number that selects.
         index: Index = 1[0, 1];

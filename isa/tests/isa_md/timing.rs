@@ -25,6 +25,7 @@ const NUMBERS: [(&str, Cycles); 25] = [
     ("KV_EFFECT", |_| KV_EFFECT),
     ("RESULT_STORE_PORT", |_| RESULT_STORE_PORT),
     ("GATHER_STORE_PORT", |_| GATHER_STORE_PORT),
+    ("GATHER_INTERVAL", |_| GATHER_INTERVAL),
     ("dot_store_port", dot_store_port),
     ("store_effect", |_| store_effect(0)),
     ("maximum_effect", maximum_effect),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::compile::formats::EmbeddingNorm;
+use lpu_isa::timing;
 
 impl Writer<'_> {
     pub(super) fn prologue(&self, s: &mut Scheduler) {
@@ -51,7 +52,7 @@ impl Writer<'_> {
     fn gather(&self, s: &mut Scheduler, index: Index, table: &MatrixPlan, store: usize) {
         let chunks = (table.width() / self.plan.geometry.vxm_lanes).ilog2();
         let gather = Gather { index, row: table.row as u32, chunks, store: store as u32 };
-        s.place(gather, Issues::burst(self.plan.rows.x));
+        s.place(gather, Issues::spaced(self.plan.rows.x, timing::GATHER_INTERVAL));
     }
 
     /// One lane of one row, as a scalar.
