@@ -126,15 +126,15 @@ fn conflict_plants() -> Vec<Plant> {
         meeting(
             "a gather meets a result at the write port of vector memory",
             Fault::VMEM_CONFLICT,
-            // 4 + 15 + 7 = 4 + 8 + 14.
-            "gather delay=15 store=20",
+            // 4 + 10 + 12 = 4 + 8 + 14.
+            "gather delay=10 store=20",
             "vector delay=8 destination=vmem row=21",
         ),
         meeting(
             "a gather meets sums at the write port of vector memory",
             Fault::VMEM_CONFLICT,
-            // The gather is issued 8 cycles after the beat: 15 = 8 + 7.
-            "dot delay=30 tap=1 clear=always emit=wrap store=20\ngather delay=7 store=21",
+            // The gather is issued 3 cycles after the last beat: 15 = 3 + 12.
+            "dot delay=30 count=2 tap=1 clear=always emit=last store=20\ngather delay=2 interval=4 store=21",
             DRIVE_ENTRY,
         ),
         meeting(

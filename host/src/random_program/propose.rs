@@ -118,16 +118,20 @@ pub(super) fn instruction(random: &mut Random, image: &Image, pools: &Pools) -> 
         3..=9 => Op::Dot(dot(random, image, pools)),
         _ => Op::Vector(vector(random, image, pools)),
     };
-    let mut control = control(random);
-    if matches!(op, Op::Gather(_)) {
-        control.interval = control.interval.max(timing::GATHER_INTERVAL as u32);
-    }
+    // Gathers take their time: fewer of them keep programs short.
+    let (most, least) = match op {
+        Op::Gather(_) => (3, timing::GATHER_INTERVAL as u32),
+        _ => (9, 1),
+    };
+    let mut control = control(random, most);
+    control.interval = control.interval.max(least);
     Instruction { control, op }
 }
 
-fn control(random: &mut Random) -> Control {
+fn control(random: &mut Random, most: i32) -> Control {
     let issues = if random.once_in(8) { random.within(5, 9) } else { random.within(1, 4) };
     let interval = if random.once_in(4) { random.within(2, 9) } else { 1 };
+    let issues = issues.min(most);
     let wait = if random.once_in(8) { random.within(0, 20) } else { random.within(-2, 4) };
     Control { delay: affine(random, wait), count: affine(random, issues), interval: interval as u32 }
 }

@@ -161,7 +161,8 @@ fn gathers_after_dots(image: &Image, delay: i32, row: u32) -> Candidates<'_> {
     });
     let insert = move |(index, store)| {
         let gather = Op::Gather(Gather { index: Index::Position, store, ..Gather::default() });
-        let instruction = Instruction { control: Control::after(delay), op: gather };
+        let control = Control { interval: timing::GATHER_INTERVAL as u32, ..Control::after(delay) };
+        let instruction = Instruction { control, op: gather };
         edited(image, Queue::Matrix, |program| program.insert(index + 1, instruction))
     };
     Box::new(emitting.map(insert))
@@ -185,7 +186,7 @@ fn write_plants(image: &Image) -> Vec<Plant<'_>> {
         },
         Plant {
             name: "a row that an older write overwrites",
-            candidates: Box::new((0..4).flat_map(move |row| gathers_after_dots(image, 3, row))),
+            candidates: Box::new((0..4).flat_map(move |row| gathers_after_dots(image, 1, row))),
             expects: |rule| matches!(rule, Rule::Overtaken { location: Location::VmemRow(_), .. }),
         },
         Plant {

@@ -77,13 +77,13 @@ fn embed(matrix: &mut Builder, vector: &mut Builder) {
     let position = Gather { index: Index::Position, row: 8, store: 17, ..Gather::default() };
     matrix.issue(8, 1, 1, Op::Gather(position));
     let load = Vector { vmem: 16, b: B::Scalar, scalar: ONE, write: true, ..Vector::default() };
-    vector.issue(12, 1, 1, Op::Vector(load));
+    vector.issue(16, 1, 1, Op::Vector(load));
     let sum = Vector { vmem: 17, c: C::VregB, bc: 0, target: 1, ..load };
     let everywhere = Vector { destination: Destination::Act, length: 1, period: 1, ..sum };
     let root = Vector { reduce: Reduce::All, scaling: Scaling::ReciprocalSqrt, bias: 1, ..everywhere };
-    vector.issue(23, 1, 1, Op::Vector(root));
+    vector.issue(27, 1, 1, Op::Vector(root));
     let turn = Vector { vmem: 3, vmem_index: VmemIndex::PositionLane, target: 9, ..load };
-    vector.issue(25, 4, 1, Op::Vector(turn));
+    vector.issue(29, 4, 1, Op::Vector(turn));
     matrix.meet(Op::Sync(Sync {}));
     vector.meet(Op::Sync(Sync {}));
 }

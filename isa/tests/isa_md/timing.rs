@@ -8,7 +8,7 @@ use std::fmt::Write;
 type Cycles = fn(&Geometry) -> i64;
 
 /// Every number of `isa::timing`.
-const NUMBERS: [(&str, Cycles); 25] = [
+const NUMBERS: [(&str, Cycles); 26] = [
     ("START_CYCLES", |_| START_CYCLES),
     ("MIN_PERIOD_CYCLES", |_| MIN_PERIOD_CYCLES),
     ("SYNC_CYCLES", |_| SYNC_CYCLES),
