@@ -32,7 +32,9 @@
     wire formal_inside =
         formal_space == space_weights ? formal_address < weights_words[23:0] :
         formal_space == space_kv ? formal_address < kv_words[23:0] :
-        formal_space == space_vmem ? formal_address < vmem_words[23:0] : formal_address < queue_words[23:0];
+        formal_space == space_vmem ? formal_address < vmem_words[23:0] :
+        formal_space == space_matrix_queue ? formal_address < matrix_queue_words[23:0] :
+        formal_address < vector_queue_words[23:0];
     wire formal_may =
         formal_space == space_registers ? 1'b1 :
         formal_is_memory ? formal_inside && !running :

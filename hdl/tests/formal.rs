@@ -139,7 +139,7 @@ fn memories_keep_what_was_written() {
     prove(
         &[proof("matrix_store"), proof("vector_store")],
         3,
-        &[("words_0[write_index$0]", "words_0[write_index$1]")],
+        &[("words_0[write_index$0[", "words_0[write_index$1[")],
     );
 }
 
