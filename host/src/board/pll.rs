@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn it_agrees_with_ecppll() {
         // `ecppll -i 25 -o 100 --clkout1 50`
-        let found = clocks(&ulx3s(), None).unwrap();
+        let found = clocks(&ulx3s(), Some(100.0)).unwrap();
         assert_eq!(
             found.settings,
             PllSettings::Ecp5 { input: 1, feedback: 4, output: 6, output_control: 12 }

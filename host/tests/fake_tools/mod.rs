@@ -45,7 +45,7 @@ echo bits > board.bit"#;
 pub const LOADER: &str = r#"if [ "$1" = -V ]; then echo "openFPGALoader v0.10.0"; exit 0; fi"#;
 
 impl Bench {
-    /// All tools in working order, and the full board's description at the size of the small chip.
+    /// All tools in working order, and the full board's description at the size of the small chip and a round clock.
     pub fn new() -> Self {
         let bench = Self { folder: TempDir::new().expect("a temporary folder") };
         std::fs::create_dir_all(bench.path("small")).expect("writable");
@@ -58,7 +58,9 @@ impl Bench {
             let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../constraints/ulx3s-85f/");
             std::fs::read_to_string(format!("{path}{file}")).expect("a file of the board")
         };
-        let description = board("board.toml").replace("geometry = \"ulx3s-85f\"", "geometry = \"nano\"");
+        let description = board("board.toml")
+            .replace("geometry = \"ulx3s-85f\"", "geometry = \"nano\"")
+            .replace("datapath_mhz = 56.25", "datapath_mhz = 100.0");
         bench.write("small/board.toml", &description);
         bench.write("small/pins.lpf", &board("pins.lpf"));
         bench
