@@ -90,6 +90,47 @@ fn a_missed_clock_fails_with_what_to_try_and_leaves_no_bitstream() {
     assert!(report["bitstream"].is_null() && report["seeds"][0]["fmax_mhz"] == 93.25, "{report}");
 }
 
+/// nextpnr whose router goes on for ever with what seed 1 placed.
+fn stuck_nextpnr() -> String {
+    let placed = NEXTPNR.replace(
+        "  exit 0;;",
+        "  case \"$*\" in *\"--seed 1 \"*) echo stuck >> placed.json;; esac\n  exit 0;;",
+    );
+    placed.replace(
+        "hop='",
+        "while read -r line; do [ \"$line\" = stuck ] && stuck=yes; done < placed.json
+pass=0
+while [ \"$stuck\" ]; do
+  pass=$((pass + 1))
+  [ $pass -le 100 ] && echo \"Info:     iter=$pass wires=9 overused=70 overuse=71 archfail=NA\" >> route.log
+done
+hop='",
+    )
+}
+
+#[test]
+fn a_placement_that_cannot_be_routed_is_given_up_and_another_taken() {
+    let bench = Bench::new();
+    bench.tool("nextpnr-ecp5", &stuck_nextpnr());
+    let words = bench.fails(1, &BUILD);
+    let expected = "error: no placement can be routed: with seed 1, 70 wires were still used twice when the router was given up after \
+                    100 passes. Try more seeds (--seeds 1..8), or a smaller geometry\n";
+    assert_eq!(error_of(&words), expected);
+    // Known from then on.
+    let calls = bench.calls().len();
+    assert_eq!(error_of(&bench.fails(1, &BUILD)), expected);
+    assert_eq!(bench.calls().len(), calls);
+
+    std::fs::create_dir(bench.path("report")).unwrap();
+    let build = bench.json(&[&BUILD[..], &["--seeds", "1..2", "--report", "report", "--json"]].concat());
+    assert_eq!((&build["best_seed"], &build["unrouted"][0]["seed"]), (&2.into(), &1.into()), "{build}");
+    let report = std::fs::read_to_string(bench.path("report").join(REPORT_TEXT)).unwrap();
+    assert!(
+        report.contains("| 1 | not routed | no | 70 wires used twice, given up after 100 passes |"),
+        "{report}"
+    );
+}
+
 #[test]
 fn unknown_boards_and_broken_descriptions_are_refused() {
     let bench = Bench::new();

@@ -1,9 +1,10 @@
 //! From a board's description to its bitstream, one stage after the other.
 
 use super::floorplan::Placed;
-use super::flow::{self, BITSTREAM, Flow, NETLIST, TIMING, defines, text_of};
+use super::flow::{self, BITSTREAM, Flow, NETLIST, TIMING, UNROUTED, defines, text_of};
 use super::netlist::{Cells, Resources};
 use super::pll::{Clocks, clocks};
+use super::router::Unrouted;
 use super::store::{Key, Store};
 use super::timing::{ClockResult, CriticalPath, Timing};
 use super::{Board, Error, Found, Tools};
@@ -52,6 +53,14 @@ impl SeedResult {
     }
 }
 
+/// A seed whose placement has too few wires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnroutedSeed {
+    pub seed: u64,
+    #[serde(flatten)]
+    pub router: Unrouted,
+}
+
 /// What a build gave.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -62,7 +71,10 @@ pub struct Outcome {
     /// What the chip's register `Bitstream` reads.
     pub number: u64,
     pub resources: Resources,
+    /// The seeds that were routed, at least one.
     pub seeds: Vec<SeedResult>,
+    /// The seeds that were not.
+    pub unrouted: Vec<UnroutedSeed>,
     /// The best seed's place in `seeds`.
     pub best: usize,
     /// The bitstream of the best seed; none when its clocks are missed.
@@ -87,6 +99,8 @@ pub enum Build<'a> {
     Ends(&'a Stage),
     /// A seed's clock is known.
     Seed(&'a SeedResult),
+    /// A seed is given up.
+    Unrouted(&'a UnroutedSeed),
 }
 
 /// The plan of a board's top.
@@ -180,7 +194,7 @@ pub fn build(request: &BuildRequest, tools: &Tools, tell: &mut dyn FnMut(Build))
     refuse_too_large(board, &resources.total)?;
 
     let netlist = synthesised.folder.join(NETLIST);
-    let mut placed = vec![];
+    let (mut placed, mut unrouted) = (vec![], vec![]);
     for &seed in &request.seeds {
         let options = board.device.place.join("\n");
         let parts =
@@ -193,6 +207,14 @@ pub fn build(request: &BuildRequest, tools: &Tools, tell: &mut dyn FnMut(Build))
         let folder = stages.run(format!("route, seed {seed}"), || {
             store.stage("route", &key, |draft| flow.route(draft, board, &folder))
         })?;
+        if folder.join(UNROUTED).exists() {
+            let router = serde_json::from_str(&text_of(&folder, UNROUTED)?);
+            let router = router.map_err(|error| Error::Failed(format!("{UNROUTED} is damaged: {error}")))?;
+            let seed = UnroutedSeed { seed, router };
+            (stages.tell)(Build::Unrouted(&seed));
+            unrouted.push(seed);
+            continue;
+        }
         let timing = Timing::read(&text_of(&folder, TIMING)?)?;
         let result = SeedResult {
             seed,
@@ -207,7 +229,7 @@ pub fn build(request: &BuildRequest, tools: &Tools, tell: &mut dyn FnMut(Build))
     let order = |at: &usize| (placed[*at].0.meets(), placed[*at].0.fmax_mhz);
     let best = (0..placed.len())
         .max_by(|a, b| order(a).0.cmp(&order(b).0).then(order(a).1.total_cmp(&order(b).1)).then(b.cmp(a)))
-        .ok_or_else(|| Error::Input("expected at least one seed, found none".into()))?;
+        .ok_or_else(|| no_seed(&unrouted))?;
 
     let (result, key, folder) = &placed[best];
     let mut bitstream = None;
@@ -227,11 +249,26 @@ pub fn build(request: &BuildRequest, tools: &Tools, tell: &mut dyn FnMut(Build))
         number: synthesised.number,
         resources,
         seeds: placed.into_iter().map(|(result, ..)| result).collect(),
+        unrouted,
         best,
         bitstream,
         tools: vec![flow.synthesis, flow.place, flow.pack],
         stages: stages.done,
     })
+}
+
+/// Why a build has no result at all.
+fn no_seed(unrouted: &[UnroutedSeed]) -> Error {
+    let nearest = unrouted.iter().min_by_key(|seed| seed.router.overused_wires);
+    nearest.map_or_else(
+        || Error::Input("expected at least one seed, found none".into()),
+        |UnroutedSeed { seed, router: Unrouted { passes, overused_wires } }| {
+            Error::Failed(format!(
+                "no placement can be routed: with seed {seed}, {overused_wires} wires were still used twice when the router was given \
+                 up after {passes} passes. Try more seeds (--seeds 1..8), or a smaller geometry"
+            ))
+        },
+    )
 }
 
 /// A design that is too large is refused before hours of placement.

@@ -2,12 +2,15 @@
 
 use super::description::Family;
 use super::floorplan::Placed;
+use super::router::Unrouted;
 use super::settings;
 use super::store::{bring, read, write};
 use super::{Board, Error, Found, Tool, Tools};
 use lpu_isa::Geometry;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Name of the netlist between synthesis and placement.
 pub const NETLIST: &str = "netlist.json";
@@ -17,12 +20,18 @@ pub const CHIP_NETLIST: &str = "chip.json";
 pub const PLACED: &str = "placed.json";
 /// Name of place and route's own report.
 pub const TIMING: &str = "timing.json";
-/// Names of the pin file and of placement's log.
+/// Name of what is left of a routing that does not come to an end.
+pub const UNROUTED: &str = "unrouted.json";
+/// Names of the pin file and of the logs.
 const PINS: &str = "pins.lpf";
 const PLACE_LOG: &str = "place.log";
+const ROUTE_LOG: &str = "route.log";
 /// Name of the finished bitstream.
 pub const BITSTREAM: &str = "board.bit";
 
+/// How often a running tool is looked after: soon at first, since many end at once.
+const POLL_FIRST: Duration = Duration::from_millis(2);
+const POLL_LAST: Duration = Duration::from_secs(1);
 /// Last lines of a tool's words that an error shows.
 const WORDS_LINES: usize = 12;
 
@@ -56,8 +65,8 @@ impl Flow {
         std::fs::remove_file(&here).map_err(|error| Error::file(&here, &error))
     }
 
-    /// A placed netlist to a configuration and a report of its clocks. nextpnr keeps its settings in the netlist, but not the
-    /// clocks that it derived from the PLL.
+    /// A placed netlist to a configuration and a report of its clocks, or to the figures of a router that no longer gets on.
+    /// nextpnr keeps its settings in the netlist, but not the clocks that it derived from the PLL.
     pub fn route(&self, folder: &Path, board: &Board, placed: &Path) -> Result<(), Error> {
         let here = folder.join(PLACED);
         write(&here, &settings::changed(&read(&placed.join(PLACED))?, &board.device.route)?)?;
@@ -67,9 +76,16 @@ impl Flow {
         command.args(&board.device.place).args(["--json", PLACED, "--lpf", PINS, "--no-pack", "--no-place"]);
         command.args(["--textcfg", "board.config", "--report", TIMING]);
         // Whether the clock is met is decided here, from the report: a missed one is shown with its path.
-        run(command.args(["--timing-allow-fail", "-l", "route.log", "-q"]))?;
-        expect(&self.place, &folder.join(TIMING))?;
-        expect(&self.place, &folder.join("board.config"))?;
+        command.args(["--timing-allow-fail", "-l", ROUTE_LOG, "-q"]);
+        let log = folder.join(ROUTE_LOG);
+        match run_until(&mut command, || Unrouted::stuck(&std::fs::read_to_string(&log).unwrap_or_default()))?
+        {
+            Some(unrouted) => write(&folder.join(UNROUTED), &unrouted.json())?,
+            None => {
+                expect(&self.place, &folder.join(TIMING))?;
+                expect(&self.place, &folder.join("board.config"))?;
+            }
+        }
         std::fs::remove_file(&here).map_err(|error| Error::file(&here, &error))
     }
 
@@ -131,14 +147,39 @@ pub fn defines(family: Family, number: u64) -> String {
 
 /// Runs a tool to its end, in silence; its last words are the error when it fails.
 pub fn run(command: &mut Command) -> Result<(), Error> {
+    run_until(command, || None::<()>).map(|_| ())
+}
+
+/// Runs a tool to its end, or until `stop` has a reason to end it, which is returned.
+fn run_until<T>(command: &mut Command, mut stop: impl FnMut() -> Option<T>) -> Result<Option<T>, Error> {
     let program =
         Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(|error| Error::Input(format!("{program} does not start: {error}")))?;
-    if output.status.success() {
-        return Ok(());
+    let not_run = |error: std::io::Error| Error::Input(format!("{program} does not start: {error}"));
+    let (mut words, end) = std::io::pipe().map_err(not_run)?;
+    let errors = end.try_clone().map_err(not_run)?;
+    let mut child = command.stdin(Stdio::null()).stdout(end).stderr(errors).spawn().map_err(not_run)?;
+    // The command keeps the pipe's writing ends open until it gets others.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let said = std::thread::spawn(move || {
+        let mut said = vec![];
+        words.read_to_end(&mut said).map(|_| said)
+    });
+    let mut pause = POLL_FIRST;
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(not_run)? {
+            break status;
+        }
+        if let Some(reason) = stop() {
+            child.kill().and_then(|()| child.wait()).map_err(not_run)?;
+            return Ok(Some(reason));
+        }
+        std::thread::sleep(pause);
+        pause = POLL_LAST.min(pause * 2);
+    };
+    if status.success() {
+        return Ok(None);
     }
-    let said = [output.stdout, output.stderr].concat();
+    let said = said.join().ok().and_then(Result::ok).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     let words = lines[lines.len().saturating_sub(WORDS_LINES)..].join("\n  ");
@@ -148,7 +189,7 @@ pub fn run(command: &mut Command) -> Result<(), Error> {
              XDG_CACHE_HOME, and run the command again: what is finished is kept"
         )));
     }
-    Err(Error::Failed(format!("{program} failed ({}); it said:\n  {words}", output.status)))
+    Err(Error::Failed(format!("{program} failed ({status}); it said:\n  {words}")))
 }
 
 /// A tool that ends well and leaves nothing has failed as well.

@@ -1,6 +1,6 @@
 //! The committed report of a board: what place and route made of the Verilog whose hash it states.
 
-use super::build::{Outcome, verilog};
+use super::build::{Outcome, UnroutedSeed, verilog};
 use super::netlist::{Cells, Resources, Slice};
 use super::pll::clocks;
 use super::{Board, Error, SeedResult};
@@ -39,6 +39,8 @@ pub struct Report {
     /// Cells as synthesised, in all and by slice.
     pub synthesised: Resources,
     pub seeds: Vec<SeedResult>,
+    /// Seeds that the router was given up for.
+    pub unrouted: Vec<UnroutedSeed>,
     pub models: Vec<ModelSpeed>,
     pub tools: Vec<String>,
     /// SHA-256 of the emitted Verilog.
@@ -69,6 +71,7 @@ impl Report {
             placed: outcome.best().cells,
             synthesised: outcome.resources.clone(),
             seeds: outcome.seeds.clone(),
+            unrouted: outcome.unrouted.clone(),
             models,
             tools: outcome.tools.iter().map(super::Found::name).collect(),
             verilog_sha256: outcome.verilog_hash.clone(),
@@ -91,8 +94,9 @@ impl Report {
         if present == self.verilog_sha256 {
             return Ok(());
         }
-        let ends = |seed: Option<&SeedResult>| seed.map_or(1, |seed| seed.seed);
-        let (first, last) = (ends(self.seeds.first()), ends(self.seeds.last()));
+        let seeds =
+            || self.seeds.iter().map(|seed| seed.seed).chain(self.unrouted.iter().map(|seed| seed.seed));
+        let (first, last) = (seeds().min().unwrap_or(1), seeds().max().unwrap_or(1));
         Err(Error::Failed(format!(
             "the report of {name} is of Verilog {}, the present one is {present}: place and route it again with `lpu build --board \
              {name} --clock {clock} --seeds {first}..{last} --report constraints/{name}` and the --model arguments, and commit the report",
@@ -166,6 +170,14 @@ impl Report {
                 path.delay_ns,
                 path.routing_ns,
                 path.logic_levels
+            );
+        }
+        for UnroutedSeed { seed, router } in &self.unrouted {
+            let passes = router.passes;
+            _ = writeln!(
+                text,
+                "| {seed} | not routed | no | {} wires used twice, given up after {passes} passes | | | |",
+                router.overused_wires
             );
         }
         *text += "\n";

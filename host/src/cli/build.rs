@@ -7,7 +7,7 @@ use super::{Failure, GeometryChoice, ModelArguments, source};
 use indicatif::ProgressBar;
 use lpu_host::board::{
     self, Board, Build, BuildRequest, Cells, ModelSpeed, Outcome, REPORT_JSON, REPORT_TEXT, Report,
-    Resources, SeedResult, Slice, Tools,
+    Resources, SeedResult, Slice, Tools, UnroutedSeed,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -125,6 +125,9 @@ impl Stages {
                 let time = if stage.cached { "kept".into() } else { format!("{:.1} s", stage.seconds) };
                 note(format!("{:<28} {}", stage.name, paint(FAINT, time)));
             }
+            Build::Unrouted(seed) => {
+                note(format!("{:<28} not routed after {} passes", "", seed.router.passes))
+            }
             Build::Seed(result) => note(format!("{:<28} {} MHz", "", result.fmax_mhz)),
         }
     }
@@ -172,6 +175,7 @@ struct JsonReport<'a> {
     slices: &'a BTreeMap<Slice, Cells>,
     device: Cells,
     seeds: &'a [SeedResult],
+    unrouted: &'a [UnroutedSeed],
     best_seed: u64,
     bitstream: Option<&'a Path>,
     bitstream_number: String,
@@ -190,6 +194,7 @@ impl<'a> JsonReport<'a> {
             slices: &outcome.resources.slices,
             device: Cells::of_device(&outcome.board.device),
             seeds: &outcome.seeds,
+            unrouted: &outcome.unrouted,
             best_seed: outcome.best().seed,
             bitstream: outcome.bitstream.as_deref(),
             bitstream_number: format!("{:016x}", outcome.number),
@@ -243,6 +248,10 @@ fn print(outcome: &Outcome) -> Result<(), Failure> {
             path.to,
             path.modules.join(", ")
         )?;
+    }
+    for UnroutedSeed { seed, router } in &outcome.unrouted {
+        let left = router.overused_wires;
+        writeln!(out, "  seed {seed}  {}: {left} wires used twice", paint(BAD, "not routed"))?;
     }
     let tools: Vec<String> = outcome.tools.iter().map(board::Found::name).collect();
     writeln!(out, "  by {}", tools.join(", "))?;
