@@ -138,6 +138,16 @@ impl Role {
     }
 }
 
+/// Where a block begins in a row's sites.
+fn first_of(sites: &[Site], place: Place) -> Option<usize> {
+    let room = sites.len().checked_sub(BLOCK_LANES)?;
+    Some(match place {
+        Place::First => 0,
+        Place::Middle => room / 2,
+        Place::Last => room,
+    })
+}
+
 impl Floorplan {
     /// Every cell that has a site here; none for a chip of other shape than the plan.
     pub fn place(&self, chip: &Design) -> Vec<Placed> {
@@ -206,17 +216,15 @@ impl Floorplan {
         Some((plain(vector), plain(others)))
     }
 
-    /// Sites that blocks leave: those of the vector row lie beside what the queues drive, the others further away.
+    /// Sites that blocks leave: first those on either side of the block in the middle, then those between the vector lanes, where
+    /// wires are scarcest.
     fn between_blocks(&self) -> Option<Vec<Site>> {
-        let middle = |row: usize, from: usize, to: usize| {
-            let sites = self.split_row(row)?.1;
-            Some(sites.get(from..sites.len().checked_sub(to)?)?.to_vec())
-        };
-        let near = middle(VECTOR_ROW, BLOCK_LANES, BLOCK_LANES)?;
-        let (row, last) = (VECTOR_ROW - 1, BLOCK_LANES);
-        let room = self.split_row(row)?.1.len().checked_sub(3 * BLOCK_LANES)?;
-        let far = middle(row, 2 * BLOCK_LANES + room / 2, last)?;
-        Some(near.into_iter().chain(far).collect())
+        let row = self.split_row(VECTOR_ROW - 1)?.1;
+        let (before, after) = (first_of(&row, Place::Middle)?, first_of(&row, Place::Last)?);
+        let beside = row.get(BLOCK_LANES..before)?.iter().chain(row.get(before + BLOCK_LANES..after)?);
+        let vector = self.split_row(VECTOR_ROW)?.1;
+        let between = vector.get(BLOCK_LANES..first_of(&vector, Place::Last)?)?;
+        Some(beside.chain(between).cloned().collect())
     }
 
     fn of_vector(&self, lane: usize) -> Option<Site> {
@@ -226,12 +234,7 @@ impl Floorplan {
     /// Site number `lane` of a block.
     fn in_block(&self, (row, place): (usize, Place), lane: usize) -> Option<Site> {
         let sites = self.split_row(row)?.1;
-        let room = sites.len().checked_sub(BLOCK_LANES)?;
-        let first = match place {
-            Place::First => 0,
-            Place::Middle => room / 2,
-            Place::Last => room,
-        };
+        let first = first_of(&sites, place)?;
         (lane < BLOCK_LANES).then(|| sites[first + lane].clone())
     }
 
