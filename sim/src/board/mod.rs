@@ -21,7 +21,7 @@ pub use native::NativeBoard;
 #[cfg(feature = "rtl")]
 pub use rtl::RtlBoard;
 
-/// The soft core's clock, unless another is asked for: the ULX3S' own.
+/// The soft core's clock, unless another is asked for: the fastest that the ULX3S gives it.
 pub const CLOCK_HZ: u32 = 50_000_000;
 
 /// What a host sees of a board in simulation, and the time that it gives it.
