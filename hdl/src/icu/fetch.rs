@@ -71,7 +71,7 @@ pub struct Fetch {
     store: QueueStore,
     write_here: Vec<LocalCopy<1>>,
     index_here: Vec<LocalCopy<QUEUE_INDEX>>,
-    data_here: DFF<Bits<64>>,
+    data_here: LocalCopy<64>,
     delay: Affine<12>,
     count: Affine<8>,
     control: Signal<Local, Bits<64>>,

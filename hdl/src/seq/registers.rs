@@ -3,16 +3,16 @@
 //! ```text
 //!  address ─► which ─►[reg]─► choose ─►[reg]─► data
 //!                               ▲
-//!  status, faults, [cycles], [saturations], constants
+//!  status, faults ─►[reg], [cycles], [saturations], constants
 //! ```
 //!
 //! | port         | dir | width | meaning                                             | cycle   |
 //! |--------------|-----|-------|-----------------------------------------------------|---------|
 //! | `address`    | in  | 24    | [`Register`]; what cannot be read is zero           | `t`     |
 //! | `data`       | out | 64    |                                                     | `t + 2` |
-//! | `status`     | in  | 5     | bits 4..0 of the status register                    | `t + 1` |
-//! | `position`   | in  | 16    | its bits 31..16                                     | `t + 1` |
-//! | `faults`     | in  | 32    |                                                     | `t + 1` |
+//! | `status`     | in  | 5     | bits 4..0 of the status register                    | `t`     |
+//! | `position`   | in  | 16    | its bits 31..16                                     | `t`     |
+//! | `faults`     | in  | 32    |                                                     | `t`     |
 //! | `run_start`  | in  | 1     | strobe: count saturations from zero                 |         |
 //! | `saturated`  | in  | 1 x 3 | strobes, one per row with a lane that saturated     |         |
 //! | `bitstream`  | in  | 64    | the board's number                                  | `t`     |
@@ -59,6 +59,9 @@ pub struct Registers {
     word: [Signal<Local, Bits<64>>; READ],
     at: [Constant<Bits<24>>; READ],
     which: [DFF<Bit>; READ],
+    status_held: DFF<Bits<5>>,
+    position_held: DFF<Bits<16>>,
+    faults_held: DFF<Bits<32>>,
     cycles: DFF<Bits<64>>,
     saturated_now: DFF<Bits<2>>,
     saturations: DFF<Bits<SATURATIONS>>,
@@ -89,6 +92,9 @@ impl Registers {
             word: Default::default(),
             at: READABLE.map(at),
             which: Default::default(),
+            status_held: Default::default(),
+            position_held: Default::default(),
+            faults_held: Default::default(),
             cycles: Default::default(),
             saturated_now: Default::default(),
             saturations: Default::default(),
@@ -101,7 +107,10 @@ impl Registers {
 impl Logic for Registers {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, cycles, saturated_now, saturations, held);
+        dff_setup!(self, clock, status_held, position_held, faults_held, cycles, saturated_now, saturations, held);
+        self.status_held.d.next = self.status.val();
+        self.position_held.d.next = self.position.val();
+        self.faults_held.d.next = self.faults.val();
         self.cycles.d.next = self.cycles.q.val() + 1;
         self.saturated_now.d.next = bit_cast::<2, 1>(self.saturated[0].val().into())
             + bit_cast::<2, 1>(self.saturated[1].val().into())
@@ -117,8 +126,8 @@ impl Logic for Registers {
         self.word[1].next = self.isa_hash.val();
         self.word[2].next = self.geometry_hash.val();
         self.word[3].next =
-            bit_cast::<64, 5>(self.status.val()) | (bit_cast::<64, 16>(self.position.val()) << 16);
-        self.word[4].next = bit_cast::<64, 32>(self.faults.val());
+            bit_cast::<64, 5>(self.status_held.q.val()) | (bit_cast::<64, 16>(self.position_held.q.val()) << 16);
+        self.word[4].next = bit_cast::<64, 32>(self.faults_held.q.val());
         self.word[5].next = self.cycles.q.val();
         self.word[6].next = bit_cast::<64, SATURATIONS>(self.saturations.q.val());
         self.word[7].next = self.bitstream.val();

@@ -3,9 +3,10 @@
 //!
 //! ```text
 //!  issue, payload ─┬─► rows and scalar number (stepping registers) ─► cycle 1
-//!     cycle 0      ├─► operand selects ──►[reg]─►[reg] ─────────────► cycle 2
-//!                  ├─► swap, subtract ──► delay ────────────────────► cycle 3
-//!                  ├─► function, shift ─► delay, + scalar exponent ──► cycle 4
+//!     cycle 0      ├─► operand selects ──►[reg]─┬────────────────────► cycle 1
+//!                  │                            └─►[reg] ─────────────► cycle 2
+//!                  ├─► swap, function ──► delay ────────────────────► cycles 2, 3
+//!                  ├─► subtract, shift ─► delay, + scalar exponent ──► cycles 3, 4
 //!                  └─► relu, write, target ─► delay ────────────────► cycles 10, 11
 //! ```
 //!
@@ -20,10 +21,12 @@
 //! | `row_a`, `row_b`           | out | `VREG_ROW` | registers read                                  |     1 |
 //! | `number`, `pair`, `reads`  | out | 7, 1, 1    | for the scalars                                 |     1 |
 //! | `take`                     | out | 1          | takes a row of random numbers                   |     1 |
-//! | `x_vmem`, `x_shift_2`, `b_vreg_b`, `b_vmem`, `b_factor`, `c_select` | out | | operand selects  |     2 |
+//! | `x_vmem`, `x_shift_1`, `c_select` | out |     | operand selects that each lane copies           |     1 |
+//! | `b_vreg_b`, `b_vmem`, `b_factor` | out | 1    | operand selects                                 |     2 |
 //! | `lower`, `upper`           | in  | 24         | scalars of both halves of the lanes             |     2 |
-//! | `subtract_3`, `swap_3`     | out | 1          |                                                 |     3 |
-//! | `mode_4`                   | out | 2          | as in `Lane`                                    |     4 |
+//! | `swap_2`                   | out | 1          |                                                 |     2 |
+//! | `subtract_3`               | out | 1          |                                                 |     3 |
+//! | `mode_3`                   | out | 2          | as in `Lane`                                    |     3 |
 //! | `shift_lower`, `shift_upper` | out | 9        | right shift before each lane's own              |     4 |
 //! | `relu_10`                  | out | 1          |                                                 |    10 |
 //! | `write_11`, `target_11`    | out | 1, `VREG_ROW` |                                              |    11 |
@@ -81,7 +84,7 @@ pub struct VectorControl {
     pub reads: Signal<Out, Bit>,
     pub take: Signal<Out, Bit>,
     pub x_vmem: Signal<Out, Bit>,
-    pub x_shift_2: Signal<Out, Bits<3>>,
+    pub x_shift_1: Signal<Out, Bits<3>>,
     pub b_vreg_b: Signal<Out, Bit>,
     pub b_vmem: Signal<Out, Bit>,
     pub b_factor: Signal<Out, Bit>,
@@ -89,8 +92,8 @@ pub struct VectorControl {
     pub lower: Signal<In, Bits<24>>,
     pub upper: Signal<In, Bits<24>>,
     pub subtract_3: Signal<Out, Bit>,
-    pub swap_3: Signal<Out, Bit>,
-    pub mode_4: Signal<Out, Bits<2>>,
+    pub swap_2: Signal<Out, Bit>,
+    pub mode_3: Signal<Out, Bits<2>>,
     pub shift_lower: Signal<Out, Bits<9>>,
     pub shift_upper: Signal<Out, Bits<9>>,
     pub relu_10: Signal<Out, Bit>,
@@ -120,17 +123,18 @@ pub struct VectorControl {
     pair_1: DFF<Bit>,
     reads_1: DFF<Bit>,
     take_1: DFF<Bit>,
-    x_2: Delay<1, 2>,
-    x_shift_delay: Delay<3, 2>,
+    x_1: DFF<Bit>,
+    shift_x_1: DFF<Bits<3>>,
     select_1: DFF<Bits<3>>,
     b_vreg_b_2: DFF<Bit>,
     b_vmem_2: DFF<Bit>,
     b_factor_2: DFF<Bit>,
-    c_2: Delay<2, 2>,
+    c_1: DFF<Bits<2>>,
     subtract_delay: Delay<1, 3>,
-    swap_delay: Delay<1, 3>,
-    function_3: Delay<2, 3>,
-    square_3: Delay<1, 3>,
+    swap_delay: Delay<1, 2>,
+    function_2: Delay<2, 2>,
+    square_2: Delay<1, 2>,
+    sigmoid_3: DFF<Bit>,
     mode: DFF<Bits<2>>,
     square: Fixed<{ Mode::SQUARE }, 2>,
     shift_3: Delay<8, 3>,
@@ -167,15 +171,15 @@ impl Logic for VectorControl {
             pair_1,
             reads_1,
             take_1,
-            x_2,
-            x_shift_delay,
+            x_1,
+            shift_x_1,
             select_1,
             b_vreg_b_2,
             b_vmem_2,
             b_factor_2,
-            c_2
+            c_1
         );
-        clock!(self, clock, subtract_delay, swap_delay, function_3, mode, square_3, shift_3, scales_2);
+        clock!(self, clock, subtract_delay, swap_delay, function_2, square_2, mode, sigmoid_3, shift_3, scales_2);
         clock!(self, clock, exponent_lower, exponent_upper, shift_lower_4, shift_upper_4);
         clock!(self, clock, relu_delay, write_delay, target_delay, issue_delay);
 
@@ -227,10 +231,10 @@ impl Logic for VectorControl {
         // Selects, each in its cycle.
         self.take_1.d.next = self.issue.val() & (self.c.val() == self.c_is_noise.val());
         self.take.next = self.take_1.q.val();
-        self.x_2.x.next = (self.x.val() == self.x_is_vmem.val()).into();
-        self.x_vmem.next = self.x_2.y.val().into();
-        self.x_shift_delay.x.next = self.x_shift.val();
-        self.x_shift_2.next = self.x_shift_delay.y.val();
+        self.x_1.d.next = self.x.val() == self.x_is_vmem.val();
+        self.x_vmem.next = self.x_1.q.val();
+        self.shift_x_1.d.next = self.x_shift.val();
+        self.x_shift_1.next = self.shift_x_1.q.val();
         self.select_1.d.next = self.b.val();
         self.b_vreg_b_2.d.next = self.select_1.q.val() == self.b_is_vreg_b.val();
         self.b_vmem_2.d.next = self.select_1.q.val() == self.b_is_vmem.val();
@@ -239,21 +243,22 @@ impl Logic for VectorControl {
         self.b_vreg_b.next = self.b_vreg_b_2.q.val();
         self.b_vmem.next = self.b_vmem_2.q.val();
         self.b_factor.next = self.b_factor_2.q.val();
-        self.c_2.x.next = self.c.val();
-        self.c_select.next = self.c_2.y.val();
+        self.c_1.d.next = self.c.val();
+        self.c_select.next = self.c_1.q.val();
         self.subtract_delay.x.next = self.subtract.val().into();
         self.subtract_3.next = self.subtract_delay.y.val().into();
         self.swap_delay.x.next = self.swap.val().into();
-        self.swap_3.next = self.swap_delay.y.val().into();
-        self.function_3.x.next = self.function_code.val();
-        self.square_3.x.next = ((self.b.val() == self.b_is_x.val())
+        self.swap_2.next = self.swap_delay.y.val().into();
+        self.function_2.x.next = self.function_code.val();
+        self.square_2.x.next = ((self.b.val() == self.b_is_x.val())
             & (self.function_code.val() == self.is_multiply.val()))
         .into();
-        self.mode.d.next = self.function_3.y.val();
-        if self.square_3.y.val().any() {
+        self.mode.d.next = self.function_2.y.val();
+        if self.square_2.y.val().any() {
             self.mode.d.next = self.square.val();
         }
-        self.mode_4.next = self.mode.q.val();
+        self.mode_3.next = self.mode.q.val();
+        self.sigmoid_3.d.next = self.function_2.y.val() == self.is_sigmoid.val();
 
         // Shift: the scalar's exponent counts where the scalar multiplies.
         self.shift_3.x.next = self.shift.val();
@@ -265,7 +270,7 @@ impl Logic for VectorControl {
         self.exponent_upper.d.next = 0.into();
         self.shift_lower_4.d.next = self.wide_shift.y.val() + bit_cast::<9, 6>(self.exponent_lower.q.val());
         self.shift_upper_4.d.next = self.wide_shift.y.val() + bit_cast::<9, 6>(self.exponent_upper.q.val());
-        if self.function_3.y.val() == self.is_sigmoid.val() {
+        if self.sigmoid_3.q.val() {
             self.shift_lower_4.d.next = self.sigmoid_shift.val();
             self.shift_upper_4.d.next = self.sigmoid_shift.val();
         }

@@ -1,23 +1,28 @@
 //! A few neighbouring lanes with their registers and their own copies of the control signals.
 //!
 //! ```text
-//!  control, one cycle early ──►[local copies]──┬──► VregLane ──► Lane ──┐ result
-//!  vmem, noise rows ───────────────────────────┴──►  ...  ◄── swap ──►  ├──────► results, any_saturated
-//!                                                   VregLane ──► Lane ──┘
+//!  control, one cycle early ────────►[local copies]──┬──► VregLane ──► Lane ──┐ result
+//!  control of each lane, two ─►[reg]─►[local copies]──┤
+//!  vmem, noise rows ─────────────────────────────────┴──►  ...  ◄── swap ──►  ├──────► results, any_saturated
+//!                                                         VregLane ──► Lane ──┘
 //! ```
 //!
 //! Every control port is the central register *one cycle before* it is used: the group's copy is the register that its
-//! lanes see. No control signal has more readers than one group, however many lanes there are.
+//! lanes see. What each lane copies for itself comes *two cycles before*, and goes through a copy of the group: one wire
+//! from the centre to each group, whatever the number of lanes.
 //!
 //! | port              | dir | width      | meaning                                          | cycle |
 //! |-------------------|-----|------------|--------------------------------------------------|------:|
 //! | `clock`           | in  | 1          |                                                  |       |
 //! | `row_a`, `row_b`  | in  | `VREG_ROW` | registers read                                   |     1 |
-//! | `x_vmem`, `x_shift`, `b_vreg_b`, `b_vmem`, `b_factor`, `c_select` | in | | as in [`Lane`]    |     2 |
+//! | `x_vmem`, `x_shift`, `c_select` | in  | 1, 3, 2 | as in [`Lane`]                             |     1 |
+//! | `b_vreg_b`, `b_vmem`, `b_factor` | in | 1   | as in [`Lane`]                                   |     2 |
 //! | `scalar`          | in  | 18         | mantissa that is subtracted                      |     2 |
 //! | `factor`          | in  | 18         | mantissa that multiplies these lanes             |     2 |
-//! | `subtract`, `swap`| in  | 1          |                                                  |     3 |
-//! | `mode`, `shift`   | in  | 2, 9       | as in [`Lane`]                                   |     4 |
+//! | `swap`            | in  | 1          |                                                  |     2 |
+//! | `subtract`        | in  | 1          |                                                  |     3 |
+//! | `mode`            | in  | 2          | as in [`Lane`]                                   |     3 |
+//! | `shift`           | in  | 9          | as in [`Lane`]                                   |     4 |
 //! | `relu`            | in  | 1          |                                                  |    10 |
 //! | `write`, `target` | in  | 1, `VREG_ROW` | register written                              |    11 |
 //! | `vmem[l]`         | in  | 18         | row of vector memory                             |     3 |
@@ -63,7 +68,12 @@ pub struct LaneGroup {
     pub saturated: Signal<Out, Bit>,
     row_a_2: LocalCopy<VREG_ROW>,
     row_b_2: LocalCopy<VREG_ROW>,
-    // Selects of wide words: a copy for each lane.
+    // Selects of wide words: a copy for each lane, behind the group's.
+    x_vmem_2: LocalCopy<1>,
+    x_shift_2: LocalCopy<3>,
+    c_select_2: LocalCopy<2>,
+    swap_3: LocalCopy<1>,
+    mode_4: LocalCopy<2>,
     x_vmem_3: Vec<LocalCopy<1>>,
     x_shift_3: Vec<LocalCopy<3>>,
     b_vreg_b_3: LocalCopy<1>,
@@ -115,10 +125,16 @@ impl LaneGroup {
 impl Logic for LaneGroup {
     #[hdl_gen]
     fn update(&mut self) {
+        clock!(self, clock, x_vmem_2, x_shift_2, c_select_2, swap_3, mode_4);
         clock!(self, clock, row_a_2, row_b_2, b_vreg_b_3, b_vmem_3, b_factor_3, scalar_3, factor_3);
         clock!(self, clock, subtrahend_4, minus_4, shift_5, shift_6, relu_11, write_12, target_12, any_13);
         self.row_a_2.d.next = self.row_a.val();
         self.row_b_2.d.next = self.row_b.val();
+        self.x_vmem_2.d.next = self.x_vmem.val().into();
+        self.x_shift_2.d.next = self.x_shift.val();
+        self.c_select_2.d.next = self.c_select.val();
+        self.swap_3.d.next = self.swap.val().into();
+        self.mode_4.d.next = self.mode.val();
         self.b_vreg_b_3.d.next = self.b_vreg_b.val().into();
         self.b_vmem_3.d.next = self.b_vmem.val().into();
         self.b_factor_3.d.next = self.b_factor.val().into();
@@ -145,11 +161,11 @@ impl Logic for LaneGroup {
             self.swap_4[l].clock.next = self.clock.val();
             self.mode_5[l].clock.next = self.clock.val();
             self.mode_6[l].clock.next = self.clock.val();
-            self.x_vmem_3[l].d.next = self.x_vmem.val().into();
-            self.x_shift_3[l].d.next = self.x_shift.val();
-            self.c_select_3[l].d.next = self.c_select.val();
-            self.swap_4[l].d.next = self.swap.val().into();
-            self.mode_5[l].d.next = self.mode.val();
+            self.x_vmem_3[l].d.next = self.x_vmem_2.q.val();
+            self.x_shift_3[l].d.next = self.x_shift_2.q.val();
+            self.c_select_3[l].d.next = self.c_select_2.q.val();
+            self.swap_4[l].d.next = self.swap_3.q.val();
+            self.mode_5[l].d.next = self.mode_4.q.val();
             self.mode_6[l].d.next = self.mode_5[l].q.val();
             self.registers[l].clock.next = self.clock.val();
             self.registers[l].row_a.next = self.row_a_2.q.val();
@@ -208,7 +224,7 @@ mod tests {
             stimulus.cycle();
             // One times the operand: a factor of 2^16, shifted back.
             stimulus.set("factor", 1 << 16).set("b_factor", 1).set("shift", 16);
-            stimulus.set("row_a", 3).set("x_vmem", (t == 2).into()).set("swap", (t != 3).into());
+            stimulus.set("row_a", 3).set("x_vmem", (t == 1).into()).set("swap", (t != 2).into());
             stimulus.set("write", (t == 11).into()).set("target", 3);
             for lane in 0..4 {
                 stimulus.set_signed(&format!("vmem${lane}"), 100 + lane);

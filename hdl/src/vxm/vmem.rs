@@ -3,7 +3,7 @@
 //! ```text
 //!  read_row ──────────────► block RAM per pair of lanes ──►[output register]──► row
 //!      cycle 1               ▲                                cycle 3    └─► quad ──►[reg]──► host_word
-//!  matrix store ──┐          │                                                   cycle 4
+//!  matrix store ──┐          │                              host_quad ─►[reg]─┘       cycle 4
 //!  result store ──┼── write port
 //!  host word ─────┘
 //! ```
@@ -22,7 +22,7 @@
 //! | `host_write`           | in  | 1          | while no token runs                              | `t`   |
 //! | `host_row`, `host_quad`| in  | `VMEM_ROW`, `QUAD` | place of a host word, write or read      | `t`   |
 //! | `host_data`            | in  | 72         | four lanes; seen by reads from `t + 2`           | `t`   |
-//! | `host_word`            | out | 72         | quad `host_quad` of `read_row`                   | `t+3` |
+//! | `host_word`            | out | 72         | quad `host_quad` (of cycle `t+1`) of `read_row`  | `t+3` |
 //!
 //! # Invariants
 //! 1. Of two stores in one cycle the result is written, and `conflict` tells.
@@ -67,6 +67,8 @@ pub struct Vmem {
     pair: Vec<JoinLanes<2, 18, 36>>,
     bank: Vec<Ebr<VMEM_ROW, 36, 1>>,
     quad: Vec<JoinLanes<2, 36, 72>>,
+    /// Few signals come from as far as the host's place: its way ends in a register.
+    quad_here: DFF<Bits<QUAD>>,
     picked: Signal<Local, Bits<72>>,
     host_word_4: DFF<Bits<72>>,
     conflict_1: DFF<Bit>,
@@ -103,7 +105,7 @@ impl Vmem {
 impl Logic for Vmem {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, result_store, host_data_1, host_word_4, conflict_1);
+        clock!(self, clock, result_store, host_data_1, quad_here, host_word_4, conflict_1);
         self.host_row_now.next = 0.into();
         self.host_data_1.d.next = 0.into();
         if self.host_write.val() {
@@ -148,9 +150,10 @@ impl Logic for Vmem {
                 self.quad[q].lane[p].next = self.bank[q * 2 + p].read_data.val();
             }
         }
+        self.quad_here.d.next = self.host_quad.val();
         self.picked.next = self.quad[0].bus.val();
         for q in 1..(self._lanes / 4) {
-            if self.host_quad.val() == q.to_bits() {
+            if self.quad_here.q.val() == q.to_bits() {
                 self.picked.next = self.quad[q].bus.val();
             }
         }
@@ -230,8 +233,8 @@ mod tests {
                 (0..row.len()).map(|l| response.signed(t + Vmem::LATENCY, &format!("row${l}"))).collect();
             assert_eq!(&words, row, "cycle {t}");
             assert_eq!(response.get(t + 1, "conflict") == 1, *conflict, "cycle {t}");
-            // The host's quad is chosen in the cycle before its word.
-            let quad = expected.get(b + 2).map_or(0, |(_, quad, _)| *quad);
+            // The host's quad is taken two cycles before its word.
+            let quad = expected.get(b + 1).map_or(0, |(_, quad, _)| *quad);
             let word = response.signed_lanes(t + Vmem::HOST_LATENCY, "host_word", 18);
             assert_eq!(word, row[quad * 4..][..4], "cycle {t}: host");
         }
