@@ -361,6 +361,8 @@ impl Logic for Lpu {
         self.vector.position.next = self.vector_dispatch.position_0.val();
         self.vector.token.next = self.vector_dispatch.token_0.val();
         self.vector.vmem_start.next = self.vector_dispatch.vmem_start.val();
+        self.vector.scalar_number.next = self.vector_dispatch.number_0.val();
+        self.vector.scalar_pair.next = self.vector_dispatch.pair_0.val();
         self.vector.offset_second.next = self.vector_dispatch.offset_second_0.val();
         self.vector.x.next = self.vector_payload.x.val();
         self.vector.x_shift.next = self.vector_payload.x_shift.val();
@@ -371,8 +373,6 @@ impl Logic for Lpu {
         self.vector.c.next = self.vector_payload.c.val();
         self.vector.shift.next = self.vector_payload.shift.val();
         self.vector.relu.next = self.vector_payload.relu.val().get_bit(0);
-        self.vector.scalar.next = self.vector_payload.scalar.val();
-        self.vector.scalar_step.next = self.vector_payload.scalar_step.val();
         self.vector.vmem_advance.next = self.vector_payload.vmem_advance.val().get_bit(0);
         self.vector.a.next = self.vector_payload.a.val();
         self.vector.a_advance.next = self.vector_payload.a_advance.val().get_bit(0);

@@ -1,8 +1,10 @@
-//! The way of the vector queue's issues: the row of vector memory of the first issue comes out with the issue.
+//! The way of the vector queue's issues: the row of vector memory of the first issue comes out with the issue, and so does
+//! the number of its scalar.
 //!
 //! ```text
 //!  token, position ─►[reg]─► of rows or lanes ─┐
 //!  offset_first, vmem ─►[reg]──────────────────┴─► RowStart ───────────────────────────► vmem_start
+//!  scalar ──────────────────────────────────► number (stepping register) ─►[reg]────────► number_0, pair_0
 //!  part[p] ───────────────────────────────────────────────────►[reg]─►[reg]─────────────► the same
 //!  issue, first, last, token, position, offset_second, run_start ─►[reg]─►[reg]─►[reg]─► the same
 //!                                                        cycle -3   -2     -1     0
@@ -18,6 +20,8 @@
 //! | `issue_0`, `first_0`, `last_0`, `run_start_0` | out | 1 | the same                                      |     0 |
 //! | `part_0[p]`, `offset_second_0`, `token_0`, `position_0` | out | 64, 24, 16, 16 | the same               |     0 |
 //! | `vmem_start`                        | out | 28    | `vmem` plus loop offset and index, signed and exact |     0 |
+//! | `number_0`                          | out | 7     | number of the issue's scalar; held to the next      |     0 |
+//! | `pair_0`                            | out | 1     | the upper half of the lanes takes the scalar after it |   0 |
 //!
 //! # Invariants
 //! 1. What the sequencer says travels with the issues: a side sees position and token change between two tokens' issues.
@@ -27,7 +31,7 @@ use crate::kind::Kind;
 use crate::primitives::vector::{EXACT_ROW, Fixed, RowStart, Setting, many};
 use crate::primitives::{ShiftRegister, VectorPayload};
 use lpu_isa::Geometry;
-use lpu_isa::instruction::VmemIndex;
+use lpu_isa::instruction::{B, Function, VmemIndex};
 use rust_hdl::prelude::*;
 
 /// The registers between the vector queue and the vector side.
@@ -52,6 +56,16 @@ pub struct VectorDispatch {
     pub position_0: Signal<Out, Bits<16>>,
     pub run_start_0: Signal<Out, Bit>,
     pub vmem_start: Signal<Out, Bits<EXACT_ROW>>,
+    pub number_0: Signal<Out, Bits<7>>,
+    pub pair_0: Signal<Out, Bit>,
+    is_multiply: Fixed<{ Function::Multiply as u64 }, 2>,
+    is_pair: Fixed<{ B::ScalarPair as u64 }, 3>,
+    issue_1: DFF<Bit>,
+    first_1: DFF<Bit>,
+    number_2: DFF<Bits<7>>,
+    pair_2: DFF<Bit>,
+    number_3: DFF<Bits<7>>,
+    pair_3: DFF<Bit>,
     by_token_row: Fixed<{ VmemIndex::TokenRow as u64 }, 2>,
     by_position_row: Fixed<{ VmemIndex::PositionRow as u64 }, 2>,
     by_position_lane: Fixed<{ VmemIndex::PositionLane as u64 }, 2>,
@@ -102,6 +116,16 @@ impl VectorDispatch {
             position_0: Default::default(),
             run_start_0: Default::default(),
             vmem_start: Default::default(),
+            number_0: Default::default(),
+            pair_0: Default::default(),
+            is_multiply: Default::default(),
+            is_pair: Default::default(),
+            issue_1: Default::default(),
+            first_1: Default::default(),
+            number_2: Default::default(),
+            pair_2: Default::default(),
+            number_3: Default::default(),
+            pair_3: Default::default(),
             by_token_row: Default::default(),
             by_position_row: Default::default(),
             by_position_lane: Default::default(),
@@ -169,6 +193,24 @@ impl Logic for VectorDispatch {
             self.row_start.index.next = self.position_1.q.val() & self.lane_mask.val();
         }
         self.vmem_start.next = self.row_start.start.val();
+
+        // Scalars step here, three cycles before the lanes take them.
+        dff_setup!(self, clock, issue_1, first_1, number_2, pair_2, number_3, pair_3);
+        self.issue_1.d.next = self.issue.val();
+        self.first_1.d.next = self.first.val();
+        if self.issue_1.q.val() {
+            self.number_2.d.next = self.payload.scalar.val();
+            if !self.first_1.q.val() {
+                self.number_2.d.next =
+                    self.number_2.q.val() + bit_cast::<7, 2>(self.payload.scalar_step.val());
+            }
+        }
+        self.pair_2.d.next = (self.payload.function_code.val() == self.is_multiply.val())
+            & (self.payload.b.val() == self.is_pair.val());
+        self.number_3.d.next = self.number_2.q.val();
+        self.pair_3.d.next = self.pair_2.q.val();
+        self.number_0.next = self.number_3.q.val();
+        self.pair_0.next = self.pair_3.q.val();
     }
 }
 
@@ -187,7 +229,11 @@ mod tests {
     fn issued(random: &mut Random) -> Issued {
         let vmem_index = VmemIndex::TABLE[random.below(4) as usize].0;
         let (vmem, vmem_offset) = (random.unsigned(24) as u32, random.below(2) == 1);
-        let vector = Vector { vmem_index, vmem, vmem_offset, ..Vector::default() };
+        let (scalar, scalar_step) = (random.below(128) as u32, random.below(4) as u32);
+        let function = Function::TABLE[random.below(Function::TABLE.len() as u64) as usize].0;
+        let b = if random.below(2) == 1 { B::ScalarPair } else { B::Scalar };
+        let vector =
+            Vector { vmem_index, vmem, vmem_offset, scalar, scalar_step, function, b, ..Vector::default() };
         (vector, random.signed(24), [random.unsigned(16), random.unsigned(16)])
     }
 
@@ -231,6 +277,7 @@ mod tests {
             }
         }
         let response = bench.run(stimulus.idle(VectorDispatch::LATENCY)).unwrap();
+        let mut number = 0;
         for (t, issued) in all.iter().enumerate() {
             let at = |name: &str| response.get(t + VectorDispatch::LATENCY, name);
             assert_eq!(
@@ -240,6 +287,12 @@ mod tests {
             );
             let strobes = ["issue_0", "first_0", "last_0", "run_start_0"].map(at);
             assert_eq!(strobes, [0, 1, 2, 3].map(|bit| t as u64 >> bit & 1), "cycle {t}");
+            let vector = &issued.0;
+            if t & 1 == 1 {
+                number = if t >> 1 & 1 == 1 { vector.scalar } else { (number + vector.scalar_step) % 128 };
+            }
+            let pair = vector.function == Function::Multiply && vector.b == B::ScalarPair;
+            assert_eq!([at("number_0"), at("pair_0")], [u64::from(number), u64::from(pair)], "cycle {t}");
             let numbers = ["token_0", "position_0", "offset_second_0"].map(at);
             assert_eq!(numbers, [issued.2[0], issued.2[1], t as u64], "cycle {t}");
             let found: Vec<u64> = (0..5).map(|p| at(&format!("part_0${p}"))).collect();

@@ -107,7 +107,17 @@ impl Registers {
 impl Logic for Registers {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, status_held, position_held, faults_held, cycles, saturated_now, saturations, held);
+        dff_setup!(
+            self,
+            clock,
+            status_held,
+            position_held,
+            faults_held,
+            cycles,
+            saturated_now,
+            saturations,
+            held
+        );
         self.status_held.d.next = self.status.val();
         self.position_held.d.next = self.position.val();
         self.faults_held.d.next = self.faults.val();
@@ -125,8 +135,8 @@ impl Logic for Registers {
         self.word[0].next = self.identity.val();
         self.word[1].next = self.isa_hash.val();
         self.word[2].next = self.geometry_hash.val();
-        self.word[3].next =
-            bit_cast::<64, 5>(self.status_held.q.val()) | (bit_cast::<64, 16>(self.position_held.q.val()) << 16);
+        self.word[3].next = bit_cast::<64, 5>(self.status_held.q.val())
+            | (bit_cast::<64, 16>(self.position_held.q.val()) << 16);
         self.word[4].next = bit_cast::<64, 32>(self.faults_held.q.val());
         self.word[5].next = self.cycles.q.val();
         self.word[6].next = bit_cast::<64, SATURATIONS>(self.saturations.q.val());

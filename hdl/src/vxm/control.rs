@@ -2,7 +2,7 @@
 //! take it.
 //!
 //! ```text
-//!  issue, payload ─┬─► rows and scalar number (stepping registers) ─► cycle 1
+//!  issue, payload ─┬─► rows (stepping registers) ─────────────────► cycle 1
 //!     cycle 0      ├─► operand selects ──►[reg]─┬────────────────────► cycle 1
 //!                  │                            └─►[reg] ─────────────► cycle 2
 //!                  ├─► swap, function ──► delay ────────────────────► cycles 2, 3
@@ -19,7 +19,7 @@
 //! | `host_read`, `host_row`    | in  | 1, `VMEM_ROW` | the host reads a row instead, while no token runs |  0 |
 //! | `vmem_row`                 | out | `VMEM_ROW` | row read                                        |     1 |
 //! | `row_a`, `row_b`           | out | `VREG_ROW` | registers read                                  |     1 |
-//! | `number`, `pair`, `reads`  | out | 7, 1, 1    | for the scalars                                 |     1 |
+//! | `reads`                    | out | 1          | the issue uses a scalar                         |     1 |
 //! | `take`                     | out | 1          | takes a row of random numbers                   |     1 |
 //! | `x_vmem`, `x_shift_1`, `c_select` | out |     | operand selects that each lane copies           |     1 |
 //! | `b_vreg_b`, `b_vmem`, `b_factor` | out | 1    | operand selects                                 |     2 |
@@ -64,8 +64,6 @@ pub struct VectorControl {
     pub c: Signal<In, Bits<2>>,
     pub shift: Signal<In, Bits<8>>,
     pub relu: Signal<In, Bit>,
-    pub scalar: Signal<In, Bits<7>>,
-    pub scalar_step: Signal<In, Bits<2>>,
     pub vmem_advance: Signal<In, Bit>,
     pub a: Signal<In, Bits<14>>,
     pub a_advance: Signal<In, Bit>,
@@ -79,8 +77,6 @@ pub struct VectorControl {
     pub vmem_row: Signal<Out, Bits<VMEM_ROW>>,
     pub row_a: Signal<Out, Bits<VREG_ROW>>,
     pub row_b: Signal<Out, Bits<VREG_ROW>>,
-    pub number: Signal<Out, Bits<7>>,
-    pub pair: Signal<Out, Bit>,
     pub reads: Signal<Out, Bit>,
     pub take: Signal<Out, Bit>,
     pub x_vmem: Signal<Out, Bit>,
@@ -119,8 +115,6 @@ pub struct VectorControl {
     a_1: DFF<Bits<14>>,
     b_1: DFF<Bits<14>>,
     target_1: DFF<Bits<14>>,
-    number_1: DFF<Bits<7>>,
-    pair_1: DFF<Bit>,
     reads_1: DFF<Bit>,
     take_1: DFF<Bit>,
     x_1: DFF<Bit>,
@@ -161,25 +155,23 @@ impl VectorControl {
 impl Logic for VectorControl {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, a_1, b_1, target_1, number_1);
+        dff_setup!(self, clock, a_1, b_1, target_1);
+        clock!(
+            self, clock, rows, used_1, outside_2, reads_1, take_1, x_1, shift_x_1, select_1, b_vreg_b_2,
+            b_vmem_2, b_factor_2, c_1
+        );
         clock!(
             self,
             clock,
-            rows,
-            used_1,
-            outside_2,
-            pair_1,
-            reads_1,
-            take_1,
-            x_1,
-            shift_x_1,
-            select_1,
-            b_vreg_b_2,
-            b_vmem_2,
-            b_factor_2,
-            c_1
+            subtract_delay,
+            swap_delay,
+            function_2,
+            square_2,
+            mode,
+            sigmoid_3,
+            shift_3,
+            scales_2
         );
-        clock!(self, clock, subtract_delay, swap_delay, function_2, square_2, mode, sigmoid_3, shift_3, scales_2);
         clock!(self, clock, exponent_lower, exponent_upper, shift_lower_4, shift_upper_4);
         clock!(self, clock, relu_delay, write_delay, target_delay, issue_delay);
 
@@ -202,26 +194,20 @@ impl Logic for VectorControl {
         self.outside_2.d.next = self.used_1.q.val() & self.rows.outside.val();
         self.outside.next = self.outside_2.q.val();
 
-        // Registers and scalar.
+        // Registers.
         if self.issue.val() {
             self.a_1.d.next = self.a.val();
             self.b_1.d.next = self.bc.val();
             self.target_1.d.next = self.target.val();
-            self.number_1.d.next = self.scalar.val();
             if !self.first.val() {
                 self.a_1.d.next = self.a_1.q.val() + bit_cast::<14, 1>(self.a_advance.val().into());
                 self.b_1.d.next = self.b_1.q.val() + bit_cast::<14, 1>(self.bc_advance.val().into());
                 self.target_1.d.next =
                     self.target_1.q.val() + bit_cast::<14, 1>(self.target_advance.val().into());
-                self.number_1.d.next = self.number_1.q.val() + bit_cast::<7, 2>(self.scalar_step.val());
             }
         }
         self.row_a.next = self.a_1.q.val().get_bits::<VREG_ROW>(0);
         self.row_b.next = self.b_1.q.val().get_bits::<VREG_ROW>(0);
-        self.number.next = self.number_1.q.val();
-        self.pair_1.d.next =
-            (self.function_code.val() == self.is_multiply.val()) & (self.b.val() == self.b_is_pair.val());
-        self.pair.next = self.pair_1.q.val();
         self.reads_1.d.next = self.issue.val()
             & (self.subtract.val()
                 | ((self.function_code.val() == self.is_multiply.val())
@@ -301,8 +287,8 @@ mod tests {
 
     const CHIP: Geometry = Geometry::NANO;
 
-    /// Whether it is an issue, its number, rows read, register written and scalar, whether it takes noise.
-    type Wanted = (bool, u64, [u64; 3], [u64; 2], bool);
+    /// Whether it is an issue, its number, rows read, register written, whether it takes noise.
+    type Wanted = (bool, u64, [u64; 3], u64, bool);
 
     /// Addresses of random instructions, issue by issue, and strobes in their cycles.
     #[test]
@@ -312,9 +298,8 @@ mod tests {
         let mut stimulus = bench.stimulus();
         let mut expected: Vec<Wanted> = vec![];
         for _ in 0..3000 {
-            let [vmem, a, bc, target, scalar] = [200, 32, 32, 32, 30].map(|limit| random.below(limit));
-            let [by_vmem, by_a, by_bc, by_target, by_scalar] =
-                [2, 2, 2, 2, 4].map(|limit| random.below(limit));
+            let [vmem, a, bc, target] = [200, 32, 32, 32].map(|limit| random.below(limit));
+            let [by_vmem, by_a, by_bc, by_target] = [2; 4].map(|limit| random.below(limit));
             let noise = random.below(2);
             for k in 0..1 + random.below(6) {
                 let issue = random.below(4) != 0 || k == 0;
@@ -322,7 +307,7 @@ mod tests {
                 stimulus.set("vmem_start", vmem).set("vmem_advance", by_vmem);
                 stimulus.set("a", a).set("a_advance", by_a);
                 stimulus.set("bc", bc).set("bc_advance", by_bc).set("target", target);
-                stimulus.set("target_advance", by_target).set("scalar", scalar).set("scalar_step", by_scalar);
+                stimulus.set("target_advance", by_target);
                 stimulus.set("write", 1).set("c", if noise == 1 { C::Noise as u64 } else { 0 });
                 let steps = if k == 0 {
                     0
@@ -330,18 +315,17 @@ mod tests {
                     expected.last().map_or(0, |(_, steps, ..)| *steps) + u64::from(issue)
                 };
                 let rows = [vmem + steps * by_vmem, a + steps * by_a, bc + steps * by_bc];
-                let late = [target + steps * by_target, scalar + steps * by_scalar];
-                expected.push((issue, steps, rows, late, noise == 1));
+                expected.push((issue, steps, rows, target + steps * by_target, noise == 1));
             }
         }
         let response = bench.run(stimulus.idle(13)).unwrap();
-        for (t, (issue, _, rows, late, noise)) in expected.iter().enumerate() {
+        for (t, (issue, _, rows, target, noise)) in expected.iter().enumerate() {
             let found = ["vmem_row", "row_a", "row_b"].map(|name| response.get(t + 1, name));
-            assert_eq!((&found, response.get(t + 1, "number")), (rows, late[1]), "cycle {t}");
+            assert_eq!(&found, rows, "cycle {t}");
             assert_eq!(response.get(t + 1, "take") == 1, *issue && *noise, "cycle {t}");
             assert_eq!(
                 (response.get(t + 11, "write_11") == 1, response.get(t + 11, "target_11")),
-                (*issue, late[0])
+                (*issue, *target)
             );
             assert_eq!(response.get(t + 13, "issue_13") == 1, *issue, "cycle {t}");
         }

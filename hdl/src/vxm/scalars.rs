@@ -1,25 +1,28 @@
 //! The scalars: maxima and reductions, each a written bank, one, and the host's inverse temperature.
 //!
 //! ```text
-//!  number ─► s, s+1 ─► decode ─►[reg]─┬─► maxima (LUT RAM) ────┐
-//!    cycle 1                     2     ├─► reductions (LUT RAM) ─┼─► select ─► lower, upper
-//!                                      └─► one, temperature ─────┘              (registered by the readers: cycle 3)
+//!  number ─► s, s+1 ─► decode ─►[reg]─┬─► maxima (LUT RAM) ──────┬─► or what is written ─┐
+//!    cycle 0                     1     ├─► reductions (LUT RAM) ──┘                       ├─► select ─►[reg]─► lower, upper
+//!                                      └─► one, temperature ──────────────────────────────┘                   2
 //! ```
 //!
 //! | port                       | dir | width    | meaning                                              | cycle |
 //! |----------------------------|-----|----------|------------------------------------------------------|------:|
 //! | `clock`                    | in  | 1        |                                                      |       |
-//! | `number`                   | in  | 7        | scalar `s` as vector instructions number it          |     1 |
-//! | `pair`                     | in  | 1        | the upper half of the lanes takes `s + 1`            |     1 |
+//! | `number`                   | in  | 7        | scalar `s` as vector instructions number it          |     0 |
+//! | `pair`                     | in  | 1        | the upper half of the lanes takes `s + 1`            |     0 |
 //! | `reads`                    | in  | 1        | the issue uses the scalar                            |     1 |
 //! | `inverse_temperature`      | in  | 24       | exponent above mantissa; stable while a token runs   |       |
-//! | `maximum_write`, `_index`, `_value` | in | 1, `SCALAR`, 18 | writes a maximum; seen from the next cycle | |
+//! | `maximum_write`, `_index`, `_value` | in | 1, `SCALAR`, 18 | writes a maximum; in `lower`, `upper` of the next cycle | |
 //! | `reduction_write`, `_index`, `_value` | in | 1, `SCALAR`, 24 | writes a reduction, likewise          |       |
 //! | `lower`, `upper`           | out | 24       | scalar of each half of the lanes                     |     2 |
 //! | `conflict`                 | out | 1        | a reduction was written in the cycle of its read     |     3 |
 //!
 //! A scalar travels as 24 bits: the exponent in bits 23..18, the mantissa in bits 17..0. Numbers beyond the inverse
 //! temperature read as zero.
+//!
+//! The tables are read a cycle before the scalar is sampled, so that a whole cycle remains for its way to all lanes. What is
+//! written in between replaces what was read.
 
 use crate::kind::Kind;
 use crate::primitives::LutRam;
@@ -56,15 +59,18 @@ pub struct Scalars {
     one: Fixed<{ packed(Scalar::ONE) }, 24>,
     /// The scalars of both halves of the lanes, and where each is kept: decoded a cycle before it is read.
     wanted: [Signal<Local, Bits<NUMBER>>; 2],
+    index_1: [DFF<Bits<SCALAR>>; 2],
+    is_maximum_1: [DFF<Bit>; 2],
+    is_reduction_1: [DFF<Bit>; 2],
+    is_one_1: [DFF<Bit>; 2],
+    is_temperature_1: [DFF<Bit>; 2],
     index_2: [DFF<Bits<SCALAR>>; 2],
-    is_maximum_2: [DFF<Bit>; 2],
     is_reduction_2: [DFF<Bit>; 2],
-    is_one_2: [DFF<Bit>; 2],
-    is_temperature_2: [DFF<Bit>; 2],
     reads_2: DFF<Bit>,
     maxima: LutRam<SCALAR, 24, 2>,
     reductions: LutRam<SCALAR, 24, 2>,
     value: [Signal<Local, Bits<24>>; 2],
+    value_2: [DFF<Bits<24>>; 2],
     hit: [Signal<Local, Bit>; 2],
     conflict_3: DFF<Bit>,
     kind: Kind<Self>,
@@ -77,7 +83,7 @@ pub const fn packed(scalar: Scalar) -> u64 {
 
 impl Scalars {
     /// Cycles from `number` to `lower` and `upper`.
-    pub const LATENCY: usize = 1;
+    pub const LATENCY: usize = 2;
 
     /// The scalars of a chip.
     pub fn new(geometry: &Geometry) -> Self {
@@ -111,38 +117,51 @@ impl Logic for Scalars {
         self.reductions.write_data.next = self.reduction_value.val();
 
         for i in 0..2 {
+            self.index_1[i].clock.next = self.clock.val();
+            self.is_maximum_1[i].clock.next = self.clock.val();
+            self.is_reduction_1[i].clock.next = self.clock.val();
+            self.is_one_1[i].clock.next = self.clock.val();
+            self.is_temperature_1[i].clock.next = self.clock.val();
             self.index_2[i].clock.next = self.clock.val();
-            self.is_maximum_2[i].clock.next = self.clock.val();
             self.is_reduction_2[i].clock.next = self.clock.val();
-            self.is_one_2[i].clock.next = self.clock.val();
-            self.is_temperature_2[i].clock.next = self.clock.val();
-            self.index_2[i].d.next = self.wanted[i].val().get_bits::<SCALAR>(0) & self.index_mask.val();
-            self.is_maximum_2[i].d.next = self.wanted[i].val() < self.first_reduction.val();
-            self.is_reduction_2[i].d.next = (self.wanted[i].val() >= self.first_reduction.val())
+            self.value_2[i].clock.next = self.clock.val();
+            self.index_1[i].d.next = self.wanted[i].val().get_bits::<SCALAR>(0) & self.index_mask.val();
+            self.is_maximum_1[i].d.next = self.wanted[i].val() < self.first_reduction.val();
+            self.is_reduction_1[i].d.next = (self.wanted[i].val() >= self.first_reduction.val())
                 & (self.wanted[i].val() < self.one_number.val());
-            self.is_one_2[i].d.next = self.wanted[i].val() == self.one_number.val();
-            self.is_temperature_2[i].d.next = self.wanted[i].val() == self.temperature_number.val();
-            self.maxima.read_address[i].next = self.index_2[i].q.val();
-            self.reductions.read_address[i].next = self.index_2[i].q.val();
+            self.is_one_1[i].d.next = self.wanted[i].val() == self.one_number.val();
+            self.is_temperature_1[i].d.next = self.wanted[i].val() == self.temperature_number.val();
+            self.maxima.read_address[i].next = self.index_1[i].q.val();
+            self.reductions.read_address[i].next = self.index_1[i].q.val();
             self.value[i].next = 0.into();
-            if self.is_maximum_2[i].q.val() {
+            if self.is_maximum_1[i].q.val() {
                 self.value[i].next = self.maxima.read_data[i].val();
+                if self.maximum_write.val() & (self.index_1[i].q.val() == self.maximum_index.val()) {
+                    self.value[i].next = bit_cast::<24, 18>(self.maximum_value.val());
+                }
             }
-            if self.is_reduction_2[i].q.val() {
+            if self.is_reduction_1[i].q.val() {
                 self.value[i].next = self.reductions.read_data[i].val();
+                if self.reduction_write.val() & (self.index_1[i].q.val() == self.reduction_index.val()) {
+                    self.value[i].next = self.reduction_value.val();
+                }
             }
-            if self.is_one_2[i].q.val() {
+            if self.is_one_1[i].q.val() {
                 self.value[i].next = self.one.val();
             }
-            if self.is_temperature_2[i].q.val() {
+            if self.is_temperature_1[i].q.val() {
                 self.value[i].next = self.inverse_temperature.val();
             }
+            self.value_2[i].d.next = self.value[i].val();
+
+            self.index_2[i].d.next = self.index_1[i].q.val();
+            self.is_reduction_2[i].d.next = self.is_reduction_1[i].q.val();
             self.hit[i].next = self.is_reduction_2[i].q.val()
                 & self.reduction_write.val()
                 & (self.index_2[i].q.val() == self.reduction_index.val());
         }
-        self.lower.next = self.value[0].val();
-        self.upper.next = self.value[1].val();
+        self.lower.next = self.value_2[0].q.val();
+        self.upper.next = self.value_2[1].q.val();
         self.conflict_3.d.next = self.reads_2.q.val() & (self.hit[0].val() | self.hit[1].val());
         self.conflict.next = self.conflict_3.q.val();
     }
@@ -165,7 +184,7 @@ mod tests {
         let mut values = vec![0; 128];
         values[2 * n] = packed(Scalar::ONE);
         values[2 * n + 1] = random.unsigned(24);
-        let mut asked = vec![];
+        let mut asked: Vec<((usize, bool, bool), Option<(u64, u64, bool)>)> = vec![];
         for t in 0..20_000 {
             // Few numbers, so that reads meet writes.
             let number = [0, n - 1, n, n + 1, 2 * n - 1, 2 * n, 2 * n + 1, 100][random.below(8) as usize];
@@ -179,14 +198,14 @@ mod tests {
             stimulus.set("maximum_write", write[0].into()).set("maximum_index", maximum as u64);
             stimulus.set("maximum_value", mantissa).set("reduction_write", write[1].into());
             stimulus.set("reduction_index", reduction as u64).set("reduction_value", scalar);
-            // The scalar numbered in the cycle before is read in this one, before its writes.
-            if let Some((before, expected)) = asked.last_mut() {
-                let (number, pair, reads): (usize, bool, bool) = *before;
+            // The scalar numbered two cycles before is read in this one, before its writes.
+            if let [.., ((number, pair, _), expected), ((_, _, reads), _)] = asked.as_mut_slice() {
+                let (number, pair, reads): (usize, bool, bool) = (*number, *pair, *reads);
                 let upper = if pair { number + 1 } else { number };
                 let hit = |at: usize| write[1] && at == n + reduction;
                 *expected = Some((values[number], values[upper], reads && (hit(number) || hit(upper))));
             }
-            asked.push(((number, pair, reads), None::<(u64, u64, bool)>));
+            asked.push(((number, pair, reads), None));
             if write[0] {
                 values[maximum] = mantissa;
             }
@@ -196,7 +215,7 @@ mod tests {
             assert_eq!(asked.len(), t + 1);
         }
         let response = bench.run(&stimulus).unwrap();
-        for (t, (request, expected)) in asked[..asked.len() - 2].iter().enumerate() {
+        for (t, (request, expected)) in asked[..asked.len() - 1 - Scalars::LATENCY].iter().enumerate() {
             let t = t + Scalars::LATENCY;
             let conflict = response.get(t + 1, "conflict") == 1;
             let found = (response.get(t, "lower"), response.get(t, "upper"), conflict);

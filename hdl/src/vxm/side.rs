@@ -16,6 +16,7 @@
 //! |-------------------------------|-----|------------|------------------------------------------------------|------:|
 //! | `issue`, `first`, `last`      | in  | 1          | an issue; the first, the last of its instruction     |     0 |
 //! | `vmem_start`                  | in  | 28         | row of vector memory of the first issue, as of [`VectorDispatch`](crate::dispatch::VectorDispatch) | 0 |
+//! | `scalar_number`, `scalar_pair` | in | 7, 1       | the issue's scalar; the upper half of the lanes takes the one after it, as of `VectorDispatch` | 0 |
 //! | `offset_second`               | in  | 24         | signed loop offset of KV rows written                |     0 |
 //! | `position`, `token`           | in  | 16         | sampled with each issue                              |     0 |
 //! | `run_start`, `seed`, `sampling` | in | 1, 32, 1  | a run begins: the random numbers with it             |       |
@@ -61,6 +62,8 @@ pub struct VectorSide {
     pub position: Signal<In, Bits<16>>,
     pub token: Signal<In, Bits<16>>,
     pub vmem_start: Signal<In, Bits<EXACT_ROW>>,
+    pub scalar_number: Signal<In, Bits<7>>,
+    pub scalar_pair: Signal<In, Bit>,
     pub offset_second: Signal<In, Bits<24>>,
     pub x: Signal<In, Bits<1>>,
     pub x_shift: Signal<In, Bits<3>>,
@@ -71,8 +74,6 @@ pub struct VectorSide {
     pub c: Signal<In, Bits<2>>,
     pub shift: Signal<In, Bits<8>>,
     pub relu: Signal<In, Bit>,
-    pub scalar: Signal<In, Bits<7>>,
-    pub scalar_step: Signal<In, Bits<2>>,
     pub vmem_advance: Signal<In, Bit>,
     pub a: Signal<In, Bits<14>>,
     pub a_advance: Signal<In, Bit>,
@@ -238,8 +239,6 @@ impl Logic for VectorSide {
         self.control.c.next = self.c.val();
         self.control.shift.next = self.shift.val();
         self.control.relu.next = self.relu.val();
-        self.control.scalar.next = self.scalar.val();
-        self.control.scalar_step.next = self.scalar_step.val();
         self.control.vmem_advance.next = self.vmem_advance.val();
         self.control.a.next = self.a.val();
         self.control.a_advance.next = self.a_advance.val();
@@ -262,8 +261,8 @@ impl Logic for VectorSide {
         self.memory.host_quad.next = self.host_quad.val();
         self.memory.host_data.next = self.host_data.val();
         self.host_read_data.next = self.memory.host_word.val();
-        self.scalars.number.next = self.control.number.val();
-        self.scalars.pair.next = self.control.pair.val();
+        self.scalars.number.next = self.scalar_number.val();
+        self.scalars.pair.next = self.scalar_pair.val();
         self.scalars.reads.next = self.control.reads.val();
         self.scalars.inverse_temperature.next = self.inverse_temperature.val();
         self.scalars.maximum_write.next = self.maximum_write.val();

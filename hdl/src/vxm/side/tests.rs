@@ -19,10 +19,13 @@ use model::{Expected, Issue, Model};
 const TOKEN_CYCLES: usize = 400;
 const IDLE_CYCLES: usize = 48;
 
-/// The fields that are ports: the dispatch before makes one row of those that say where vector memory is read.
+/// The fields that are ports: the dispatch before makes one row of those that say where vector memory is read, and one
+/// number of those that say which scalar.
 fn fields() -> impl Iterator<Item = &'static Field> {
     let row = TABLE.iter().find(|row| row.name == "Vector").expect("the table has Vector");
-    row.fields.iter().filter(|field| !["vmem", "vmem_index", "vmem_offset"].contains(&field.name))
+    row.fields
+        .iter()
+        .filter(|field| !["vmem", "vmem_index", "vmem_offset", "scalar", "scalar_step"].contains(&field.name))
 }
 
 /// Name of a field's port: `function` is a word of Verilog.
@@ -116,6 +119,10 @@ fn drive(stimulus: &mut Stimulus, issue: &Issue, vmem_start: i64) {
         .set("first", (issue.k == 0).into())
         .set("last", issue.last.into());
     stimulus.set_signed("vmem_start", vmem_start);
+    let vector = &issue.vector;
+    let pair = vector.function == Function::Multiply && vector.b == B::ScalarPair;
+    let number = (i64::from(vector.scalar) + issue.k * i64::from(vector.scalar_step)) % 128;
+    stimulus.set("scalar_number", number as u64).set("scalar_pair", pair.into());
     stimulus.set("offset_second", issue.offsets[1] as u64 & 0xff_ffff);
 }
 
