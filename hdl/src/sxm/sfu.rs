@@ -22,7 +22,7 @@
 //! 1. `value` is what `lpu_isa::arith` computes of the clamped sum, bit for bit.
 
 use crate::kind::Kind;
-use crate::primitives::vector::{Fixed, Interpolate, NormaliseBits, NormaliseBytes, ReciprocalTable};
+use crate::primitives::vector::{Fixed, Interpolate, NormaliseBytes, ReciprocalTable};
 use crate::primitives::{Delay, Extend, JoinLanes, LocalCopy, Multiplier, RoundShiftSat};
 use crate::widths::SCALAR;
 use lpu_isa::instruction::Scaling;
@@ -53,7 +53,8 @@ pub struct ScalarUnit {
     bytes: NormaliseBytes,
     normal_3: DFF<Bits<32>>,
     zero_bytes_3: DFF<Bits<2>>,
-    rest: NormaliseBits,
+    zero_bits_3: DFF<Bits<3>>,
+    normal: Signal<Local, Bits<32>>,
     index_4: [LocalCopy<6>; 3],
     indices: JoinLanes<3, 6, 18>,
     fraction_4: DFF<Bits<12>>,
@@ -99,6 +100,7 @@ impl Logic for ScalarUnit {
             clamped_2,
             normal_3,
             zero_bytes_3,
+            zero_bits_3,
             fraction_4,
             zeros_4
         );
@@ -124,18 +126,19 @@ impl Logic for ScalarUnit {
             self.clamped_2.d.next = self.most.val();
         }
         self.bytes.x.next = self.clamped_2.q.val();
-        self.normal_3.d.next = self.bytes.normal.val();
-        self.zero_bytes_3.d.next = self.bytes.zeros.val();
+        self.normal_3.d.next = self.bytes.shifted.val();
+        self.zero_bytes_3.d.next = self.bytes.zero_bytes.val();
+        self.zero_bits_3.d.next = self.bytes.zero_bits.val();
         // Zero has 31 leading zeros like one, and both have nothing below their highest bit.
-        self.rest.x.next = self.normal_3.q.val();
+        self.normal.next = self.normal_3.q.val() << self.zero_bits_3.q.val();
         for i in 0..3 {
             self.index_4[i].clock.next = self.clock.val();
-            self.index_4[i].d.next = self.rest.normal.val().get_bits::<6>(25);
+            self.index_4[i].d.next = self.normal.val().get_bits::<6>(25);
             self.indices.lane[i].next = self.index_4[i].q.val();
         }
-        self.fraction_4.d.next = self.rest.normal.val().get_bits::<12>(13);
+        self.fraction_4.d.next = self.normal.val().get_bits::<12>(13);
         self.zeros_4.d.next =
-            (bit_cast::<5, 2>(self.zero_bytes_3.q.val()) << 3) | bit_cast::<5, 3>(self.rest.zeros.val());
+            (bit_cast::<5, 2>(self.zero_bytes_3.q.val()) << 3) | bit_cast::<5, 3>(self.zero_bits_3.q.val());
         self.scaling_4.x.next = self.scaling.val();
         self.lookup.index.next = self.indices.bus.val();
         self.once_5.d.next = self.lookup.once.val();

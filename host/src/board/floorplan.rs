@@ -103,7 +103,7 @@ enum Role {
         group: usize,
         lane: usize,
     },
-    /// A multiplier of its own: of the queues' offsets, of the reciprocal.
+    /// The multiplier of the reciprocal.
     SingleMultiplier,
     /// A memory of a pair of lanes.
     MatrixMemory {
@@ -130,9 +130,7 @@ impl Role {
                 Some(Self::MatrixMemory { group, pair, is_written: names.next()?.0 == "kv" })
             }
             ("vector", ("memory", _), ("bank", bank)) => Some(Self::VectorMemory { bank }),
-            ("icu", _, ("fetch", _)) | ("vector", ("reductions", _), ("unit", _)) => {
-                Some(Self::SingleMultiplier)
-            }
+            ("vector", ("reductions", _), ("unit", _)) => Some(Self::SingleMultiplier),
             _ => None,
         }
     }
@@ -185,12 +183,11 @@ impl Floorplan {
                 .filter(|(_, role)| matches!(role, Role::VectorMultiplier { group, .. } if *group < of))
                 .count()
         };
-        let mut single = self.between_blocks()?.into_iter();
         cells
             .iter()
             .filter_map(|(path, role)| {
                 let site = match role {
-                    Role::SingleMultiplier => single.next(),
+                    Role::SingleMultiplier => self.between_vector_lanes(),
                     Role::Multiplier { group, lane } => {
                         GROUP_BLOCKS.get(*group).and_then(|&block| self.in_block(block, *lane))
                     }
@@ -216,15 +213,9 @@ impl Floorplan {
         Some((plain(vector), plain(others)))
     }
 
-    /// Sites that blocks leave: first those on either side of the block in the middle, then those between the vector lanes, where
-    /// wires are scarcest.
-    fn between_blocks(&self) -> Option<Vec<Site>> {
-        let row = self.split_row(VECTOR_ROW - 1)?.1;
-        let (before, after) = (first_of(&row, Place::Middle)?, first_of(&row, Place::Last)?);
-        let beside = row.get(BLOCK_LANES..before)?.iter().chain(row.get(before + BLOCK_LANES..after)?);
-        let vector = self.split_row(VECTOR_ROW)?.1;
-        let between = vector.get(BLOCK_LANES..first_of(&vector, Place::Last)?)?;
-        Some(beside.chain(between).cloned().collect())
+    /// A site that blocks leave between the vector lanes.
+    fn between_vector_lanes(&self) -> Option<Site> {
+        self.split_row(VECTOR_ROW)?.1.get(BLOCK_LANES).cloned()
     }
 
     fn of_vector(&self, lane: usize) -> Option<Site> {
@@ -323,7 +314,7 @@ mod tests {
     #[test]
     fn every_memory_and_lane_of_the_full_chip_has_a_site_of_its_own() {
         let placed = plan().place(&lpu_hdl::chip::emit(&Geometry::ULX3S_85F, "lpu").unwrap());
-        assert_eq!(placed.len(), 128 + 16 + 5 + 200);
+        assert_eq!(placed.len(), 128 + 16 + 1 + 200);
         let sites: BTreeSet<&str> = placed.iter().map(|cell| cell.bel.as_str()).collect();
         assert_eq!(sites.len(), placed.len());
         assert_eq!(sites.iter().filter(|site| site.contains("EBR")).count(), 200);

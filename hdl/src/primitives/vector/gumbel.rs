@@ -17,7 +17,7 @@
 //! 1. `value` at `t + LATENCY` depends only on `bits` at `t`.
 
 use super::gumbel_table::GumbelTable;
-use super::normalise::{NormaliseBits, NormaliseBytes};
+use super::normalise::NormaliseBytes;
 use crate::kind::Kind;
 use crate::primitives::Delay;
 use rust_hdl::prelude::*;
@@ -31,7 +31,8 @@ pub struct Gumbel {
     bytes: NormaliseBytes,
     normal_1: DFF<Bits<32>>,
     zero_bytes_1: DFF<Bits<2>>,
-    rest: NormaliseBits,
+    zero_bits_1: DFF<Bits<3>>,
+    normal: Signal<Local, Bits<32>>,
     fraction_2: DFF<Bits<8>>,
     zeros_2: DFF<Bits<5>>,
     place_2: Delay<8, 2>,
@@ -57,7 +58,18 @@ impl Gumbel {
 impl Logic for Gumbel {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, normal_1, zero_bytes_1, fraction_2, zeros_2, place_2, log2_3, tail_3);
+        clock!(
+            self,
+            clock,
+            normal_1,
+            zero_bytes_1,
+            zero_bits_1,
+            fraction_2,
+            zeros_2,
+            place_2,
+            log2_3,
+            tail_3
+        );
         clock!(
             self,
             clock,
@@ -71,12 +83,13 @@ impl Logic for Gumbel {
             value_6
         );
         self.bytes.x.next = self.bits.val();
-        self.normal_1.d.next = self.bytes.normal.val();
-        self.zero_bytes_1.d.next = self.bytes.zeros.val();
-        self.rest.x.next = self.normal_1.q.val();
-        self.fraction_2.d.next = self.rest.normal.val().get_bits::<8>(23);
+        self.normal_1.d.next = self.bytes.shifted.val();
+        self.zero_bytes_1.d.next = self.bytes.zero_bytes.val();
+        self.zero_bits_1.d.next = self.bytes.zero_bits.val();
+        self.normal.next = self.normal_1.q.val() << self.zero_bits_1.q.val();
+        self.fraction_2.d.next = self.normal.val().get_bits::<8>(23);
         self.zeros_2.d.next =
-            (bit_cast::<5, 2>(self.zero_bytes_1.q.val()) << 3) | bit_cast::<5, 3>(self.rest.zeros.val());
+            (bit_cast::<5, 2>(self.zero_bytes_1.q.val()) << 3) | bit_cast::<5, 3>(self.zero_bits_1.q.val());
         self.place_2.x.next = self.bits.val().get_bits::<8>(24);
         self.tables.fraction.next = self.fraction_2.q.val().get_bits::<6>(0);
         self.tables.place.next = self.place_2.y.val().get_bits::<6>(0);

@@ -45,7 +45,7 @@ pub use interpolate::Interpolate;
 pub use kv_encode::KvEncode;
 pub use larger::Larger;
 pub use limit::Limit;
-pub use normalise::{NormaliseBits, NormaliseBytes};
+pub use normalise::NormaliseBytes;
 pub use operand_shift::OperandShift;
 pub use product_shift::ProductShift;
 pub use reciprocal_table::ReciprocalTable;
