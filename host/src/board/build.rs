@@ -203,7 +203,8 @@ pub fn build(request: &BuildRequest, tools: &Tools, tell: &mut dyn FnMut(Build))
         let folder = stages.run(format!("place, seed {seed}"), || {
             store.stage("place", &key, |folder| flow.place(folder, board, &netlist, seed))
         })?;
-        let key = Key::of(&["route", key.text(), &format!("{:?}", board.device.route)]);
+        let router = format!("{:?} {}", board.device.route, board.device.route_goal);
+        let key = Key::of(&["route", key.text(), &router]);
         let folder = stages.run(format!("route, seed {seed}"), || {
             store.stage("route", &key, |draft| flow.route(draft, board, &folder))
         })?;
@@ -215,7 +216,7 @@ pub fn build(request: &BuildRequest, tools: &Tools, tell: &mut dyn FnMut(Build))
             unrouted.push(seed);
             continue;
         }
-        let timing = Timing::read(&text_of(&folder, TIMING)?)?;
+        let timing = Timing::read(&text_of(&folder, TIMING)?, board.device.route_goal)?;
         let result = SeedResult {
             seed,
             fmax_mhz: timing.datapath.fmax_mhz,
@@ -262,7 +263,7 @@ fn no_seed(unrouted: &[UnroutedSeed]) -> Error {
     let nearest = unrouted.iter().min_by_key(|seed| seed.router.overused_wires);
     nearest.map_or_else(
         || Error::Input("expected at least one seed, found none".into()),
-        |UnroutedSeed { seed, router: Unrouted { passes, overused_wires } }| {
+        |UnroutedSeed { seed, router: Unrouted { passes, overused_wires, .. } }| {
             Error::Failed(format!(
                 "no placement can be routed: with seed {seed}, {overused_wires} wires were still used twice when the router was given \
                  up after {passes} passes. Try more seeds (--seeds 1..8), or a smaller geometry"

@@ -33,6 +33,9 @@ pub struct Device {
     /// nextpnr's settings for routing, by name.
     #[serde(default)]
     pub route: Settings,
+    /// The clocks that the router aims at, over those that are wanted: its own delays are a little short.
+    #[serde(default = "exactly")]
+    pub route_goal: f64,
     /// Options of the packer.
     pub pack: Vec<String>,
     pub lut: u64,
@@ -41,6 +44,11 @@ pub struct Device {
     pub dsp: u64,
     /// Where its block RAMs and multipliers are, for a chip that fills it.
     pub floorplan: Option<Floorplan>,
+}
+
+/// What is wanted itself.
+fn exactly() -> f64 {
+    1.0
 }
 
 /// Frequencies of a board, and what its PLL can do.

@@ -3,7 +3,7 @@
 use super::description::Family;
 use super::floorplan::Placed;
 use super::router::Unrouted;
-use super::settings;
+use super::settings::{self, Settings};
 use super::store::{bring, read, write};
 use super::{Board, Error, Found, Tool, Tools};
 use lpu_isa::Geometry;
@@ -26,6 +26,8 @@ pub const UNROUTED: &str = "unrouted.json";
 const PINS: &str = "pins.lpf";
 const PLACE_LOG: &str = "place.log";
 const ROUTE_LOG: &str = "route.log";
+/// nextpnr's setting by which nets that come too late are routed again.
+const RIPS_UP_LATE_NETS: &str = "router/tmg_ripup";
 /// Name of the finished bitstream.
 pub const BITSTREAM: &str = "board.bit";
 
@@ -66,11 +68,29 @@ impl Flow {
     }
 
     /// A placed netlist to a configuration and a report of its clocks, or to the figures of a router that no longer gets on.
-    /// nextpnr keeps its settings in the netlist, but not the clocks that it derived from the PLL.
+    /// A clock out of reach has nextpnr route late nets again for ever; asked not to, it ends, and its report says what can be had.
     pub fn route(&self, folder: &Path, board: &Board, placed: &Path) -> Result<(), Error> {
+        let mut settings = board.device.route.clone();
+        let mut end = self.route_with(folder, board, placed, &settings)?;
+        if end.is_some_and(|unrouted| unrouted.late_arcs > 0) && settings.remove(RIPS_UP_LATE_NETS).is_some()
+        {
+            end = self.route_with(folder, board, placed, &settings)?;
+        }
+        end.map_or(Ok(()), |unrouted| write(&folder.join(UNROUTED), &unrouted.json()))
+    }
+
+    /// Routes until that is done or the router no longer gets on. nextpnr keeps its settings in the netlist, but not the clocks that
+    /// it derived from the PLL.
+    fn route_with(
+        &self,
+        folder: &Path,
+        board: &Board,
+        placed: &Path,
+        settings: &Settings,
+    ) -> Result<Option<Unrouted>, Error> {
         let here = folder.join(PLACED);
-        write(&here, &settings::changed(&read(&placed.join(PLACED))?, &board.device.route)?)?;
-        let clocks = settings::clocks(&read(&placed.join(PLACE_LOG))?);
+        write(&here, &settings::changed(&read(&placed.join(PLACED))?, settings)?)?;
+        let clocks = settings::clocks(&read(&placed.join(PLACE_LOG))?, board.device.route_goal);
         write(&folder.join(PINS), &(board.pins.clone() + &clocks))?;
         let mut command = self.place.command(folder);
         command.args(&board.device.place).args(["--json", PLACED, "--lpf", PINS, "--no-pack", "--no-place"]);
@@ -78,15 +98,14 @@ impl Flow {
         // Whether the clock is met is decided here, from the report: a missed one is shown with its path.
         command.args(["--timing-allow-fail", "-l", ROUTE_LOG, "-q"]);
         let log = folder.join(ROUTE_LOG);
-        match run_until(&mut command, || Unrouted::stuck(&std::fs::read_to_string(&log).unwrap_or_default()))?
-        {
-            Some(unrouted) => write(&folder.join(UNROUTED), &unrouted.json())?,
-            None => {
-                expect(&self.place, &folder.join(TIMING))?;
-                expect(&self.place, &folder.join("board.config"))?;
-            }
+        let stuck = || Unrouted::stuck(&std::fs::read_to_string(&log).unwrap_or_default());
+        let unrouted = run_until(&mut command, stuck)?;
+        if unrouted.is_none() {
+            expect(&self.place, &folder.join(TIMING))?;
+            expect(&self.place, &folder.join("board.config"))?;
         }
-        std::fs::remove_file(&here).map_err(|error| Error::file(&here, &error))
+        std::fs::remove_file(&here).map_err(|error| Error::file(&here, &error))?;
+        Ok(unrouted)
     }
 
     /// Configuration to bitstream.

@@ -46,19 +46,21 @@ pub fn changed(netlist: &str, settings: &Settings) -> Result<String, Error> {
     Ok(format!("{head}{}\n{tail}", lines.join(",\n")))
 }
 
-/// The clocks of a log, each as a constraint of its net.
-pub fn clocks(log: &str) -> String {
+/// The clocks of a log, each as a constraint of its net, `goal` times as fast.
+pub fn clocks(log: &str, goal: f64) -> String {
     let mut found = BTreeMap::new();
     for line in log.lines() {
         let words = line.split_once(CLOCK).and_then(|(_, rest)| rest.trim_start().strip_prefix('\''));
         let Some((net, rest)) = words.and_then(|words| words.split_once('\'')) else { continue };
         // ': 84.22 MHz (FAIL at 100.00 MHz)'
-        if let Some(wanted) = rest.split_once(" at ").and_then(|(_, rest)| rest.split(' ').next()) {
-            found.insert(net, wanted);
+        let wanted =
+            rest.split_once(" at ").and_then(|(_, rest)| rest.split(' ').next()?.parse::<f64>().ok());
+        if let Some(wanted) = wanted {
+            found.insert(net, wanted * goal);
         }
     }
     found.into_iter().fold(String::new(), |mut text, (net, wanted)| {
-        _ = writeln!(text, "FREQUENCY NET \"{net}\" {wanted} MHZ;");
+        _ = writeln!(text, "FREQUENCY NET \"{net}\" {wanted:.2} MHZ;");
         text
     })
 }
@@ -93,6 +95,9 @@ mod tests {
                    Info: Max frequency for clock '$glbnet$chip.clock': 85.22 MHz (FAIL at 100.00 MHz)\n";
         let expected =
             "FREQUENCY NET \"$glbnet$chip.clock\" 100.00 MHZ;\nFREQUENCY NET \"control\" 50.00 MHZ;\n";
-        assert_eq!(clocks(log), expected);
+        assert_eq!(clocks(log, 1.0), expected);
+        let expected =
+            "FREQUENCY NET \"$glbnet$chip.clock\" 102.00 MHZ;\nFREQUENCY NET \"control\" 51.00 MHZ;\n";
+        assert_eq!(clocks(log, 1.02), expected);
     }
 }
