@@ -132,6 +132,30 @@ fn a_placement_that_cannot_be_routed_is_given_up_and_another_taken() {
     );
 }
 
+/// A clock out of reach: the router goes on for ever while it is asked to route late nets again.
+#[test]
+fn a_router_that_never_meets_the_clock_is_asked_for_what_it_can() {
+    let bench = Bench::new();
+    let nextpnr = NEXTPNR.replace("104.5", "93.25").replace(
+        "hop='",
+        "while read -r line; do case \"$line\" in *tmg_ripup*) late=yes;; esac; done < placed.json
+pass=0
+while [ \"$late\" ]; do
+  pass=$((pass + 1))
+  [ $pass -le 61 ] && echo \"Info:     iter=$pass wires=9 overused=0 overuse=0 tmgfail=7 archfail=NA\" >> route.log
+done
+hop='",
+    );
+    bench.tool("nextpnr-ecp5", &nextpnr);
+    let words = bench.fails(1, &BUILD);
+    assert!(
+        error_of(&words).starts_with("error: the clock is missed: datapath 93.25 MHz of 100 with seed 1;"),
+        "{words}"
+    );
+    let routed = bench.calls().iter().filter(|call| call.contains("--no-place")).count();
+    assert_eq!(routed, 4, "at the clock, 5 % and 10 % below it, and without routing late nets again");
+}
+
 #[test]
 fn unknown_boards_and_broken_descriptions_are_refused() {
     let bench = Bench::new();

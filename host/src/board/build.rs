@@ -194,6 +194,8 @@ pub fn build(request: &BuildRequest, tools: &Tools, tell: &mut dyn FnMut(Build))
     refuse_too_large(board, &resources.total)?;
 
     let netlist = synthesised.folder.join(NETLIST);
+    let Clocks { datapath_hz, control_hz, .. } = synthesised.clocks;
+    let wanted_mhz = [datapath_hz, control_hz].map(|hertz| hertz as f64 / 1e6);
     let (mut placed, mut unrouted) = (vec![], vec![]);
     for &seed in &request.seeds {
         let options = board.device.place.join("\n");
@@ -216,7 +218,7 @@ pub fn build(request: &BuildRequest, tools: &Tools, tell: &mut dyn FnMut(Build))
             unrouted.push(seed);
             continue;
         }
-        let timing = Timing::read(&text_of(&folder, TIMING)?, board.device.route_goal)?;
+        let timing = Timing::read(&text_of(&folder, TIMING)?, &wanted_mhz)?;
         let result = SeedResult {
             seed,
             fmax_mhz: timing.datapath.fmax_mhz,

@@ -28,6 +28,9 @@ const PLACE_LOG: &str = "place.log";
 const ROUTE_LOG: &str = "route.log";
 /// nextpnr's setting by which nets that come too late are routed again.
 const RIPS_UP_LATE_NETS: &str = "router/tmg_ripup";
+/// The next goal after one out of reach, and the last.
+const NEARER_GOAL: f64 = 0.95;
+const NEAREST_GOAL: f64 = 0.88;
 /// Name of the finished bitstream.
 pub const BITSTREAM: &str = "board.bit";
 
@@ -68,13 +71,18 @@ impl Flow {
     }
 
     /// A placed netlist to a configuration and a report of its clocks, or to the figures of a router that no longer gets on.
-    /// A clock out of reach has nextpnr route late nets again for ever; asked not to, it ends, and its report says what can be had.
+    /// A clock out of reach has nextpnr route late nets again for ever: it is given nearer goals, and at last asked not to. Its report
+    /// says what can be had.
     pub fn route(&self, folder: &Path, board: &Board, placed: &Path) -> Result<(), Error> {
         let mut settings = board.device.route.clone();
-        let mut end = self.route_with(folder, board, placed, &settings)?;
-        if end.is_some_and(|unrouted| unrouted.late_arcs > 0) && settings.remove(RIPS_UP_LATE_NETS).is_some()
-        {
-            end = self.route_with(folder, board, placed, &settings)?;
+        let mut goal = board.device.route_goal;
+        let mut end = self.route_with(folder, board, placed, &settings, goal)?;
+        while end.is_some_and(|unrouted| unrouted.late_arcs > 0) {
+            goal *= NEARER_GOAL;
+            if goal < NEAREST_GOAL {
+                settings.remove(RIPS_UP_LATE_NETS);
+            }
+            end = self.route_with(folder, board, placed, &settings, goal)?;
         }
         end.map_or(Ok(()), |unrouted| write(&folder.join(UNROUTED), &unrouted.json()))
     }
@@ -87,17 +95,20 @@ impl Flow {
         board: &Board,
         placed: &Path,
         settings: &Settings,
+        goal: f64,
     ) -> Result<Option<Unrouted>, Error> {
         let here = folder.join(PLACED);
         write(&here, &settings::changed(&read(&placed.join(PLACED))?, settings)?)?;
-        let clocks = settings::clocks(&read(&placed.join(PLACE_LOG))?, board.device.route_goal);
+        let clocks = settings::clocks(&read(&placed.join(PLACE_LOG))?, goal);
         write(&folder.join(PINS), &(board.pins.clone() + &clocks))?;
         let mut command = self.place.command(folder);
         command.args(&board.device.place).args(["--json", PLACED, "--lpf", PINS, "--no-pack", "--no-place"]);
         command.args(["--textcfg", "board.config", "--report", TIMING]);
         // Whether the clock is met is decided here, from the report: a missed one is shown with its path.
         command.args(["--timing-allow-fail", "-l", ROUTE_LOG, "-q"]);
+        // A log of the goal before would be taken for this one's.
         let log = folder.join(ROUTE_LOG);
+        write(&log, "")?;
         let stuck = || Unrouted::stuck(&std::fs::read_to_string(&log).unwrap_or_default());
         let unrouted = run_until(&mut command, stuck)?;
         if unrouted.is_none() {

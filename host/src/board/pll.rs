@@ -81,7 +81,9 @@ mod tests {
     use super::*;
 
     fn ulx3s() -> Board {
-        Board::find("ulx3s-85f").unwrap()
+        let mut board = Board::find("ulx3s-85f").unwrap();
+        board.clocks.control_mhz_max = 50.0;
+        board
     }
 
     #[test]

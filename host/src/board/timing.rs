@@ -85,16 +85,21 @@ fn clock_name(net: &str) -> String {
     net.rsplit(['$', '.']).next().unwrap_or(net).to_owned()
 }
 
+/// The frequency of a list that another was meant for.
+fn nearest(list: &[f64], frequency: f64) -> f64 {
+    let off = |other: &f64| (other / frequency).ln().abs();
+    list.iter().copied().min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or(frequency)
+}
+
 impl Timing {
-    /// Reads a report of a router that aimed at clocks `goal` times as fast as wanted. The datapath's clock is the fastest that was
-    /// asked for.
-    pub fn read(json: &str, goal: f64) -> Result<Self, Error> {
+    /// Reads a report. The router aimed near the wanted clocks, not at them. The datapath's clock is the fastest.
+    pub fn read(json: &str, wanted_mhz: &[f64]) -> Result<Self, Error> {
         let unexpected = |why: String| Error::Failed(format!("nextpnr's report is not as expected: {why}"));
         let report: Report = serde_json::from_str(json).map_err(|error| unexpected(error.to_string()))?;
         let result = |(net, fmax): (&String, &Fmax)| ClockResult {
             name: clock_name(net),
             fmax_mhz: rounded(fmax.achieved),
-            wanted_mhz: rounded(fmax.constraint / goal),
+            wanted_mhz: rounded(nearest(wanted_mhz, fmax.constraint)),
         };
         let clocks: Vec<ClockResult> = report.fmax.iter().map(result).collect();
         let fastest =
@@ -191,10 +196,10 @@ mod tests {
 
     #[test]
     fn the_datapath_and_its_path_are_found() {
-        let found = Timing::read(REPORT, 1.0).unwrap();
+        let found = Timing::read(REPORT, &[100.0, 50.0]).unwrap();
         assert_eq!((found.datapath.name.as_str(), found.datapath.fmax_mhz), ("datapath", 103.5));
         assert_eq!(found.clocks.len(), 2);
-        assert_eq!(Timing::read(REPORT, 1.25).unwrap().datapath.wanted_mhz, 80.0);
+        assert_eq!(Timing::read(REPORT, &[45.0, 90.0]).unwrap().datapath.wanted_mhz, 90.0);
         assert_eq!(found.cells, Cells { lut: 70_000, ff: 27_000, ebr: 200, dsp: 149 });
         let path = found.critical_path;
         assert_eq!(path.modules, ["chip.run", "chip.matrix.address"]);
@@ -204,7 +209,7 @@ mod tests {
 
     #[test]
     fn another_text_is_refused() {
-        let words = Timing::read("{}", 1.0).unwrap_err().to_string();
+        let words = Timing::read("{}", &[]).unwrap_err().to_string();
         assert!(words.starts_with("nextpnr's report is not as expected: missing field"), "{words}");
     }
 }
