@@ -276,7 +276,7 @@ fn an_estimate_needs_no_tool() {
     }
     let report = bench.json(&["build", "--board", "ulx3s-85f", "--estimate", "--json"]);
     assert_eq!((&report["fits"], &report["estimate"]), (&true.into(), &true.into()));
-    assert_eq!((&report["resources"]["ebr"], &report["resources"]["dsp"]), (&208.into(), &145.into()));
+    assert_eq!((&report["resources"]["ebr"], &report["resources"]["dsp"]), (&208.into(), &149.into()));
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! A number that grows with the blocks begun, less one: `constant + per_block * blocks - 1`.
 //!
 //! ```text
-//!  per_block ─►[reg]─┬─► x lower bits of blocks ─►[reg]─┐
-//!                    └─► x upper bits of blocks ─►[reg]─┼─► (+) ─►[reg]─► less_one
-//!  constant ──►[reg]───► - 1 ──────────────────►[reg]─┘
-//!               1                                 2           3
+//!  per_block ─┐
+//!             ├─► Mul ─► product ────┐
+//!  blocks ────┘                      ├─► (+) ─►[reg]─► less_one
+//!  constant ─►[reg]─► - 1 ─►[reg]────┘
+//!             1               2           3
 //! ```
 //!
 //! | port        | dir | width       | meaning              | cycle   |
@@ -17,21 +18,16 @@
 //! Less one, because the sign then tells whether the number is at least one: a delay of none, or a count that is clamped,
 //! costs no comparison.
 //!
-//! The products are sums of a few shifted factors, not the FPGA's multipliers: these lie in rows of their own, and the way to
-//! them from the instruction memory was the longest of the chip.
-//!
 //! # Invariants
 //! 1. `less_one` is exact: [`COUNTER`] bits hold it for all constants and all blocks of every chip.
 
 use crate::kind::Kind;
-use crate::primitives::Extend;
+use crate::primitives::{Extend, Multiplier};
 use crate::widths::BLOCKS;
 use rust_hdl::prelude::*;
 
 /// Bits of delays and counts with their sign.
 pub const COUNTER: usize = 21;
-/// Bits of the blocks that are summed first; the others beside them.
-const LOWER: usize = BLOCKS / 2;
 
 const _: () =
     assert!((1 << 15) + (1 << 11) * ((1 << BLOCKS) - 1) + 1 < 1 << (COUNTER - 1), "counters are too narrow");
@@ -45,15 +41,8 @@ pub struct Affine<const PER_BLOCK: usize> {
     pub blocks: Signal<In, Bits<BLOCKS>>,
     pub less_one: Signal<Out, Bits<COUNTER>>,
     wide_constant: Extend<16, COUNTER>,
-    factor: DFF<Bits<PER_BLOCK>>,
-    wide_factor: Extend<PER_BLOCK, COUNTER>,
-    blocks_held: DFF<Bits<BLOCKS>>,
-    /// The factor at each bit of the blocks, or zero.
-    term: [Signal<Local, Bits<COUNTER>>; BLOCKS],
-    lower_sum: Signal<Local, Bits<COUNTER>>,
-    upper_sum: Signal<Local, Bits<COUNTER>>,
-    lower: DFF<Bits<COUNTER>>,
-    upper: DFF<Bits<COUNTER>>,
+    wide_factor: Extend<PER_BLOCK, 18>,
+    multiplier: Multiplier,
     held: DFF<Bits<COUNTER>>,
     decremented: DFF<Bits<COUNTER>>,
     sum: DFF<Bits<COUNTER>>,
@@ -62,37 +51,22 @@ pub struct Affine<const PER_BLOCK: usize> {
 
 impl<const PER_BLOCK: usize> Affine<PER_BLOCK> {
     /// Cycles from inputs to output.
-    pub const LATENCY: usize = 3;
+    pub const LATENCY: usize = Multiplier::LATENCY + 1;
 }
 
 impl<const PER_BLOCK: usize> Logic for Affine<PER_BLOCK> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, factor, blocks_held, lower, upper, held, decremented, sum);
+        dff_setup!(self, clock, held, decremented, sum);
         self.wide_constant.x.next = self.constant.val();
         self.held.d.next = self.wide_constant.y.val();
         self.decremented.d.next = self.held.q.val() - 1;
 
-        self.factor.d.next = self.per_block.val();
-        self.blocks_held.d.next = self.blocks.val();
-        self.wide_factor.x.next = self.factor.q.val();
-        for i in 0..BLOCKS {
-            self.term[i].next = 0.into();
-            if self.blocks_held.q.val().get_bit(i) {
-                self.term[i].next = self.wide_factor.y.val() << i.to_bits::<4>();
-            }
-        }
-        self.lower_sum.next = 0.into();
-        for i in 0..LOWER {
-            self.lower_sum.next = self.lower_sum.val() + self.term[i].val();
-        }
-        self.upper_sum.next = 0.into();
-        for i in LOWER..BLOCKS {
-            self.upper_sum.next = self.upper_sum.val() + self.term[i].val();
-        }
-        self.lower.d.next = self.lower_sum.val();
-        self.upper.d.next = self.upper_sum.val();
-        self.sum.d.next = self.lower.q.val() + self.upper.q.val() + self.decremented.q.val();
+        self.wide_factor.x.next = self.per_block.val();
+        self.multiplier.clock.next = self.clock.val();
+        self.multiplier.a.next = self.wide_factor.y.val();
+        self.multiplier.b.next = bit_cast::<18, BLOCKS>(self.blocks.val());
+        self.sum.d.next = self.decremented.q.val() + self.multiplier.product.val().get_bits::<COUNTER>(0);
         self.less_one.next = self.sum.q.val();
     }
 }

@@ -30,7 +30,8 @@ const SLICES: [(Slice, Width, Line, Line); 7] = [
     (Slice::Board, Width::Vector, (3035.5, 0.0), (809.0, 0.0)),
 ];
 
-/// Multiplier of the reciprocal's interpolation.
+/// Multipliers of the queues' offsets, and of the reciprocal's interpolation.
+const ICU_MULTIPLIERS: u64 = 4;
 const SXM_MULTIPLIERS: u64 = 1;
 /// Words of a block RAM that are 9, 18 and 36 bits wide.
 const EBR_WORDS_9: usize = 2048;
@@ -59,6 +60,7 @@ pub fn estimate(geometry: &Geometry) -> Resources {
 fn blocks(slice: Slice, geometry: &Geometry) -> (u64, u64) {
     let (lanes, vector_lanes) = (geometry.mxm_lanes, geometry.vxm_lanes);
     match slice {
+        Slice::Icu => (0, ICU_MULTIPLIERS),
         // A lane of weights is nine bits wide; two lanes of keys and values share a block.
         Slice::Mem => {
             let weights = lanes * geometry.weight_rows.div_ceil(EBR_WORDS_9);
@@ -71,7 +73,7 @@ fn blocks(slice: Slice, geometry: &Geometry) -> (u64, u64) {
             (vector_memory as u64, vector_lanes as u64)
         }
         Slice::Sxm => (0, SXM_MULTIPLIERS),
-        Slice::Icu | Slice::Seq => (0, 0),
+        Slice::Seq => (0, 0),
         // The soft core's memory: four bytes a word, each in blocks of its own.
         Slice::Board => (4 * MEMORY_WORDS.div_ceil(EBR_WORDS_9) as u64, 0),
     }

@@ -33,6 +33,9 @@ const GROUP_BLOCKS: [(usize, Place); 8] = [
 ];
 /// Row of multipliers of the vector lanes. Most tables of the chip are theirs, and most tables of the FPGA lie beyond it.
 const VECTOR_ROW: usize = 2;
+/// Row of multipliers of the instruction queues, which lie in the corners beside it. In the middle they would take the wires of all
+/// others.
+const QUEUE_ROW: usize = 1;
 /// A memory that the machine writes as well as reads has twice the wires of one that it reads.
 const WRITTEN_WEIGHT: f64 = 2.0;
 /// Power of a distance that counts.
@@ -103,7 +106,7 @@ enum Role {
         group: usize,
         lane: usize,
     },
-    /// The multiplier of the reciprocal.
+    /// A multiplier of its own: of the queues' offsets, of the reciprocal.
     SingleMultiplier,
     /// A memory of a pair of lanes.
     MatrixMemory {
@@ -130,19 +133,23 @@ impl Role {
                 Some(Self::MatrixMemory { group, pair, is_written: names.next()?.0 == "kv" })
             }
             ("vector", ("memory", _), ("bank", bank)) => Some(Self::VectorMemory { bank }),
-            ("vector", ("reductions", _), ("unit", _)) => Some(Self::SingleMultiplier),
+            ("icu", _, ("fetch", _)) | ("vector", ("reductions", _), ("unit", _)) => {
+                Some(Self::SingleMultiplier)
+            }
             _ => None,
         }
     }
 }
 
-/// Where a block begins in a row's sites.
-fn first_of(sites: &[Site], place: Place) -> Option<usize> {
+/// Where a block begins in a row's sites. The sites that blocks leave are at both ends of the row of the queues' multipliers, and
+/// between blocks elsewhere.
+fn first_of(sites: &[Site], row: usize, place: Place) -> Option<usize> {
     let room = sites.len().checked_sub(BLOCK_LANES)?;
+    let ends = if row == QUEUE_ROW { room.checked_sub(2 * BLOCK_LANES)? / 2 } else { 0 };
     Some(match place {
-        Place::First => 0,
+        Place::First => ends,
         Place::Middle => room / 2,
-        Place::Last => room,
+        Place::Last => room - ends,
     })
 }
 
@@ -183,11 +190,12 @@ impl Floorplan {
                 .filter(|(_, role)| matches!(role, Role::VectorMultiplier { group, .. } if *group < of))
                 .count()
         };
+        let mut single = self.beside_blocks()?.into_iter();
         cells
             .iter()
             .filter_map(|(path, role)| {
                 let site = match role {
-                    Role::SingleMultiplier => self.between_vector_lanes(),
+                    Role::SingleMultiplier => single.next(),
                     Role::Multiplier { group, lane } => {
                         GROUP_BLOCKS.get(*group).and_then(|&block| self.in_block(block, *lane))
                     }
@@ -213,9 +221,14 @@ impl Floorplan {
         Some((plain(vector), plain(others)))
     }
 
-    /// A site that blocks leave between the vector lanes.
-    fn between_vector_lanes(&self) -> Option<Site> {
-        self.split_row(VECTOR_ROW)?.1.get(BLOCK_LANES).cloned()
+    /// Sites of the queues' multipliers, and then those between the vector lanes.
+    fn beside_blocks(&self) -> Option<Vec<Site>> {
+        let row = self.split_row(QUEUE_ROW)?.1;
+        let before = row.get(..first_of(&row, QUEUE_ROW, Place::First)?)?;
+        let after = row.get(first_of(&row, QUEUE_ROW, Place::Last)? + BLOCK_LANES..)?;
+        let vector = self.split_row(VECTOR_ROW)?.1;
+        let between = vector.get(BLOCK_LANES..first_of(&vector, VECTOR_ROW, Place::Last)?)?;
+        Some(before.iter().chain(after).chain(between).cloned().collect())
     }
 
     fn of_vector(&self, lane: usize) -> Option<Site> {
@@ -225,7 +238,7 @@ impl Floorplan {
     /// Site number `lane` of a block.
     fn in_block(&self, (row, place): (usize, Place), lane: usize) -> Option<Site> {
         let sites = self.split_row(row)?.1;
-        let first = first_of(&sites, place)?;
+        let first = first_of(&sites, row, place)?;
         (lane < BLOCK_LANES).then(|| sites[first + lane].clone())
     }
 
@@ -314,7 +327,7 @@ mod tests {
     #[test]
     fn every_memory_and_lane_of_the_full_chip_has_a_site_of_its_own() {
         let placed = plan().place(&lpu_hdl::chip::emit(&Geometry::ULX3S_85F, "lpu").unwrap());
-        assert_eq!(placed.len(), 128 + 16 + 1 + 200);
+        assert_eq!(placed.len(), 128 + 16 + 5 + 200);
         let sites: BTreeSet<&str> = placed.iter().map(|cell| cell.bel.as_str()).collect();
         assert_eq!(sites.len(), placed.len());
         assert_eq!(sites.iter().filter(|site| site.contains("EBR")).count(), 200);
