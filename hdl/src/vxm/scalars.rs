@@ -175,6 +175,9 @@ mod tests {
 
     const CHIP: Geometry = Geometry::NANO;
 
+    /// Number, pair and whether it reads; both halves and the conflict, once they are known.
+    type Asked = ((usize, bool, bool), Option<(u64, u64, bool)>);
+
     #[test]
     fn reads_see_banks_constants_and_conflicts() {
         let bench = Bench::new(&emit(&mut Scalars::new(&CHIP), "scalars").unwrap()).unwrap();
@@ -184,7 +187,7 @@ mod tests {
         let mut values = vec![0; 128];
         values[2 * n] = packed(Scalar::ONE);
         values[2 * n + 1] = random.unsigned(24);
-        let mut asked: Vec<((usize, bool, bool), Option<(u64, u64, bool)>)> = vec![];
+        let mut asked: Vec<Asked> = vec![];
         for t in 0..20_000 {
             // Few numbers, so that reads meet writes.
             let number = [0, n - 1, n, n + 1, 2 * n - 1, 2 * n, 2 * n + 1, 100][random.below(8) as usize];
