@@ -194,7 +194,7 @@ impl Logic for VectorDispatch {
         }
         self.vmem_start.next = self.row_start.start.val();
 
-        // Scalars step here, three cycles before the lanes take them.
+        // Scalars step here, so that they are read a cycle before the lanes copy them.
         dff_setup!(self, clock, issue_1, first_1, number_2, pair_2, number_3, pair_3);
         self.issue_1.d.next = self.issue.val();
         self.first_1.d.next = self.first.val();
