@@ -194,7 +194,7 @@
             assert (is_matrix_queue == (space == space_matrix_queue) && is_vector_queue == (space == space_vector_queue));
         end
         if (formal_in_words && (formal_complete ? formal_writes || formal_age > 1 : formal_count > 1))
-            assert (in_range == formal_inside);
+            assert (in_range == ((formal_is_memory || formal_is_queue) && formal_inside));
         if (formal_complete && !formal_writes && formal_age == 5'(read_wait) + 5'd4)
             assert (formal_sent == 0 && formal_answer == (formal_allowed ? answer : 72'h0));
         if (formal_complete && formal_age > 3 && !formal_answers)

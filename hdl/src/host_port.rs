@@ -151,7 +151,7 @@ pub struct HostPort {
     is_vmem: DFF<Bit>,
     is_matrix_queue: DFF<Bit>,
     is_vector_queue: DFF<Bit>,
-    limit: Signal<Local, Bits<25>>,
+    place_wide: Signal<Local, Bits<25>>,
     kind: Kind<Self>,
 }
 
@@ -257,7 +257,7 @@ impl HostPort {
             is_vmem: Default::default(),
             is_matrix_queue: Default::default(),
             is_vector_queue: Default::default(),
-            limit: Default::default(),
+            place_wide: Default::default(),
             kind: Default::default(),
         }
     }
@@ -317,20 +317,12 @@ impl Logic for HostPort {
         self.is_vector_queue.d.next = self.space.q.val() == self.space_vector_queue.val();
         self.memory.next = self.is_weights.q.val() | self.is_kv.q.val() | self.is_vmem.q.val();
         self.queue.next = self.is_matrix_queue.q.val() | self.is_vector_queue.q.val();
-        self.limit.next = self.vector_queue_words.val();
-        if self.is_matrix_queue.q.val() {
-            self.limit.next = self.matrix_queue_words.val();
-        }
-        if self.is_weights.q.val() {
-            self.limit.next = self.weights_words.val();
-        }
-        if self.is_kv.q.val() {
-            self.limit.next = self.kv_words.val();
-        }
-        if self.is_vmem.q.val() {
-            self.limit.next = self.vmem_words.val();
-        }
-        self.in_range.d.next = bit_cast::<25, 24>(self.place.q.val()) < self.limit.val();
+        self.place_wide.next = bit_cast::<25, 24>(self.place.q.val());
+        self.in_range.d.next = (self.is_weights.q.val() & (self.place_wide.val() < self.weights_words.val()))
+            | (self.is_kv.q.val() & (self.place_wide.val() < self.kv_words.val()))
+            | (self.is_vmem.q.val() & (self.place_wide.val() < self.vmem_words.val()))
+            | (self.is_matrix_queue.q.val() & (self.place_wide.val() < self.matrix_queue_words.val()))
+            | (self.is_vector_queue.q.val() & (self.place_wide.val() < self.vector_queue_words.val()));
         self.place_held.d.next = self.place.q.val();
         self.data_held.d.next = self.shift.q.val();
         self.address.next = self.place_held.q.val();

@@ -51,6 +51,8 @@ pub const HALVES: usize = 1 << index_width!(|chip| chip.halves());
 pub const LANES: usize = 1 << LANE;
 /// Scalar of one written bank.
 pub const SCALAR: usize = index_width!(|chip| chip.scalars);
+/// A scalar's number in an instruction: of all banks.
+pub const SCALAR_NUMBER: usize = 7;
 /// Row of the buffer of random numbers.
 pub const NOISE_ROW: usize = index_width!(|chip| chip.noise_rows);
 /// Instruction of a queue.

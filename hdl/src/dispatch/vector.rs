@@ -30,6 +30,7 @@ use super::DISPATCH_CYCLES;
 use crate::kind::Kind;
 use crate::primitives::vector::{EXACT_ROW, Fixed, RowStart, Setting, many};
 use crate::primitives::{ShiftRegister, VectorPayload};
+use crate::widths::SCALAR_NUMBER;
 use lpu_isa::Geometry;
 use lpu_isa::instruction::{B, Function, VmemIndex};
 use rust_hdl::prelude::*;
@@ -56,15 +57,15 @@ pub struct VectorDispatch {
     pub position_0: Signal<Out, Bits<16>>,
     pub run_start_0: Signal<Out, Bit>,
     pub vmem_start: Signal<Out, Bits<EXACT_ROW>>,
-    pub number_0: Signal<Out, Bits<7>>,
+    pub number_0: Signal<Out, Bits<SCALAR_NUMBER>>,
     pub pair_0: Signal<Out, Bit>,
     is_multiply: Fixed<{ Function::Multiply as u64 }, 2>,
     is_pair: Fixed<{ B::ScalarPair as u64 }, 3>,
     issue_1: DFF<Bit>,
     first_1: DFF<Bit>,
-    number_2: DFF<Bits<7>>,
+    number_2: DFF<Bits<SCALAR_NUMBER>>,
     pair_2: DFF<Bit>,
-    number_3: DFF<Bits<7>>,
+    number_3: DFF<Bits<SCALAR_NUMBER>>,
     pair_3: DFF<Bit>,
     by_token_row: Fixed<{ VmemIndex::TokenRow as u64 }, 2>,
     by_position_row: Fixed<{ VmemIndex::PositionRow as u64 }, 2>,

@@ -1,12 +1,15 @@
 //! Row address of the matrix memories: the row that the dispatch worked out at the first issue, then a step from issue to issue.
 //!
 //! ```text
-//!  first_row, first_chunk ──────────────────────┐ first
-//!  row_step, or on to the next row of an item ─►(+)──┴─┬─►[reg]─► copy[g], one per group of lanes
-//!  row of the last issue ───────────────────────▲      ├─►[reg]─► row_now
-//!                                                      └─►[reg]─► chunk
-//!                                             cycle 0         1
+//!  first_row, first_chunk ──────────────────────────────────┐ first
+//!  row_step, or on to the next row of an item ─►(+)─►[reg]──┴─┬─►[reg]─► copy[c], one per half group of lanes
+//!                                                ▲            ├─►[reg]─► row_now
+//!                                                └────────────┴─►[reg]─► chunk
+//!                                             cycle 0                1
 //! ```
+//!
+//! The step to the next issue is taken at this one, so that nothing but a choice stands before the copies: they lie near their
+//! memories, which are spread over the die.
 //!
 //! | port             | dir | width        | meaning                                                      | cycle |
 //! |------------------|-----|--------------|--------------------------------------------------------------|------:|
@@ -17,12 +20,12 @@
 //! | `first_chunk`    | in  | `GROUP`      | `Gather`: group of lanes of the first issue                  |     0 |
 //! | `row_step`       | in  | 16           | `Dot`: step, signed                                          |     0 |
 //! | `host_access`    | in  | 1            | strobe: read `host_row` and `host_chunk` instead             |     0 |
-//! | `copy[g]`        | out | `MATRIX_ROW` | address for group `g`'s memories                             |     1 |
+//! | `copy[c]`        | out | `MATRIX_ROW` | address for the memories of half group `c`                   |     1 |
 //! | `row_now`        | out | 24           | the row in full, for range and conflict checks               |     1 |
 //! | `chunk`          | out | `GROUP`      | `Gather`: which group of lanes                               |     1 |
 //!
 //! # Invariants
-//! 1. `issue` and `host_access` do not coincide. Without either, `copy` holds no meaningful row.
+//! 1. `issue` and `host_access` do not coincide. Without either, the outputs hold no meaningful row.
 //! 2. The payload is stable from the first issue of an instruction to its last.
 //! 3. Rows are numbers of 24 bits that wrap; a negative row is therefore a very large one.
 
@@ -31,6 +34,9 @@ use crate::primitives::{Extend, LocalCopy};
 use crate::widths::{GROUP, MATRIX_ROW};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
+
+/// Copies for a group's memories, which may lie in two rows of the FPGA.
+const HALVES_PER_GROUP: usize = 2;
 
 /// The row address generator.
 #[derive(LogicBlock)]
@@ -53,8 +59,10 @@ pub struct RowAddress {
     addend: Signal<Local, Bits<24>>,
     next_row: Signal<Local, Bits<24>>,
     next_chunk: Signal<Local, Bits<GROUP>>,
-    held_row: DFF<Bits<24>>,
-    held_chunk: DFF<Bits<GROUP>>,
+    row_ahead: DFF<Bits<24>>,
+    chunk_ahead: DFF<Bits<GROUP>>,
+    row_held: DFF<Bits<24>>,
+    chunk_held: DFF<Bits<GROUP>>,
     copies: Vec<LocalCopy<MATRIX_ROW>>,
     kind: Kind<Self>,
 }
@@ -66,6 +74,7 @@ impl RowAddress {
     /// The generator of a chip.
     pub fn new(geometry: &Geometry) -> Self {
         let groups = geometry.groups();
+        let copies = HALVES_PER_GROUP * groups;
         Self {
             clock: Default::default(),
             issue: Default::default(),
@@ -77,7 +86,7 @@ impl RowAddress {
             host_access: Default::default(),
             host_row: Default::default(),
             host_chunk: Default::default(),
-            copy: (0..groups).map(|_| Default::default()).collect(),
+            copy: (0..copies).map(|_| Default::default()).collect(),
             row_now: Default::default(),
             chunk: Default::default(),
             last_chunk: Constant::new((groups - 1).to_bits()),
@@ -85,9 +94,11 @@ impl RowAddress {
             addend: Default::default(),
             next_row: Default::default(),
             next_chunk: Default::default(),
-            held_row: Default::default(),
-            held_chunk: Default::default(),
-            copies: (0..groups).map(|_| Default::default()).collect(),
+            row_ahead: Default::default(),
+            chunk_ahead: Default::default(),
+            row_held: Default::default(),
+            chunk_held: Default::default(),
+            copies: (0..copies).map(|_| Default::default()).collect(),
             kind: Kind::default(),
         }
     }
@@ -96,17 +107,9 @@ impl RowAddress {
 impl Logic for RowAddress {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, held_row, held_chunk);
-        self.step.x.next = self.row_step.val();
-        self.addend.next = self.step.y.val();
-        if self.gather.val() {
-            self.addend.next = 0.into();
-            if self.held_chunk.q.val() == self.last_chunk.val() {
-                self.addend.next = 1.into();
-            }
-        }
-        self.next_row.next = self.held_row.q.val() + self.addend.val();
-        self.next_chunk.next = (self.held_chunk.q.val() + 1) & self.last_chunk.val();
+        dff_setup!(self, clock, row_ahead, chunk_ahead, row_held, chunk_held);
+        self.next_row.next = self.row_ahead.q.val();
+        self.next_chunk.next = self.chunk_ahead.q.val();
         if self.host_access.val() {
             self.next_row.next = self.host_row.val();
             self.next_chunk.next = self.host_chunk.val();
@@ -114,16 +117,26 @@ impl Logic for RowAddress {
             self.next_row.next = self.first_row.val();
             self.next_chunk.next = self.first_chunk.val();
         }
-        if self.issue.val() || self.host_access.val() {
-            self.held_row.d.next = self.next_row.val();
-            self.held_chunk.d.next = self.next_chunk.val();
+        self.step.x.next = self.row_step.val();
+        self.addend.next = self.step.y.val();
+        if self.gather.val() {
+            self.addend.next = 0.into();
+            if self.next_chunk.val() == self.last_chunk.val() {
+                self.addend.next = 1.into();
+            }
         }
-        self.row_now.next = self.held_row.q.val();
-        self.chunk.next = self.held_chunk.q.val();
-        for g in 0..self.copies.len() {
-            self.copies[g].clock.next = self.clock.val();
-            self.copies[g].d.next = self.next_row.val().get_bits::<MATRIX_ROW>(0);
-            self.copy[g].next = self.copies[g].q.val();
+        if self.issue.val() {
+            self.row_ahead.d.next = self.next_row.val() + self.addend.val();
+            self.chunk_ahead.d.next = (self.next_chunk.val() + 1) & self.last_chunk.val();
+        }
+        self.row_held.d.next = self.next_row.val();
+        self.chunk_held.d.next = self.next_chunk.val();
+        self.row_now.next = self.row_held.q.val();
+        self.chunk.next = self.chunk_held.q.val();
+        for c in 0..self.copies.len() {
+            self.copies[c].clock.next = self.clock.val();
+            self.copies[c].d.next = self.next_row.val().get_bits::<MATRIX_ROW>(0);
+            self.copy[c].next = self.copies[c].q.val();
         }
     }
 }
@@ -188,8 +201,8 @@ mod tests {
         let issues = expected.iter().enumerate().filter_map(|(t, e)| Some((t + RowAddress::LATENCY, (*e)?)));
         for (at, (row, chunk)) in issues {
             assert_eq!(response.get(at, "row_now"), row, "{at}");
-            for g in 0..chip.groups() {
-                assert_eq!(response.get(at, &format!("copy${g}")), row & ((1 << MATRIX_ROW) - 1), "{at}");
+            for c in 0..2 * chip.groups() {
+                assert_eq!(response.get(at, &format!("copy${c}")), row & ((1 << MATRIX_ROW) - 1), "{at}");
             }
             chunk.into_iter().for_each(|chunk| assert_eq!(response.get(at, "chunk"), chunk, "{at}"));
         }

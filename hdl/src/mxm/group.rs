@@ -9,7 +9,7 @@
 //!
 //! | port               | dir | width        | meaning                                                   | cycle |
 //! |--------------------|-----|--------------|-----------------------------------------------------------|------:|
-//! | `row`              | in  | `MATRIX_ROW` | row of the matrix memories                                |     1 |
+//! | `row[h]`           | in  | `MATRIX_ROW` | row of the matrix memories, a copy for half `h` of the lanes |  1 |
 //! | `from_kv`, `entry` | in  | 1, `ENTRY`   | as the lanes need them, one cycle before                  |     2 |
 //! | `operand[j]`       | out | 10           | matrix operand of lane `j`                                |     4 |
 //! | `product[j]`       | out | 32           | product of lane `j`                                       |     6 |
@@ -40,7 +40,7 @@ use rust_hdl::prelude::*;
 #[derive(LogicBlock)]
 pub struct LaneGroup {
     pub clock: Signal<In, Clock>,
-    pub row: Signal<In, Bits<MATRIX_ROW>>,
+    pub row: [Signal<In, Bits<MATRIX_ROW>>; 2],
     pub from_kv: Signal<In, Bit>,
     pub entry: Signal<In, Bits<ENTRY>>,
     pub operand: Vec<Signal<Out, Bits<10>>>,
@@ -156,6 +156,7 @@ impl Logic for LaneGroup {
                     self.lane[h * half + j].act_write.next = self.act_write_16.q.val().get_bit(h);
                     self.bank[(h * half + j) / 2].weight_write.next =
                         self.weight_write_16.q.val().get_bits::<1>(h);
+                    self.bank[(h * half + j) / 2].row.next = self.row[h].val();
                 }
             }
             for j in 0..self.lane.len() {
@@ -164,7 +165,6 @@ impl Logic for LaneGroup {
             }
             for p in 0..self.bank.len() {
                 self.bank[p].clock.next = self.clock.val();
-                self.bank[p].row.next = self.row.val();
                 self.bank[p].kv_write.next = self.kv_enable[p].bus.val();
                 self.bank[p].write_row.next = self.write_row_16.q.val();
             }
@@ -212,7 +212,8 @@ mod tests {
                 value: random.signed(8),
             };
             let row = random.below(4);
-            stimulus.cycle().set("row", row).set("from_kv", 1).set("kv_write", write.lanes);
+            stimulus.cycle().set("row$0", row).set("row$1", row);
+            stimulus.set("from_kv", 1).set("kv_write", write.lanes);
             expected.push((stimulus.cycles() - 1, memory[row as usize]));
             stimulus.set("kv_transposed", write.transposed.into()).set("write_row", write.row);
             stimulus.set_signed("kv_value", write.value);

@@ -321,7 +321,9 @@ impl Logic for MatrixSide {
         // Lanes.
         for g in 0..self.group.len() {
             self.group[g].clock.next = self.clock.val();
-            self.group[g].row.next = self.address.copy[g].val();
+            for h in 0..2 {
+                self.group[g].row[h].next = self.address.copy[2 * g + h].val();
+            }
             self.group[g].from_kv.next = self.from_kv_later.y.val().get_bit(0);
             self.group[g].entry.next = self.entry_pointer.entry.val();
             self.group[g].act_write.next = self.group_act_write[g].val();

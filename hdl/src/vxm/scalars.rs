@@ -27,19 +27,16 @@
 use crate::kind::Kind;
 use crate::primitives::LutRam;
 use crate::primitives::vector::{Fixed, Setting};
-use crate::widths::SCALAR;
+use crate::widths::{SCALAR, SCALAR_NUMBER};
 use lpu_isa::Geometry;
 use lpu_isa::arith::Scalar;
 use rust_hdl::prelude::*;
-
-/// Bits of a scalar's number in an instruction.
-const NUMBER: usize = 7;
 
 /// The scalar banks.
 #[derive(LogicBlock, Default)]
 pub struct Scalars {
     pub clock: Signal<In, Clock>,
-    pub number: Signal<In, Bits<NUMBER>>,
+    pub number: Signal<In, Bits<SCALAR_NUMBER>>,
     pub pair: Signal<In, Bit>,
     pub reads: Signal<In, Bit>,
     pub inverse_temperature: Signal<In, Bits<24>>,
@@ -52,13 +49,13 @@ pub struct Scalars {
     pub lower: Signal<Out, Bits<24>>,
     pub upper: Signal<Out, Bits<24>>,
     pub conflict: Signal<Out, Bit>,
-    first_reduction: Setting<NUMBER>,
-    one_number: Setting<NUMBER>,
-    temperature_number: Setting<NUMBER>,
+    first_reduction: Setting<SCALAR_NUMBER>,
+    one_number: Setting<SCALAR_NUMBER>,
+    temperature_number: Setting<SCALAR_NUMBER>,
     index_mask: Setting<SCALAR>,
     one: Fixed<{ packed(Scalar::ONE) }, 24>,
     /// The scalars of both halves of the lanes, and where each is kept: decoded a cycle before it is read.
-    wanted: [Signal<Local, Bits<NUMBER>>; 2],
+    wanted: [Signal<Local, Bits<SCALAR_NUMBER>>; 2],
     index_1: [DFF<Bits<SCALAR>>; 2],
     is_maximum_1: [DFF<Bit>; 2],
     is_reduction_1: [DFF<Bit>; 2],

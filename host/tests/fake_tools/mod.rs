@@ -60,7 +60,6 @@ impl Bench {
         };
         let description = board("board.toml")
             .replace("geometry = \"ulx3s-85f\"", "geometry = \"nano\"")
-            .replace("control_mhz_max = 48.0", "control_mhz_max = 50.0")
             .replace("route_goal = 1.015", "route_goal = 1.0");
         bench.write("small/board.toml", &description);
         bench.write("small/pins.lpf", &board("pins.lpf"));
