@@ -287,6 +287,9 @@ impl Logic for Lpu {
         self.matrix_dispatch.offset_second.next = self.icu.matrix_offset_second.val();
         self.matrix_dispatch.token.next = self.run.token.val();
         self.matrix_dispatch.position.next = self.run.position.val();
+        self.matrix_dispatch.host_access.next = self.matrix.host_access.val();
+        self.matrix_dispatch.host_row.next = self.matrix.host_row_1.val();
+        self.matrix_dispatch.host_chunk.next = self.matrix.host_chunk.val();
         for p in 0..self.icu.matrix_part.len() {
             self.matrix_dispatch.part[p].next = self.icu.matrix_part[p].val();
             self.matrix_payload.part[p].next = self.matrix_dispatch.part_0[p].val();
@@ -310,11 +313,10 @@ impl Logic for Lpu {
         self.matrix.gather.next = self.matrix_dispatch.gather_0.val();
         self.matrix.first.next = self.matrix_dispatch.first_0.val();
         self.matrix.last.next = self.matrix_dispatch.last_0.val();
-        self.matrix.first_row.next = self.matrix_dispatch.first_row.val();
-        self.matrix.first_chunk.next = self.matrix_dispatch.first_chunk.val();
+        self.matrix.row.next = self.matrix_dispatch.row.val();
+        self.matrix.chunk.next = self.matrix_dispatch.chunk.val();
         self.matrix.position.next = self.matrix_dispatch.position_0.val();
         self.matrix.memory.next = self.matrix_payload.memory.val().get_bit(0);
-        self.matrix.row_step.next = self.matrix_payload.row_step.val();
         self.matrix.entry.next = self.matrix_payload.entry.val();
         self.matrix.entry_continue.next = self.matrix_payload.entry_continue.val().get_bit(0);
         self.matrix.entry_advance.next = self.matrix_payload.entry_advance.val().get_bit(0);
@@ -342,7 +344,7 @@ impl Logic for Lpu {
         }
         self.vector.host_kv_write.next = self.matrix.host_kv_write.val();
         self.vector.host_weight_write.next = self.matrix.host_weight_write.val();
-        self.vector.host_write_row.next = self.matrix.host_write_row.val();
+        self.vector.host_write_row.next = self.matrix.host_row_1.val();
         self.vector.host_halves.next = self.matrix.host_halves.val();
         for i in 0..self.matrix.host_lane.len() {
             self.vector.host_lane[i].next = self.matrix.host_lane[i].val();

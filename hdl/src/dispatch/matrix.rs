@@ -1,9 +1,10 @@
-//! The way of the matrix queue's issues: the row of the first issue comes out with the issue.
+//! The way of the matrix queue's issues: the row of the matrix memories comes out with the issue.
 //!
 //! ```text
-//!  token, position ─►[reg]─► << chunks ──────►[reg]─┬─ low bits ──────────────────►[reg]─► first_chunk
-//!                                                   └─ row of the item ─┐
-//!  offset_first, offset_second ─►[reg]─► which ►[reg]───────────────────┴─(+ row)─►[reg]─► first_row
+//!  token, position ─►[reg]─► << chunks ──────►[reg]─┬─ low bits ──────────► RowAddress ─┬─► chunk
+//!                                                   └─ row of the item ─┐       ▲       └─► row
+//!  offset_first, offset_second ─►[reg]─► which ►[reg]───────────────────┴───────┤
+//!  row, row_step ──────────────────────────────►[reg]───────────────────────────┘
 //!  part[p] ────────────────────────────────────►[reg]─────────────────────────────►[reg]─► the same
 //!  issue, first, last, gather, position ─►[reg]─►[reg]────────────────────────────►[reg]─► the same
 //!                                cycle -3  -2    -1                                  0
@@ -17,16 +18,18 @@
 //! | `token`, `position`                 | in  | 16    | of the sequencer                                    |    -3 |
 //! | `issue_0`, `first_0`, `last_0`, `gather_0` | out | 1 | the same                                           |     0 |
 //! | `part_0[p]`, `position_0`           | out | 64, 16 | the same                                           |     0 |
-//! | `first_row`                         | out | 24    | `row`, plus the loop offset or the row of the item  |     0 |
-//! | `first_chunk`                       | out | `GROUP` | `Gather`: group of lanes in which the item begins |     0 |
+//! | `row`                               | out | 24    | first `row` plus the loop offset or the row of the item, then on from issue to issue | 0 |
+//! | `chunk`                             | out | `GROUP` | `Gather`: group of lanes of the issue             |     0 |
+//! | `host_access`, `host_row`, `host_chunk` | in | 1, `MATRIX_ROW`, `GROUP` | the host reads a row, while no token runs | -1 |
 //!
 //! # Invariants
 //! 1. Rows are numbers of 24 bits that wrap; a negative row is therefore a very large one.
 
 use super::DISPATCH_CYCLES;
 use crate::kind::Kind;
-use crate::primitives::{MatrixPayload, ShiftRegister};
-use crate::widths::GROUP;
+use crate::mem::RowAddress;
+use crate::primitives::{Delay, MatrixPayload, ShiftRegister};
+use crate::widths::{GROUP, MATRIX_ROW};
 use lpu_isa::Geometry;
 use rust_hdl::prelude::*;
 
@@ -49,8 +52,11 @@ pub struct MatrixDispatch {
     pub gather_0: Signal<Out, Bit>,
     pub part_0: Vec<Signal<Out, Bits<64>>>,
     pub position_0: Signal<Out, Bits<16>>,
-    pub first_row: Signal<Out, Bits<24>>,
-    pub first_chunk: Signal<Out, Bits<GROUP>>,
+    pub host_access: Signal<In, Bit>,
+    pub host_row: Signal<In, Bits<MATRIX_ROW>>,
+    pub host_chunk: Signal<In, Bits<GROUP>>,
+    pub row: Signal<Out, Bits<24>>,
+    pub chunk: Signal<Out, Bits<GROUP>>,
     payload: MatrixPayload,
     issue_later: ShiftRegister<1>,
     first_later: ShiftRegister<1>,
@@ -63,15 +69,15 @@ pub struct MatrixDispatch {
     position_1: DFF<Bits<16>>,
     offset_first_1: DFF<Bits<24>>,
     offset_second_1: DFF<Bits<24>>,
-    gather_1: DFF<Bit>,
     number: Signal<Local, Bits<16>>,
     item: DFF<Bits<32>>,
-    row: DFF<Bits<24>>,
+    base: DFF<Bits<24>>,
+    step: DFF<Bits<16>>,
     offset: DFF<Bits<24>>,
-    gathers: DFF<Bit>,
-    addend: Signal<Local, Bits<24>>,
-    row_held: DFF<Bits<24>>,
-    chunk_held: DFF<Bits<GROUP>>,
+    issues: Delay<1, 2>,
+    begins: Delay<1, 2>,
+    gathers: Delay<1, 2>,
+    address: RowAddress,
     _group_bits: usize,
     kind: Kind<Self>,
 }
@@ -101,8 +107,11 @@ impl MatrixDispatch {
             gather_0: Default::default(),
             part_0: (0..parts).map(|_| Default::default()).collect(),
             position_0: Default::default(),
-            first_row: Default::default(),
-            first_chunk: Default::default(),
+            host_access: Default::default(),
+            host_row: Default::default(),
+            host_chunk: Default::default(),
+            row: Default::default(),
+            chunk: Default::default(),
             payload,
             issue_later: ShiftRegister::new(DISPATCH_CYCLES),
             first_later: ShiftRegister::new(DISPATCH_CYCLES),
@@ -115,15 +124,15 @@ impl MatrixDispatch {
             position_1: Default::default(),
             offset_first_1: Default::default(),
             offset_second_1: Default::default(),
-            gather_1: Default::default(),
             number: Default::default(),
             item: Default::default(),
-            row: Default::default(),
+            base: Default::default(),
+            step: Default::default(),
             offset: Default::default(),
+            issues: Default::default(),
+            begins: Default::default(),
             gathers: Default::default(),
-            addend: Default::default(),
-            row_held: Default::default(),
-            chunk_held: Default::default(),
+            address: RowAddress::new(geometry),
             _group_bits: geometry.groups().ilog2() as usize,
             kind: Kind::default(),
         }
@@ -133,9 +142,10 @@ impl MatrixDispatch {
 impl Logic for MatrixDispatch {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, item, row, offset, gathers, row_held, chunk_held);
-        dff_setup!(self, clock, token_1, position_1, offset_first_1, offset_second_1, gather_1);
+        dff_setup!(self, clock, item, base, step, offset);
+        dff_setup!(self, clock, token_1, position_1, offset_first_1, offset_second_1);
         clock!(self, clock, issue_later, first_later, last_later, gather_later, position_later);
+        clock!(self, clock, issues, begins, gathers, address);
         self.issue_later.x.next = self.issue.val().into();
         self.first_later.x.next = self.first.val().into();
         self.last_later.x.next = self.last.val().into();
@@ -158,7 +168,6 @@ impl Logic for MatrixDispatch {
         self.position_1.d.next = self.position.val();
         self.offset_first_1.d.next = self.offset_first.val();
         self.offset_second_1.d.next = self.offset_second.val();
-        self.gather_1.d.next = self.gather.val();
         self.number.next = self.token_1.q.val();
         if self.payload.index.val().get_bit(0) {
             self.number.next = self.position_1.q.val();
@@ -171,19 +180,30 @@ impl Logic for MatrixDispatch {
                 self.offset.d.next = self.offset_second_1.q.val();
             }
         }
-        self.row.d.next = self.payload.row.val();
-        self.gathers.d.next = self.gather_1.q.val();
+        self.base.d.next = self.payload.row.val();
+        self.step.d.next = self.payload.row_step.val();
+        self.issues.x.next = self.issue.val().into();
+        self.begins.x.next = self.first.val().into();
+        self.gathers.x.next = self.gather.val().into();
 
-        self.addend.next = self.offset.q.val();
-        if self.gathers.q.val() {
+        // Cycle -1: the row.
+        self.address.issue.next = self.issues.y.val().get_bit(0);
+        self.address.first.next = self.begins.y.val().get_bit(0);
+        self.address.gather.next = self.gathers.y.val().get_bit(0);
+        self.address.base.next = self.base.q.val();
+        self.address.offset.next = self.offset.q.val();
+        if self.gathers.y.val().get_bit(0) {
             for low in self._group_bits..(self._group_bits + 1) {
-                self.addend.next = self.item.q.val().get_bits::<24>(low);
+                self.address.offset.next = self.item.q.val().get_bits::<24>(low);
             }
         }
-        self.row_held.d.next = self.row.q.val() + self.addend.val();
-        self.chunk_held.d.next = bit_cast::<GROUP, 32>(self.item.q.val()) & self.last_chunk.val();
-        self.first_row.next = self.row_held.q.val();
-        self.first_chunk.next = self.chunk_held.q.val();
+        self.address.first_chunk.next = bit_cast::<GROUP, 32>(self.item.q.val()) & self.last_chunk.val();
+        self.address.row_step.next = self.step.q.val();
+        self.address.host_access.next = self.host_access.val();
+        self.address.host_row.next = self.host_row.val();
+        self.address.host_chunk.next = self.host_chunk.val();
+        self.row.next = self.address.row.val();
+        self.chunk.next = self.address.chunk.val();
     }
 }
 
@@ -274,8 +294,10 @@ mod tests {
         for (t, issued) in all.iter().enumerate() {
             let at = |name: &str| response.get(t + MatrixDispatch::LATENCY, name);
             let (row, chunk) = model(issued);
-            assert_eq!(at("first_row"), row, "cycle {t}");
-            assert!(chunk.is_none_or(|chunk| chunk == at("first_chunk")), "cycle {t}");
+            if at("issue_0") & at("first_0") == 1 {
+                assert_eq!(at("row"), row, "cycle {t}");
+                assert!(chunk.is_none_or(|chunk| chunk == at("chunk")), "cycle {t}");
+            }
             assert_eq!(
                 [at("issue_0"), at("first_0"), at("last_0")],
                 [0, 1, 2].map(|bit| t as u64 >> bit & 1)
@@ -299,9 +321,10 @@ mod tests {
         let mut stimulus = bench.stimulus();
         for _ in 0..200 {
             stimulus.cycle().set("part$0", part).set("offset_first", random.unsigned(24));
+            stimulus.set("issue", 1).set("first", 1);
             stimulus.set("token", random.unsigned(16)).set("position", random.unsigned(16));
         }
         let response = bench.run(&stimulus).unwrap();
-        assert!((MatrixDispatch::LATENCY..200).all(|t| response.get(t, "first_row") == 0x12_3456));
+        assert!((MatrixDispatch::LATENCY..200).all(|t| response.get(t, "row") == 0x12_3456));
     }
 }

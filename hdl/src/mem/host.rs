@@ -2,8 +2,11 @@
 //!
 //! ```text
 //!  write, octet, data ─►[reg]─► half rows, row, lanes ─► the vector side's way to the memories (`Distribute`)
-//!  read, octet ──────────────► access, chunk ─► RowAddress ... Gather ─► word ─► octet ─►[reg]─► codes ─►[reg]─► which ─►[reg]─► read_data
-//!  cycle t                                                        t + 11           t + 12          t + 13          t + 14
+//!  read, row, octet ─►[reg]─► access, chunk ─► RowAddress ─► the memories ... Gather ─► word
+//!  cycle t             t + 1                     t + 2                                  t + 13
+//!
+//!  word ─► octet ─►[reg]─► codes ─►[reg]─► which ─►[reg]─► read_data
+//!                   t + 14          t + 15          t + 16
 //! ```
 //!
 //! | port           | dir | width      | meaning                                            | cycle   |
@@ -13,14 +16,16 @@
 //! | `row`          | in  | 24         | row                                                | `t`     |
 //! | `octet`        | in  | `OCTET`    | which eight lanes of it                            | `t`     |
 //! | `data`         | in  | 72         | lanes written, the first in the low bits           | `t`     |
-//! | `access`       | out | 1          | read strobe for the address generator              | `t`     |
-//! | `chunk`        | out | `GROUP`    | group of lanes that holds the octet                | `t`     |
+//! | `access`       | out | 1          | read strobe for the address generator              | `t + 1` |
+//! | `chunk`        | out | `GROUP`    | group of lanes that holds the octet                | `t + 1` |
+//! | `issue`        | out | 1          | strobe: the row comes from the address generator   | `t + 2` |
+//! | `from_kv`      | out | 1          | what is read is in KV memory                       | `t + 2` |
 //! | `writes_weights`, `writes_kv` | out | 1 | strobes                                       | `t + 1` |
 //! | `halves`       | out | `HALVES`   | half rows that hold the octet                      | `t + 1` |
-//! | `written_row`  | out | `MATRIX_ROW` | row                                              | `t + 1` |
+//! | `row_1`        | out | `MATRIX_ROW` | row read or written                              | `t + 1` |
 //! | `lane[i]`      | out | 9          | lane `i` of the octet                              | `t + 1` |
-//! | `word[j]`      | in  | 10         | matrix operands of the chunk read                  | `t + 11` |
-//! | `read_data`    | out | 72         | lanes read                                         | `t + 14` |
+//! | `word[j]`      | in  | 10         | matrix operands of the chunk read                  | `t + 13` |
+//! | `read_data`    | out | 72         | lanes read                                         | `t + 16` |
 //!
 //! # Invariants
 //! 1. A vector row has 8 or 16 lanes, so an octet is one or two whole half rows.
@@ -50,10 +55,12 @@ pub struct HostAccess {
     pub data: Signal<In, Bits<72>>,
     pub access: Signal<Out, Bit>,
     pub chunk: Signal<Out, Bits<GROUP>>,
+    pub issue: Signal<Out, Bit>,
+    pub from_kv: Signal<Out, Bit>,
     pub writes_weights: Signal<Out, Bit>,
     pub writes_kv: Signal<Out, Bit>,
     pub halves: Signal<Out, Bits<HALVES>>,
-    pub written_row: Signal<Out, Bits<MATRIX_ROW>>,
+    pub row_1: Signal<Out, Bits<MATRIX_ROW>>,
     pub lane: [Signal<Out, Bits<9>>; OCTET_LANES],
     pub word: Vec<Signal<In, Bits<10>>>,
     pub read_data: Signal<Out, Bits<72>>,
@@ -61,7 +68,9 @@ pub struct HostAccess {
     weights_held: DFF<Bit>,
     kv_held: DFF<Bit>,
     octet_held: DFF<Bits<OCTET>>,
-    from_kv: DFF<Bit>,
+    access_held: DFF<Bit>,
+    issue_held: DFF<Bit>,
+    is_kv: DFF<Bit>,
     row_held: DFF<Bits<MATRIX_ROW>>,
     data_held: DFF<Bits<72>>,
     half: JoinLanes<HALVES, 1, HALVES>,
@@ -82,7 +91,7 @@ pub struct HostAccess {
 
 impl HostAccess {
     /// Cycles from `read` to `read_data`.
-    pub const LATENCY: usize = 14;
+    pub const LATENCY: usize = 16;
 
     /// The host's access to a chip.
     pub fn new(geometry: &Geometry) -> Self {
@@ -104,23 +113,28 @@ impl HostAccess {
 impl Logic for HostAccess {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, weights_held, kv_held, octet_held, from_kv, row_held, data_held, read_held);
-        self.access.next = self.read.val();
+        dff_setup!(self, clock, weights_held, kv_held, octet_held, row_held, data_held, read_held);
+        dff_setup!(self, clock, access_held, issue_held, is_kv);
+        self.access_held.d.next = self.read.val();
+        self.access.next = self.access_held.q.val();
+        self.issue_held.d.next = self.access_held.q.val();
+        self.issue.next = self.issue_held.q.val();
         for low in self._chunk_bits..(self._chunk_bits + 1) {
-            self.upper.next = self.octet.val() >> low.to_bits::<1>();
+            self.upper.next = self.octet_held.q.val() >> low.to_bits::<1>();
         }
         self.chunk.next = bit_cast::<GROUP, OCTET>(self.upper.val());
         self.weights_held.d.next = self.write.val() & !self.kv.val();
         self.kv_held.d.next = self.write.val() & self.kv.val();
         if self.write.val() | self.read.val() {
             self.octet_held.d.next = self.octet.val();
-            self.from_kv.d.next = self.kv.val();
+            self.is_kv.d.next = self.kv.val();
         }
+        self.from_kv.next = self.is_kv.q.val();
         self.row_held.d.next = self.row.val().get_bits::<MATRIX_ROW>(0);
         self.data_held.d.next = self.data.val();
         self.writes_weights.next = self.weights_held.q.val();
         self.writes_kv.next = self.kv_held.q.val();
-        self.written_row.next = self.row_held.q.val();
+        self.row_1.next = self.row_held.q.val();
         for i in 0..OCTET_LANES {
             self.lane[i].next = self.data_held.q.val().get_bits::<9>(9 * i);
         }
@@ -158,7 +172,7 @@ impl Logic for HostAccess {
             self.weight_held[i].clock.next = self.clock.val();
             self.weight_held[i].d.next = self.number_held[i].q.val().get_bits::<9>(0);
             self.read_lane.lane[i].next = self.weight_held[i].q.val();
-            if self.from_kv.q.val() {
+            if self.is_kv.q.val() {
                 self.read_lane.lane[i].next = self.code_held[i].q.val();
             }
         }
@@ -194,8 +208,8 @@ mod tests {
             let half = chip.vxm_lanes as u64 / 2;
             let halves =
                 (0..chip.halves() as u64).filter(|h| h * half / 8 == octet).fold(0, |mask, h| mask | 1 << h);
-            let found = ["writes_weights", "writes_kv", "written_row", "halves"]
-                .map(|name| response.get(t + 1, name));
+            let found =
+                ["writes_weights", "writes_kv", "row_1", "halves"].map(|name| response.get(t + 1, name));
             assert_eq!(found, [1 - kv, kv, row, halves], "write {t}");
             let data: Vec<i64> = (0..8).map(|i| response.signed(t + 1, &format!("lane${i}"))).collect();
             assert_eq!(data, lanes, "write {t}");

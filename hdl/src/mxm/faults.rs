@@ -4,7 +4,7 @@
 //! |--------------------------|-----|----------|--------------------------------------------------------|------:|
 //! | `issue`                  | in  | 1        | strobe                                                 |     0 |
 //! | `reads_kv`               | in  | 1        | the issue is a beat on KV memory                       |     0 |
-//! | `row`                    | in  | 24       | its row                                                |     1 |
+//! | `row`                    | in  | 24       | its row                                                |     0 |
 //! | `kv_write`, `kv_row`     | in  | 1, `KV_ROW` | KV memory is written                                |   now |
 //! | `reads_act`, `entry`     | in  | 1, `ENTRY` | a beat reads an activation entry, in the next cycle  |     2 |
 //! | `act_write`, `act_entry` | in  | `HALVES`, `ENTRY` | activations are written                       |   now |
@@ -39,6 +39,7 @@ pub struct Faults {
     weight_rows: Constant<Bits<24>>,
     kv_rows: Constant<Bits<24>>,
     issue_1: DFF<Bit>,
+    row_1: DFF<Bits<24>>,
     reads_kv_1: DFF<Bit>,
     reads_act_3: DFF<Bit>,
     entry_3: DFF<Bits<ENTRY>>,
@@ -68,6 +69,7 @@ impl Faults {
             weight_rows: Constant::new(geometry.weight_rows.to_bits()),
             kv_rows: Constant::new(geometry.kv_rows.to_bits()),
             issue_1: Default::default(),
+            row_1: Default::default(),
             reads_kv_1: Default::default(),
             reads_act_3: Default::default(),
             entry_3: Default::default(),
@@ -82,16 +84,28 @@ impl Faults {
 impl Logic for Faults {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, issue_1, reads_kv_1, reads_act_3, entry_3, address_held, kv_held, act_held);
+        dff_setup!(
+            self,
+            clock,
+            issue_1,
+            row_1,
+            reads_kv_1,
+            reads_act_3,
+            entry_3,
+            address_held,
+            kv_held,
+            act_held
+        );
         self.issue_1.d.next = self.issue.val();
+        self.row_1.d.next = self.row.val();
         self.reads_kv_1.d.next = self.issue.val() & self.reads_kv.val();
-        self.address_held.d.next = self.issue_1.q.val() & (self.row.val() >= self.weight_rows.val());
+        self.address_held.d.next = self.issue_1.q.val() & (self.row_1.q.val() >= self.weight_rows.val());
         if self.reads_kv_1.q.val() {
-            self.address_held.d.next = self.row.val() >= self.kv_rows.val();
+            self.address_held.d.next = self.row_1.q.val() >= self.kv_rows.val();
         }
         self.kv_held.d.next = self.reads_kv_1.q.val()
             & self.kv_write.val()
-            & (self.row.val().get_bits::<KV_ROW>(0) == self.kv_row.val());
+            & (self.row_1.q.val().get_bits::<KV_ROW>(0) == self.kv_row.val());
         self.reads_act_3.d.next = self.reads_act.val();
         self.entry_3.d.next = self.entry.val();
         self.act_held.d.next = self.reads_act_3.q.val()
@@ -161,8 +175,8 @@ mod tests {
             let rows = if before.reads_kv == 1 { chip.kv_rows } else { chip.weight_rows };
             let found = FLAGS.map(|name| response.get(t + 1, name) == 1);
             let expected = [
-                before.issue == 1 && now.row >= rows as u64,
-                before.issue & before.reads_kv & now.kv[0] == 1 && now.row & 1023 == now.kv[1],
+                before.issue == 1 && before.row >= rows as u64,
+                before.issue & before.reads_kv & now.kv[0] == 1 && before.row & 1023 == now.kv[1],
                 before.reads_act == 1 && now.act[0] != 0 && before.entry == now.act[1],
             ];
             assert_eq!(found, expected, "cycle {t}");
@@ -191,11 +205,11 @@ mod tests {
             |_| {},
             |cycles| {
                 (cycles[0].issue, cycles[0].reads_kv) = (1, 1);
-                cycles[1].row = 1024;
+                cycles[0].row = 1024;
             },
             |cycles| {
                 (cycles[0].issue, cycles[0].reads_kv) = (1, 1);
-                cycles[1].kv = [1, cycles[1].row];
+                cycles[1].kv = [1, cycles[0].row];
             },
             |cycles| {
                 (cycles[0].reads_act, cycles[0].entry) = (1, 4);

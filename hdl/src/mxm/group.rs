@@ -1,15 +1,15 @@
 //! A group of lanes, as many as the vector unit has: the grain at which vector rows enter the matrix side.
 //!
 //! ```text
-//!  row ──────────────► pair banks ─► weight, code ─┐
-//!  from_kv, entry ──►[local copies]────────────────┼─► lanes ─┬─► operand   (cycle 4)
+//!  row ────────────►[local copies]─► banks ─► codes ─┐
+//!  from_kv, entry ─►[local copies]─────────────────┼─► lanes ─┬─► operand   (cycle 4)
 //!  sent ─┬─► choose ─►[copies]─┬─► activations ────┘          └─► product   (cycle 6)
 //!        └─ kv_value ──┘       └─► write ports of both memories
 //! ```
 //!
 //! | port               | dir | width        | meaning                                                   | cycle |
 //! |--------------------|-----|--------------|-----------------------------------------------------------|------:|
-//! | `row[h]`           | in  | `MATRIX_ROW` | row of the matrix memories, a copy for half `h` of the lanes |  1 |
+//! | `row`              | in  | `MATRIX_ROW` | row of the matrix memories                                |     0 |
 //! | `from_kv`, `entry` | in  | 1, `ENTRY`   | as the lanes need them, one cycle before                  |     2 |
 //! | `operand[j]`       | out | 10           | matrix operand of lane `j`                                |     4 |
 //! | `product[j]`       | out | 32           | product of lane `j`                                       |     6 |
@@ -22,7 +22,7 @@
 //! | `weight_write`     | in  | 2            | bit `h`: write the lowest bits of `sent` as weights of half `h` of the lanes | 15 |
 //! | `write_row`        | in  | `MATRIX_ROW` | row of codes or weights written                           |    15 |
 //!
-//! Columns "cycle" count from the issue of the beat (1 to 6) and of the vector operation that writes (15). What arrives
+//! Columns "cycle" count from the issue of the beat (0 to 6) and of the vector operation that writes (15). What arrives
 //! in cycle 15 is written in cycle 16, and seen by beats that sample in cycle 17.
 //!
 //! # Invariants
@@ -40,7 +40,7 @@ use rust_hdl::prelude::*;
 #[derive(LogicBlock)]
 pub struct LaneGroup {
     pub clock: Signal<In, Clock>,
-    pub row: [Signal<In, Bits<MATRIX_ROW>>; 2],
+    pub row: Signal<In, Bits<MATRIX_ROW>>,
     pub from_kv: Signal<In, Bit>,
     pub entry: Signal<In, Bits<ENTRY>>,
     pub operand: Vec<Signal<Out, Bits<10>>>,
@@ -53,6 +53,8 @@ pub struct LaneGroup {
     pub kv_value: Signal<In, Bits<9>>,
     pub weight_write: Signal<In, Bits<2>>,
     pub write_row: Signal<In, Bits<MATRIX_ROW>>,
+    /// One copy for each half of the lanes.
+    row_here: [LocalCopy<MATRIX_ROW>; 2],
     /// One copy for four lanes.
     from_kv_here: Vec<LocalCopy<1>>,
     entry_here: LocalCopy<ENTRY>,
@@ -77,7 +79,7 @@ pub(crate) fn defaults<T: Default>(count: usize) -> Vec<T> {
 
 impl LaneGroup {
     /// Cycles from row to product.
-    pub const LATENCY: usize = PairBank::LATENCY + MatrixLane::LATENCY;
+    pub const LATENCY: usize = 1 + PairBank::LATENCY + MatrixLane::LATENCY;
     /// Cycles from the vector unit's row to its write.
     pub const ARRIVAL: usize = 1;
 
@@ -98,6 +100,7 @@ impl LaneGroup {
             kv_value: Default::default(),
             weight_write: Default::default(),
             write_row: Default::default(),
+            row_here: Default::default(),
             from_kv_here: defaults(lanes / 4),
             entry_here: Default::default(),
             act_write_16: Default::default(),
@@ -118,6 +121,10 @@ impl LaneGroup {
 impl Logic for LaneGroup {
     #[hdl_gen]
     fn update(&mut self) {
+        for h in 0..2 {
+            self.row_here[h].clock.next = self.clock.val();
+            self.row_here[h].d.next = self.row.val();
+        }
         for q in 0..self.from_kv_here.len() {
             self.from_kv_here[q].clock.next = self.clock.val();
             self.from_kv_here[q].d.next = self.from_kv.val().into();
@@ -156,7 +163,7 @@ impl Logic for LaneGroup {
                     self.lane[h * half + j].act_write.next = self.act_write_16.q.val().get_bit(h);
                     self.bank[(h * half + j) / 2].weight_write.next =
                         self.weight_write_16.q.val().get_bits::<1>(h);
-                    self.bank[(h * half + j) / 2].row.next = self.row[h].val();
+                    self.bank[(h * half + j) / 2].row.next = self.row_here[h].q.val();
                 }
             }
             for j in 0..self.lane.len() {
@@ -212,9 +219,7 @@ mod tests {
                 value: random.signed(8),
             };
             let row = random.below(4);
-            stimulus.cycle().set("row$0", row).set("row$1", row);
-            stimulus.set("from_kv", 1).set("kv_write", write.lanes);
-            expected.push((stimulus.cycles() - 1, memory[row as usize]));
+            stimulus.cycle().set("row", row).set("from_kv", 1).set("kv_write", write.lanes);
             stimulus.set("kv_transposed", write.transposed.into()).set("write_row", write.row);
             stimulus.set_signed("kv_value", write.value);
             for (j, code) in write.codes.iter().enumerate() {
@@ -228,9 +233,12 @@ mod tests {
                         if write.transposed { write.value } else { write.codes[j] };
                 }
             }
+            expected.push((stimulus.cycles() - 1, memory[row as usize]));
         }
-        // The last rows read still need the choice of memory, a cycle after their address.
-        stimulus.cycle().set("from_kv", 1);
+        // The last rows read still need the choice of memory, two cycles after their address.
+        (0..2).for_each(|_| {
+            stimulus.cycle().set("from_kv", 1);
+        });
         let response = bench.run(stimulus.idle(LaneGroup::LATENCY)).unwrap();
         for (t, lanes) in expected {
             let found: Vec<i64> = (0..LANES)

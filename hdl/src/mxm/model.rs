@@ -15,7 +15,7 @@ pub struct Row {
 
 /// State of the matrix side, and of the instruction that is going on.
 pub struct Model {
-    geometry: Geometry,
+    pub geometry: Geometry,
     pub weights: Vec<Vec<i16>>,
     pub kv: Vec<Vec<i16>>,
     pub act: Vec<Vec<i16>>,

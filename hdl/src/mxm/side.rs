@@ -1,8 +1,8 @@
 //! The matrix side: matrix memories and matrix unit, from the matrix queue's issue to the store port of vector memory.
 //!
 //! ```text
-//!            ┌─ RowAddress ─► row ──┐
-//!  issue,    ├─ EntryPointer ─► entry ─► LaneGroup x groups ─┬─ product ─► AdderTree ─► TapLadder ─► Sums ─► StorePort
+//!  row ─────────────────────────────┐
+//!  issue,    ┌─ EntryPointer ─► entry ─► LaneGroup x groups ─┬─ product ─► AdderTree ─► TapLadder ─► Sums ─► StorePort
 //!  payload ──┼─ LaneWindow ─► rungs, window                  └─ operand ─► Gather ────────────────────────► StorePort
 //!            └─ Emission ─► shift, limit, address                                           row at the port ─► Maximum
 //!  cycle 0      1                3      4..6               6+tree     7+tree      8+tree      11+tree (12)
@@ -12,16 +12,17 @@
 //! |---------------------------------------|-----|--------------|-----------------------------------------------------|------:|
 //! | `issue`, `gather`, `first`, `last`    | in  | 1            | strobe; `Gather` rather than `Dot`; first, last issue of the instruction | 0 |
 //! | `memory` ... `store`                  | in  | ISA widths   | fields of `Dot` and `Gather`, stable from first issue to last | 0 |
-//! | `first_row`, `first_chunk`            | in  | 24, `GROUP`  | row and group of lanes of the first issue, as of [`MatrixDispatch`](crate::dispatch::MatrixDispatch) | 0 |
+//! | `row`, `chunk`                        | in  | 24, `GROUP`  | row and group of lanes of the issue, as of [`MatrixDispatch`](crate::dispatch::MatrixDispatch) | 0 |
 //! | `position`                            | in  | 16           | stable during a token                               |     0 |
 //! | `group_act_write[g]`, `group_act_entry[g]` | in | 2, `ENTRY` | group `g`: half rows written; activation entry    |    15 |
 //! | `sent[j]`                             | in  | 16           | activations of a vector row; or codes, in the lowest bits: lanes of a key, or group `j`'s code of a value | 15 |
 //! | `group_kv_write[g]`, `group_weight_write[g]`, `group_row[g]` | in | `LANES`, 2, `MATRIX_ROW` | group `g`: KV lanes and half rows of weights written; row | 15 |
 //! | `group_kv_transposed[g]`              | in  | 1            | lane `j` takes the code of 0: `sent[j]`; 1: `sent[g]`   |    15 |
 //! | `act_write`, `act_entry`, `kv_write`, `kv_row` | in | `HALVES`, `ENTRY`, 1, `KV_ROW` | the same writes, for the conflict checks | 15 |
-//! | `host_kv_write`, `host_weight_write`, `host_write_row`, `host_halves`, `host_lane[i]` | out | 1, 1, `MATRIX_ROW`, `HALVES`, 9 | the host's write, which takes the vector side's way | `t + 1` |
+//! | `host_kv_write`, `host_weight_write`, `host_row_1`, `host_halves`, `host_lane[i]` | out | 1, 1, `MATRIX_ROW`, `HALVES`, 9 | the host's write, which takes the vector side's way | `t + 1` |
 //! | `host_write`, `host_read`             | in  | 1            | strobes; never while a token runs                   |   `t` |
 //! | `host_kv`, `host_row`, `host_octet`, `host_data` | in | 1, 24, `OCTET`, 72 | KV rather than weights; row; eight lanes of it | `t` |
+//! | `host_access`, `host_chunk`, `host_row_1` | out | 1, `GROUP`, `MATRIX_ROW` | the host's read for the dispatch; the row comes back a cycle later | `t + 1` |
 //! | `host_read_data`                      | out | 72           | what was read              | `t + HOST_READ_LATENCY` |
 //! | `store_address_next`                  | out | `VMEM_ROW`   | row of vector memory of what is stored in the next cycle | one before |
 //! | `store_valid`, `store_address`, `store_row[l]` | out | 1, `VMEM_ROW`, 18 | a row for vector memory               | `dot_store_port`, `GATHER_STORE_PORT` |
@@ -48,7 +49,7 @@ use super::tree::AdderTree;
 use super::window::LaneWindow;
 use crate::kind::Kind;
 use crate::mem::gather::LANES as GATHER_LANES;
-use crate::mem::{Gather, HostAccess, RowAddress};
+use crate::mem::{Gather, HostAccess};
 use crate::primitives::ShiftRegister;
 use crate::widths::{ENTRY, GROUP, HALVES, KV_ROW, LANE, LANES, MATRIX_ROW, OCTET, SCALAR, VMEM_ROW};
 use lpu_isa::Geometry;
@@ -63,9 +64,8 @@ pub struct MatrixSide {
     pub first: Signal<In, Bit>,
     pub last: Signal<In, Bit>,
     pub memory: Signal<In, Bit>,
-    pub first_row: Signal<In, Bits<24>>,
-    pub first_chunk: Signal<In, Bits<GROUP>>,
-    pub row_step: Signal<In, Bits<16>>,
+    pub row: Signal<In, Bits<24>>,
+    pub chunk: Signal<In, Bits<GROUP>>,
     pub entry: Signal<In, Bits<6>>,
     pub entry_continue: Signal<In, Bit>,
     pub entry_advance: Signal<In, Bit>,
@@ -97,10 +97,12 @@ pub struct MatrixSide {
     pub host_row: Signal<In, Bits<24>>,
     pub host_octet: Signal<In, Bits<OCTET>>,
     pub host_data: Signal<In, Bits<72>>,
+    pub host_access: Signal<Out, Bit>,
+    pub host_chunk: Signal<Out, Bits<GROUP>>,
     pub host_read_data: Signal<Out, Bits<72>>,
     pub host_kv_write: Signal<Out, Bit>,
     pub host_weight_write: Signal<Out, Bit>,
-    pub host_write_row: Signal<Out, Bits<MATRIX_ROW>>,
+    pub host_row_1: Signal<Out, Bits<MATRIX_ROW>>,
     pub host_halves: Signal<Out, Bits<HALVES>>,
     pub host_lane: Vec<Signal<Out, Bits<9>>>,
     pub store_valid: Signal<Out, Bit>,
@@ -119,7 +121,6 @@ pub struct MatrixSide {
     beat: Signal<Local, Bit>,
     from_kv: Signal<Local, Bit>,
     from_kv_later: ShiftRegister<1>,
-    address: RowAddress,
     host: HostAccess,
     entry_pointer: EntryPointer,
     window: LaneWindow,
@@ -164,9 +165,8 @@ impl MatrixSide {
             first: Default::default(),
             last: Default::default(),
             memory: Default::default(),
-            first_row: Default::default(),
-            first_chunk: Default::default(),
-            row_step: Default::default(),
+            row: Default::default(),
+            chunk: Default::default(),
             entry: Default::default(),
             entry_continue: Default::default(),
             entry_advance: Default::default(),
@@ -198,10 +198,12 @@ impl MatrixSide {
             host_row: Default::default(),
             host_octet: Default::default(),
             host_data: Default::default(),
+            host_access: Default::default(),
+            host_chunk: Default::default(),
             host_read_data: Default::default(),
             host_kv_write: Default::default(),
             host_weight_write: Default::default(),
-            host_write_row: Default::default(),
+            host_row_1: Default::default(),
             host_halves: Default::default(),
             host_lane: defaults(8),
             store_valid: Default::default(),
@@ -220,7 +222,6 @@ impl MatrixSide {
             beat: Default::default(),
             from_kv: Default::default(),
             from_kv_later: ShiftRegister::new(FROM_KV_CYCLE),
-            address: RowAddress::new(geometry),
             host: HostAccess::new(geometry),
             entry_pointer: EntryPointer::new(geometry),
             window: LaneWindow::new(geometry),
@@ -231,7 +232,7 @@ impl MatrixSide {
             kv_write_16: Default::default(),
             kv_row_16: Default::default(),
             group: (0..groups).map(|_| LaneGroup::new(lanes)).collect(),
-            chunk_later: ShiftRegister::new(CHUNK_CYCLE - RowAddress::LATENCY),
+            chunk_later: ShiftRegister::new(CHUNK_CYCLE),
             wanted_later: ShiftRegister::new(CHUNK_CYCLE),
             chunk_word: (0..lanes / GATHER_LANES).map(|_| Gather::new(groups)).collect(),
             tree: AdderTree::new(geometry),
@@ -255,25 +256,15 @@ impl Logic for MatrixSide {
         // Issue.
         self.beat.next = self.issue.val() & !self.gather.val();
         self.from_kv.next = self.memory.val() & !self.gather.val();
-        if self.host_read.val() {
-            self.from_kv.next = self.host_kv.val();
+        if self.host.issue.val() {
+            self.from_kv.next = self.host.from_kv.val();
         }
         self.from_kv_later.clock.next = self.clock.val();
         self.from_kv_later.x.next = self.from_kv.val().into();
-        self.address.clock.next = self.clock.val();
-        self.address.issue.next = self.issue.val();
-        self.address.first.next = self.first.val();
-        self.address.gather.next = self.gather.val();
-        self.address.first_row.next = self.first_row.val();
-        self.address.first_chunk.next = self.first_chunk.val();
-        self.address.row_step.next = self.row_step.val();
-        self.address.host_access.next = self.host.access.val();
-        self.address.host_row.next = self.host_row.val();
-        self.address.host_chunk.next = self.host.chunk.val();
         self.chunk_later.clock.next = self.clock.val();
-        self.chunk_later.x.next = self.address.chunk.val();
+        self.chunk_later.x.next = self.chunk.val();
         self.wanted_later.clock.next = self.clock.val();
-        self.wanted_later.x.next = ((self.issue.val() & self.gather.val()) | self.host.access.val()).into();
+        self.wanted_later.x.next = ((self.issue.val() & self.gather.val()) | self.host.issue.val()).into();
         self.entry_pointer.clock.next = self.clock.val();
         self.entry_pointer.beat.next = self.beat.val();
         self.entry_pointer.first.next = self.first.val();
@@ -309,10 +300,12 @@ impl Logic for MatrixSide {
         self.host.row.next = self.host_row.val();
         self.host.octet.next = self.host_octet.val();
         self.host.data.next = self.host_data.val();
+        self.host_access.next = self.host.access.val();
+        self.host_chunk.next = self.host.chunk.val();
         self.host_read_data.next = self.host.read_data.val();
         self.host_kv_write.next = self.host.writes_kv.val();
         self.host_weight_write.next = self.host.writes_weights.val();
-        self.host_write_row.next = self.host.written_row.val();
+        self.host_row_1.next = self.host.row_1.val();
         self.host_halves.next = self.host.halves.val();
         for i in 0..8 {
             self.host_lane[i].next = self.host.lane[i].val();
@@ -321,9 +314,7 @@ impl Logic for MatrixSide {
         // Lanes.
         for g in 0..self.group.len() {
             self.group[g].clock.next = self.clock.val();
-            for h in 0..2 {
-                self.group[g].row[h].next = self.address.copy[2 * g + h].val();
-            }
+            self.group[g].row.next = self.row.val().get_bits::<MATRIX_ROW>(0);
             self.group[g].from_kv.next = self.from_kv_later.y.val().get_bit(0);
             self.group[g].entry.next = self.entry_pointer.entry.val();
             self.group[g].act_write.next = self.group_act_write[g].val();
@@ -407,7 +398,7 @@ impl Logic for MatrixSide {
         self.faults.clock.next = self.clock.val();
         self.faults.issue.next = self.issue.val();
         self.faults.reads_kv.next = self.from_kv.val();
-        self.faults.row.next = self.address.row_now.val();
+        self.faults.row.next = self.row.val();
         self.kv_write_16.d.next = self.kv_write.val();
         self.kv_row_16.d.next = self.kv_row.val();
         self.faults.kv_write.next = self.kv_write_16.q.val();

@@ -339,14 +339,13 @@ fn write(model: &mut Model, cycle: &Cycle) {
 }
 
 /// Fields of a payload, with their widths, that hold arbitrary bits while nothing is issued.
-const PAYLOAD: [(&str, u32); 20] = [
+const PAYLOAD: [(&str, u32); 19] = [
     ("gather", 1),
     ("first", 1),
     ("last", 1),
     ("memory", 1),
-    ("first_row", 24),
-    ("first_chunk", 1),
-    ("row_step", 16),
+    ("row", 24),
+    ("chunk", 1),
     ("entry", 6),
     ("entry_continue", 1),
     ("entry_advance", 1),
@@ -375,9 +374,12 @@ fn drive(script: &Script, random: &mut Random, stimulus: &mut Stimulus) {
             stimulus.set("issue", 1).set("first", u64::from(issue.k == 0)).set("last", u64::from(issue.last));
         }
         match showing {
-            Some(Operation::Dot(dot)) => drive_dot(&dot, script, stimulus),
-            Some(Operation::Gather(gather)) => drive_gather(&gather, script, stimulus),
+            Some(Operation::Dot(dot)) => drive_dot(&dot, stimulus),
+            Some(Operation::Gather(gather)) => drive_gather(&gather, stimulus),
             None => {}
+        }
+        if let Some(issue) = cycle.issue {
+            drive_row(&issue, script, stimulus);
         }
         if cycle.issue.is_some_and(|issue| issue.last) {
             showing = None;
@@ -386,13 +388,10 @@ fn drive(script: &Script, random: &mut Random, stimulus: &mut Stimulus) {
     }
 }
 
-fn drive_dot(dot: &Dot, script: &Script, stimulus: &mut Stimulus) {
-    let offset = if dot.offset { script.offsets[dot.memory as usize] } else { 0 };
+fn drive_dot(dot: &Dot, stimulus: &mut Stimulus) {
     stimulus
         .set("gather", 0)
         .set("memory", dot.memory as u64)
-        .set("first_row", (i64::from(dot.row) + offset) as u64 & 0xff_ffff)
-        .set_signed("row_step", dot.row_step.into())
         .set("entry", dot.entry.into())
         .set("entry_continue", dot.entry_continue.into())
         .set("entry_advance", dot.entry_advance.into())
@@ -408,14 +407,25 @@ fn drive_dot(dot: &Dot, script: &Script, stimulus: &mut Stimulus) {
         .set("store", dot.store.into());
 }
 
-fn drive_gather(gather: &Gather, script: &Script, stimulus: &mut Stimulus) {
-    let item = if gather.index == Index::Token { script.token } else { script.position };
-    let (chunk, groups) = ((item << gather.chunks) as u64, script.geometry.groups() as u64);
-    stimulus
-        .set("gather", 1)
-        .set("first_row", u64::from(gather.row) + chunk / groups)
-        .set("first_chunk", chunk % groups)
-        .set("store", gather.store.into());
+fn drive_gather(gather: &Gather, stimulus: &mut Stimulus) {
+    stimulus.set("gather", 1).set("store", gather.store.into());
+}
+
+/// The row of an issue, as the dispatch gives it.
+fn drive_row(issue: &Issue, script: &Script, stimulus: &mut Stimulus) {
+    match issue.operation {
+        Operation::Dot(dot) => {
+            let offset = if dot.offset { script.offsets[dot.memory as usize] } else { 0 };
+            let row = i64::from(dot.row) + offset + issue.k * i64::from(dot.row_step);
+            stimulus.set("row", row as u64 & 0xff_ffff);
+        }
+        Operation::Gather(gather) => {
+            let item = if gather.index == Index::Token { script.token } else { script.position };
+            let chunk = ((item << gather.chunks) as i64 + issue.k) as u64;
+            let groups = script.geometry.groups() as u64;
+            stimulus.set("row", u64::from(gather.row) + chunk / groups).set("chunk", chunk % groups);
+        }
+    }
 }
 
 /// A KV write, as the vector side tells it to every group.
@@ -500,14 +510,14 @@ fn writes_of_the_host_go_to_the_vector_side() {
     let response = bench.run(stimulus.idle(1)).unwrap();
     for (t, (kv, row, halves, lanes)) in writes.into_iter().enumerate() {
         let get = |name: &str| response.get(t + 1, name);
-        let found = ["host_kv_write", "host_weight_write", "host_write_row", "host_halves"].map(get);
+        let found = ["host_kv_write", "host_weight_write", "host_row_1", "host_halves"].map(get);
         assert_eq!(found, [kv, 1 - kv, row, halves], "{t}");
         let found: Vec<i64> = (0..8).map(|i| response.signed(t + 1, &format!("host_lane${i}"))).collect();
         assert_eq!(found, lanes, "{t}");
     }
 }
 
-/// Reads the first rows of both memories through the host port, from cycle `stimulus.cycles()` on.
+/// Reads the first rows of both memories as the host does, from cycle `stimulus.cycles()` on: the row comes back from the dispatch.
 fn read_back(model: &Model, stimulus: &mut Stimulus) -> Vec<(usize, Vec<i64>)> {
     let mut expected = vec![];
     for (kv, memory) in [(0, &model.weights), (1, &model.kv)] {
@@ -517,6 +527,8 @@ fn read_back(model: &Model, stimulus: &mut Stimulus) -> Vec<(usize, Vec<i64>)> {
                 expected.push((at, lanes.iter().map(|lane| i64::from(*lane)).collect()));
                 stimulus.cycle().set("host_read", 1).set("host_kv", kv).set("host_row", row as u64);
                 stimulus.set("host_octet", octet as u64);
+                let chunk = 8 * octet / model.geometry.vxm_lanes;
+                stimulus.idle(1).cycle().set("row", row as u64).set("chunk", chunk as u64);
                 stimulus.idle(MatrixSide::HOST_READ_LATENCY);
             }
         }
