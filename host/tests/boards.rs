@@ -132,6 +132,24 @@ fn a_placement_that_cannot_be_routed_is_given_up_and_another_taken() {
     );
 }
 
+/// nextpnr refines a placement until a pass does not help: where that is at once, the seed has other starts, up to four.
+#[test]
+fn a_placement_that_was_hardly_refined_is_made_again() {
+    for (good, starts) in [(1, vec!["1"]), (1001, vec!["1", "1001"]), (0, vec!["1", "1001", "2001", "3001"])]
+    {
+        let bench = Bench::new();
+        let line = "echo \"Info:   at iteration #$passes: temp = 0.000000, timing cost = 7, wirelen = 9\" >> place.log";
+        let refine =
+            format!("  passes=9; case \"$*\" in *'--seed {good} '*) passes=10;; esac; {line}\n  exit 0;;");
+        bench.tool("nextpnr-ecp5", &NEXTPNR.replace("  exit 0;;", &refine));
+        let board = std::fs::read_to_string(bench.path("small/board.toml")).unwrap();
+        bench.write("small/board.toml", &board.replace("pack = [", "place_passes = 10\npack = ["));
+        bench.json(&[&BUILD[..], &["--json"]].concat());
+        let seed = |call: &String| Some(call.split_once("--seed ")?.1.split(' ').next()?.to_owned());
+        assert_eq!(bench.calls().iter().filter_map(seed).collect::<Vec<_>>(), starts);
+    }
+}
+
 /// A clock out of reach: the router goes on for ever while it is asked to route late nets again.
 #[test]
 fn a_router_that_never_meets_the_clock_is_asked_for_what_it_can() {

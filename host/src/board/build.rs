@@ -198,7 +198,7 @@ pub fn build(request: &BuildRequest, tools: &Tools, tell: &mut dyn FnMut(Build))
     let wanted_mhz = [datapath_hz, control_hz].map(|hertz| hertz as f64 / 1e6);
     let (mut placed, mut unrouted) = (vec![], vec![]);
     for &seed in &request.seeds {
-        let options = board.device.place.join("\n");
+        let options = format!("{:?} {}", board.device.place, board.device.place_passes);
         let parts =
             ["place", synthesised.key.text(), &board.pins, &options, &seed.to_string(), &flow.place.name()];
         let key = Key::of(&parts);

@@ -30,6 +30,9 @@ pub struct Device {
     pub part: String,
     /// Options of place and route.
     pub place: Vec<String>,
+    /// Fewest passes that refine a placement worth routing.
+    #[serde(default)]
+    pub place_passes: usize,
     /// nextpnr's settings for routing, by name.
     #[serde(default)]
     pub route: Settings,

@@ -34,6 +34,10 @@ const NEAREST_GOAL: f64 = 0.88;
 /// Name of the finished bitstream.
 pub const BITSTREAM: &str = "board.bit";
 
+/// Placements that a seed is given at most, and how far apart the numbers are that nextpnr starts them from.
+const STARTS: usize = 4;
+const SEED_STEP: usize = 1000;
+
 /// How often a running tool is looked after: soon at first, since many end at once.
 const POLL_FIRST: Duration = Duration::from_millis(2);
 const POLL_LAST: Duration = Duration::from_secs(1);
@@ -57,16 +61,22 @@ impl Flow {
         Ok(Self { synthesis: tools.find(synthesis)?, place: tools.find(place)?, pack: tools.find(pack)? })
     }
 
-    /// Netlist to a placed netlist.
+    /// Netlist to a placed netlist. nextpnr refines a placement until a pass does not shorten the wires. Where that is soon, the
+    /// placement is poor and routes slowly and late: the seed is then given another start.
     pub fn place(&self, folder: &Path, board: &Board, netlist: &Path, seed: u64) -> Result<(), Error> {
         let here = folder.join(NETLIST);
         bring(netlist, &here)?;
         write(&folder.join(PINS), &board.pins)?;
-        let mut command = self.place.command(folder);
-        command.args(&board.device.place).args(["--json", NETLIST, "--lpf", PINS]);
-        command.args(["--no-route", "--write", PLACED, "--seed", &seed.to_string()]);
-        run(command.args(["--timing-allow-fail", "-l", PLACE_LOG, "-q"]))?;
-        expect(&self.place, &folder.join(PLACED))?;
+        for start in (seed..).step_by(SEED_STEP).take(STARTS) {
+            let mut command = self.place.command(folder);
+            command.args(&board.device.place).args(["--json", NETLIST, "--lpf", PINS]);
+            command.args(["--no-route", "--write", PLACED, "--seed", &start.to_string()]);
+            run(command.args(["--timing-allow-fail", "-l", PLACE_LOG, "-q"]))?;
+            expect(&self.place, &folder.join(PLACED))?;
+            if passes(&read(&folder.join(PLACE_LOG))?) >= board.device.place_passes {
+                break;
+            }
+        }
         std::fs::remove_file(&here).map_err(|error| Error::file(&here, &error))
     }
 
@@ -127,6 +137,12 @@ impl Flow {
         expect(&self.pack, &folder.join(BITSTREAM))?;
         std::fs::remove_file(&config).map_err(|error| Error::file(&config, &error))
     }
+}
+
+/// Passes that refined the placement of this log: `Info:   at iteration #22: temp = 0.000000, timing cost = 2005, wirelen = 551158`.
+fn passes(log: &str) -> usize {
+    let pass = |line: &str| line.split_once("at iteration #")?.1.split_once(": temp")?.0.parse().ok();
+    log.lines().filter_map(pass).next_back().unwrap_or(0)
 }
 
 /// What Yosys is asked. The chip is synthesised as a module of its own, so that its netlist can be simulated; it then joins

@@ -60,6 +60,7 @@ impl Bench {
         };
         let description = board("board.toml")
             .replace("geometry = \"ulx3s-85f\"", "geometry = \"nano\"")
+            .replace("place_passes = 10\n", "")
             .replace("route_goal = 1.015", "route_goal = 1.0");
         bench.write("small/board.toml", &description);
         bench.write("small/pins.lpf", &board("pins.lpf"));

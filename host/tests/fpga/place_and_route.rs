@@ -31,7 +31,10 @@ fn the_small_chip_on_the_ulx3s() {
     let mut board = Board::find("ulx3s-85f").expect("the board is known");
     board.geometry_name = Geometry::NANO.name.to_owned();
     board.device.floorplan = None;
+    board.device.place_passes = 0;
+    // The soft core at half the clock, as beside the large chip.
     board.clocks.datapath_mhz = 50.0;
+    board.clocks.control_mhz_max = 25.0;
     is_placed_routed_and_packed(board);
 }
 
