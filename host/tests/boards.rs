@@ -132,6 +132,25 @@ fn a_placement_that_cannot_be_routed_is_given_up_and_another_taken() {
     );
 }
 
+/// Two nets that quarrel over the last wire: a goal that hardly differs has them meet elsewhere.
+#[test]
+fn a_router_left_with_one_wire_is_given_another_goal() {
+    let bench = Bench::new();
+    let nextpnr = NEXTPNR.replace(
+        "hop='",
+        "while read -r line; do case \"$line\" in *' 100.00 MHZ'*) quarrel=yes;; esac; done < pins.lpf
+pass=0
+while [ \"$quarrel\" ]; do
+  pass=$((pass + 1))
+  [ $pass -le 61 ] && echo \"Info:     iter=$pass wires=9 overused=1 overuse=1 tmgfail=0 archfail=NA\" >> route.log
+done
+hop='",
+    );
+    bench.tool("nextpnr-ecp5", &nextpnr);
+    assert_eq!(bench.json(&[&BUILD[..], &["--json"]].concat())["seeds"][0]["fmax_mhz"], 104.5);
+    assert_eq!(bench.calls().iter().filter(|call| call.contains("--no-place")).count(), 2);
+}
+
 /// nextpnr refines a placement until a pass does not help: where that is at once, the seed has other starts, up to four.
 #[test]
 fn a_placement_that_was_hardly_refined_is_made_again() {

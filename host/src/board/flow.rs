@@ -28,9 +28,14 @@ const PLACE_LOG: &str = "place.log";
 const ROUTE_LOG: &str = "route.log";
 /// nextpnr's setting by which nets that come too late are routed again.
 const RIPS_UP_LATE_NETS: &str = "router/tmg_ripup";
+/// Routings of a placement at most.
+const ROUTINGS: usize = 6;
 /// The next goal after one out of reach, and the last.
 const NEARER_GOAL: f64 = 0.95;
 const NEAREST_GOAL: f64 = 0.88;
+/// The next goal after one within reach that left hardly a wire used twice.
+const OTHER_GOAL: f64 = 0.995;
+const FEW_WIRES: u64 = 10;
 /// Name of the finished bitstream.
 pub const BITSTREAM: &str = "board.bit";
 
@@ -82,13 +87,18 @@ impl Flow {
 
     /// A placed netlist to a configuration and a report of its clocks, or to the figures of a router that no longer gets on.
     /// A clock out of reach has nextpnr route late nets again for ever: it is given nearer goals, and at last asked not to. Its report
-    /// says what can be had.
+    /// says what can be had. Where nothing is late and two nets quarrel over the last wire, a goal that hardly differs has them meet elsewhere.
     pub fn route(&self, folder: &Path, board: &Board, placed: &Path) -> Result<(), Error> {
         let mut settings = board.device.route.clone();
         let mut goal = board.device.route_goal;
         let mut end = self.route_with(folder, board, placed, &settings, goal)?;
-        while end.is_some_and(|unrouted| unrouted.late_arcs > 0) {
-            goal *= NEARER_GOAL;
+        for _ in 1..ROUTINGS {
+            let Some(left) = end else { break };
+            goal *= match (left.late_arcs, left.overused_wires) {
+                (1.., _) => NEARER_GOAL,
+                (0, ..=FEW_WIRES) => OTHER_GOAL,
+                _ => break,
+            };
             if goal < NEAREST_GOAL {
                 settings.remove(RIPS_UP_LATE_NETS);
             }
