@@ -90,23 +90,28 @@ fn a_missed_clock_fails_with_what_to_try_and_leaves_no_bitstream() {
     assert!(report["bitstream"].is_null() && report["seeds"][0]["fmax_mhz"] == 93.25, "{report}");
 }
 
-/// nextpnr whose router goes on for ever with what seed 1 placed. Its log says so from the last of its lines on, and not before, so
-/// that it does not matter when it is read.
+/// nextpnr whose router goes on for ever, and leaves what it leaves, where a line of a file is like the pattern. Its log says so from
+/// the last of its lines on, and not before, so that it does not matter when it is read.
+fn endless(nextpnr: &str, (file, pattern): (&str, &str), left: &str) -> String {
+    let router = format!(
+        "while read -r line; do case \"$line\" in {pattern}) endless=yes;; esac; done < {file}
+pass=0
+while [ \"$endless\" ]; do
+  pass=$((pass + 1))
+  [ $pass -le 61 ] && echo \"Info:     iter=$pass wires=9 {left} archfail=NA\" >> route.log
+done
+hop='"
+    );
+    nextpnr.replace("hop='", &router)
+}
+
+/// nextpnr whose router goes on for ever with what seed 1 placed.
 fn stuck_nextpnr() -> String {
     let placed = NEXTPNR.replace(
         "  exit 0;;",
         "  case \"$*\" in *\"--seed 1 \"*) echo stuck >> placed.json;; esac\n  exit 0;;",
     );
-    placed.replace(
-        "hop='",
-        "while read -r line; do [ \"$line\" = stuck ] && stuck=yes; done < placed.json
-pass=0
-while [ \"$stuck\" ]; do
-  pass=$((pass + 1))
-  [ $pass -le 61 ] && echo \"Info:     iter=$pass wires=9 overused=70 overuse=71 archfail=NA\" >> route.log
-done
-hop='",
-    )
+    endless(&placed, ("placed.json", "stuck"), "overused=70 overuse=71")
 }
 
 #[test]
@@ -136,16 +141,7 @@ fn a_placement_that_cannot_be_routed_is_given_up_and_another_taken() {
 #[test]
 fn a_router_left_with_one_wire_is_given_another_goal() {
     let bench = Bench::new();
-    let nextpnr = NEXTPNR.replace(
-        "hop='",
-        "while read -r line; do case \"$line\" in *' 100.00 MHZ'*) quarrel=yes;; esac; done < pins.lpf
-pass=0
-while [ \"$quarrel\" ]; do
-  pass=$((pass + 1))
-  [ $pass -le 61 ] && echo \"Info:     iter=$pass wires=9 overused=1 overuse=1 tmgfail=0 archfail=NA\" >> route.log
-done
-hop='",
-    );
+    let nextpnr = endless(NEXTPNR, ("pins.lpf", "*' 100.00 MHZ'*"), "overused=1 overuse=1 tmgfail=0");
     bench.tool("nextpnr-ecp5", &nextpnr);
     assert_eq!(bench.json(&[&BUILD[..], &["--json"]].concat())["seeds"][0]["fmax_mhz"], 104.5);
     assert_eq!(bench.calls().iter().filter(|call| call.contains("--no-place")).count(), 2);
@@ -173,16 +169,8 @@ fn a_placement_that_was_hardly_refined_is_made_again() {
 #[test]
 fn a_router_that_never_meets_the_clock_is_asked_for_what_it_can() {
     let bench = Bench::new();
-    let nextpnr = NEXTPNR.replace("104.5", "93.25").replace(
-        "hop='",
-        "while read -r line; do case \"$line\" in *tmg_ripup*) late=yes;; esac; done < placed.json
-pass=0
-while [ \"$late\" ]; do
-  pass=$((pass + 1))
-  [ $pass -le 61 ] && echo \"Info:     iter=$pass wires=9 overused=0 overuse=0 tmgfail=7 archfail=NA\" >> route.log
-done
-hop='",
-    );
+    let slow = NEXTPNR.replace("104.5", "93.25");
+    let nextpnr = endless(&slow, ("placed.json", "*tmg_ripup*"), "overused=0 overuse=0 tmgfail=7");
     bench.tool("nextpnr-ecp5", &nextpnr);
     let words = bench.fails(1, &BUILD);
     assert!(
