@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  row ────────────►[local copies]─► banks ─► codes ─┐
-//!  from_kv, entry ─►[local copies]─────────────────┼─► lanes ─┬─► operand   (cycle 4)
-//!  sent ─┬─► choose ─►[copies]─┬─► activations ────┘          └─► product   (cycle 6)
+//!  from_kv, entry ─►[local copies]───────────────────┼─► lanes ─┬─► operand   (cycle 4)
+//!  sent ─┬─► choose ─►[copies]─┬─► activations ──────┘          └─► product   (cycle 6)
 //!        └─ kv_value ──┘       └─► write ports of both memories
 //! ```
 //!
@@ -79,7 +79,7 @@ pub(crate) fn defaults<T: Default>(count: usize) -> Vec<T> {
 
 impl LaneGroup {
     /// Cycles from row to product.
-    pub const LATENCY: usize = 1 + PairBank::LATENCY + MatrixLane::LATENCY;
+    pub const LATENCY: usize = LocalCopy::<MATRIX_ROW>::LATENCY + PairBank::LATENCY + MatrixLane::LATENCY;
     /// Cycles from the vector unit's row to its write.
     pub const ARRIVAL: usize = 1;
 

@@ -1,7 +1,7 @@
 //! The matrix side: matrix memories and matrix unit, from the matrix queue's issue to the store port of vector memory.
 //!
 //! ```text
-//!  row ─────────────────────────────┐
+//!  row ────────────────────────────────┐
 //!  issue,    ┌─ EntryPointer ─► entry ─► LaneGroup x groups ─┬─ product ─► AdderTree ─► TapLadder ─► Sums ─► StorePort
 //!  payload ──┼─ LaneWindow ─► rungs, window                  └─ operand ─► Gather ────────────────────────► StorePort
 //!            └─ Emission ─► shift, limit, address                                           row at the port ─► Maximum
