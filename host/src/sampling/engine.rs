@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Token number that stands for none in an image.
-const NO_TOKEN: u32 = 0xffff;
+const NO_TOKEN: u32 = lpu_isa::host::NO_TOKEN as u32;
 
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
