@@ -1,7 +1,9 @@
 //! Commands to the chip, as [`lpu_isa::host`] defines them.
 
 use crate::board::Board;
-use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, Command, HEADER_BYTES, HOST_WORD_BYTES, IDENTITY, Register, Space};
+use lpu_isa::host::{
+    COMMAND_READ, COMMAND_WRITE, Command, HEADER_BYTES, HOST_WORD_BYTES, IDENTITY, Register, Space,
+};
 use lpu_isa::link::WORDS_MAX;
 
 /// Looks at the port before a byte of an answer counts as missing; the chip needs a few cycles.

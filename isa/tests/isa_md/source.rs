@@ -17,7 +17,8 @@ pub fn header(source: &str) -> String {
 
 /// Documentation as Markdown of a document: links to items become their names, headings become bold.
 pub fn prose(doc: &str) -> String {
-    let text = doc.replace("[`crate::host::", "[`").replace("[`crate::", "[`").replace("[`", "`").replace("`]", "`");
+    let text =
+        doc.replace("[`crate::host::", "[`").replace("[`crate::", "[`").replace("[`", "`").replace("`]", "`");
     let lines = text.trim().lines().map(|line| match line.strip_prefix("# ") {
         Some(heading) => format!("**{heading}**\n"),
         None => line.trim_end().to_string(),
