@@ -1,6 +1,7 @@
 //! Vocabularies of Hugging Face's `tokenizers`, with the ids that start and end a text.
 
 use super::{EncodeError, TokenizerError};
+use crate::text;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tokenizers::DecoderWrapper;
@@ -32,6 +33,12 @@ pub struct HuggingFace {
     vocab: usize,
     /// The byte of each character in which byte-level vocabularies write bytes; `None` for other vocabularies.
     byte_level: Option<HashMap<char, u8>>,
+}
+
+/// What is looked at before the library reads the rest.
+#[derive(Deserialize)]
+struct Parts {
+    model: Option<serde::de::IgnoredAny>,
 }
 
 /// How an image stores both.
@@ -160,11 +167,14 @@ impl HuggingFace {
 /// When it is none.
 pub fn read(file: &[u8]) -> Result<tokenizers::Tokenizer, TokenizerError> {
     let refuse = |reason: String| TokenizerError::Json { reason };
-    let _: serde::de::IgnoredAny = serde_json::from_slice(file).map_err(|error| refuse(error.to_string()))?;
+    let parts: Parts = serde_json::from_slice(file).map_err(|error| refuse(text::plain(error)))?;
+    if parts.model.is_none() {
+        return Err(refuse("it has no \"model\", which holds the vocabulary".into()));
+    }
     // The library panics on some files that are JSON and no tokenizer, as one with a damaged table of precompiled characters.
     let read = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(file));
     let read = read.map_err(|_| refuse("the library `tokenizers` cannot read it".into()))?;
-    read.map_err(|error| refuse(error.to_string()))
+    read.map_err(|error| refuse(text::plain(error)))
 }
 
 /// Whether the tokenizer puts `start` in front of a text by itself.

@@ -19,8 +19,7 @@ pub use stream::StreamDecoder;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TokenizerError {
     #[error(
-        "the tokenizer ends inside {part} after {found} bytes. It is truncated (fetch it again) \
-         or is not a llama2.c tokenizer"
+        "the tokenizer ends inside {part} after {found} bytes. It is truncated, or is not a llama2.c tokenizer"
     )]
     Truncated { part: String, found: usize },
     #[error(
@@ -45,7 +44,7 @@ pub enum TokenizerError {
          expected at most as many: name the tokenizer that belongs to this model"
     )]
     TooManyPieces { expected: usize, found: usize },
-    #[error("this is no tokenizer.json that can be read: {reason}. Fetch it again")]
+    #[error("this is no tokenizer.json that can be read: {reason}")]
     Json { reason: String },
     #[error(
         "the tokenizer names no token that starts or ends a text; expected bos_token or eos_token in \
