@@ -72,7 +72,11 @@ fn keys_that_could_change_results_are_refused_by_name() {
     for (changes, expected) in [
         (json!({"sliding_window": 8}), "sliding_window: 8 in this architecture is not supported"),
         (json!({"num_experts": 4}), "num_experts: 4 is not supported"),
-        (json!({"final_logit_softcapping": 30.0, "x_norm_scale": 2}), "x_norm_scale: 2 is not supported"),
+        (
+            json!({"final_logit_softcapping": 30.0}),
+            "final_logit_softcapping: 30.0 is not supported; expected it off",
+        ),
+        (json!({"x_norm_scale": 2}), "x_norm_scale: 2 is not supported"),
         (json!({"residual_multiplier": 0.22}), "residual_multiplier: 0.22 is not supported; expected 1"),
         (json!({"rope_scaling": {"factor": 4.0}}), "rope_scaling.factor: 4.0 is not supported; expected 1"),
         (

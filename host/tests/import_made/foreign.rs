@@ -106,6 +106,13 @@ fn foreign_files_are_named_as_tokenizers() {
 }
 
 #[test]
+fn a_tokenizer_is_no_model() {
+    let tokenizer = model::tokenizer::TokenizerBuilder::with_bytes().build().unwrap().to_bytes();
+    let folder = folder(&[("tok.bin", &tokenizer)]);
+    assert!(refusal(&folder.path().join("tok.bin")).contains("tok.bin is a tokenizer of llama2.c; expected"));
+}
+
+#[test]
 fn safetensors_files_that_end_early_are_told() {
     let config = config(json!({})).to_string();
     let mut file = safetensors(&hugging_face_tensors(&llama()));

@@ -150,7 +150,13 @@ fn folder_of(path: &Path) -> &Path {
 
 fn llama2c_model(path: &Path) -> Result<Model, ImportError> {
     let map = file::map(path)?;
-    llama2c::parse(&map).map_err(|source| ImportError::Llama2c { path: path.to_owned(), source })
+    llama2c::parse(&map).map_err(|source| {
+        let is_tokenizer = map.len() as u64 <= TOKENIZER_BYTES_MAX && Tokenizer::parse(&map).is_ok();
+        match is_tokenizer {
+            true => recognise::tokenizer().refuse(path, FORMATS),
+            false => ImportError::Llama2c { path: path.to_owned(), source },
+        }
+    })
 }
 
 fn check_vocab(path: &Path, tokenizer: &Tokenizer, model: &Model) -> Result<(), ImportError> {

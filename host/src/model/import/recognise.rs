@@ -94,6 +94,11 @@ pub fn foreign_tokenizer(start: &[u8]) -> Option<Foreign> {
     by_signature(start, MODELS).or_else(|| foreign(start).filter(|_| !begins_as_json(start)))
 }
 
+/// A vocabulary in place of a model.
+pub fn tokenizer() -> Foreign {
+    Foreign::new("a tokenizer of llama2.c", "Name the model, and this file with --tokenizer")
+}
+
 /// Whether a file is of the one kind that begins with the length of a JSON object.
 pub fn is_safetensors(start: &[u8]) -> bool {
     matches!(start, [_, _, _, _, 0, 0, 0, 0, b'{', ..])
