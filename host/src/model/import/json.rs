@@ -34,7 +34,7 @@ pub fn read_if_present(path: &Path) -> Result<Value, ImportError> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, String> {
-    serde_json::from_slice(&plain(bytes)).map_err(|error| text::plain(error))
+    serde_json::from_slice(&plain(bytes)).map_err(text::plain)
 }
 
 /// Whether a file begins with an object or a list.
