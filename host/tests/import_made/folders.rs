@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Files by their names.
+type Files<'f> = &'f [(&'f str, &'f [u8])];
+
 fn config_text() -> Vec<u8> {
     config(json!({})).to_string().into_bytes()
 }
@@ -26,7 +29,7 @@ fn what_lies_in_a_folder_without_a_model_is_named() {
     let config = config_text();
     let config = config.as_slice();
     let adapter: &[u8] = br#"{"peft_type": "LORA", "base_model_name_or_path": "org/base"}"#;
-    let cases: [(&[(&str, &[u8])], &str); 9] = [
+    let cases: [(Files, &str); 9] = [
         (&[("config.json", config), ("pytorch_model.bin", b"PK")], "pytorch_model.bin (weights of PyTorch)"),
         (
             &[("config.json", config), ("pytorch_model-00001-of-00002.bin", b"PK")],
