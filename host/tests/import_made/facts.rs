@@ -157,6 +157,7 @@ fn facts_of_gguf_files_are_used_off_or_refused() {
         ("llama.attention.causal", Fact::Flag(true)),
         ("llama.attention.value_length", Fact::U32(4)),
         ("llama.vocab_size", Fact::U32(300)),
+        ("llama.use_parallel_residual", Fact::Flag(true)),
         ("llama.logit_scale", Fact::F32(1.0)),
         ("general.file_type", Fact::U32(1)),
         ("general.type", Fact::Text("model")),

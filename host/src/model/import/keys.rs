@@ -60,6 +60,7 @@ pub static CONFIG: Keys = Keys {
         "id2label",
         "label2id",
         "num_labels",
+        "_num_labels",
         "problem_type",
         "finetuning_task",
         "task_specific_params",
@@ -205,12 +206,13 @@ pub static GGUF: Keys = Keys {
         "training.*",
         "vocab_size",
         "tensor_data_layout",
+        // Converters write true for StableLM of either kind; the norm before the MLP shows which it is.
+        "use_parallel_residual",
         "rope.scaling.finetuned",
         "rope.scaling.original_context_length",
         "rope.scaling.yarn_*",
     ],
     neutral: &[
-        ("use_parallel_residual", Neutral::Off),
         ("expert_used_count", Neutral::Off),
         ("expert_shared_count", Neutral::Off),
         ("expert_group_count", Neutral::Off),
