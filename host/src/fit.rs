@@ -3,7 +3,7 @@
 //! A *virtual* geometry is a chip that nobody builds: as wide as the model's vectors and with as much memory as it needs. It runs
 //! on the emulator, so that every supported model can be tried.
 
-use crate::compile::{CompileError, Features, Plan};
+use crate::compile::{CompileError, Features, lay_out};
 use crate::model::{Config, Model};
 use lpu_isa::Geometry;
 
@@ -44,7 +44,7 @@ pub fn fit(config: &Config, features: Features, geometry: &Geometry) -> Fit {
         return Fit { short, context: 0, impossible: Some(error) };
     }
     for _ in 0..ROUNDS_MAX {
-        match Plan::new(config, features, &grown, None) {
+        match lay_out(config, features, &grown, None) {
             Ok(plan) => {
                 let context = if short.is_empty() { plan.context } else { 0 };
                 return Fit { short, context, impossible: None };
@@ -133,7 +133,7 @@ pub fn virtual_geometry(model: &Model, context: Option<usize>) -> Result<Geometr
     geometry.matrix_queue_depth = VIRTUAL_QUEUE_DEPTH;
     geometry.vector_queue_depth = VIRTUAL_QUEUE_DEPTH;
     for _ in 0..ROUNDS_MAX {
-        match Plan::new(config, features, &geometry, Some(wanted)) {
+        match lay_out(config, features, &geometry, Some(wanted)) {
             Ok(_) => return Ok(geometry),
             Err(CompileError::DoesNotFit { memory, needed, .. })
                 if enlarge(&mut geometry, memory, needed) => {}
@@ -180,6 +180,6 @@ mod tests {
         let geometry = virtual_geometry(&model, None).unwrap();
         assert!(geometry.is_sound());
         assert_eq!(geometry.name, VIRTUAL);
-        assert_eq!(Plan::new(&config, Features::of(&model), &geometry, None).unwrap().context, 2000);
+        assert_eq!(lay_out(&config, Features::of(&model), &geometry, None).unwrap().context, 2000);
     }
 }

@@ -1,7 +1,9 @@
 //! Compiled models are legal, take the predicted cycles, stay close to fp32, and are the same bytes every time.
 
+mod compile_shapes;
 mod shared;
 
+use compile_shapes::{Outcome, Shape};
 use lpu_host::compile::{CompileError, Compiled, Options, compile};
 use lpu_host::model::synthetic::{architectures, micro_gpt, tiny_gpt2, tiny_llama};
 use lpu_host::model::{Config, Model, Reference, Rope, RopePairing, RopeScaling, load, synthetic};
@@ -11,6 +13,8 @@ use lpu_isa::host::Fault;
 use lpu_sim::Emulator;
 use lpu_sim::prediction::predict;
 
+/// Random shapes that are tried unless `LPU_SHAPES` says otherwise.
+const SHAPES: u64 = 60;
 const CHIPS: [Geometry; 2] = [Geometry::ULX3S_85F, Geometry::NANO];
 
 /// A model that is legal on a chip, runs in the predicted cycles, and whose logits follow fp32's.
@@ -172,4 +176,33 @@ fn stories260k_fits_the_board_with_256_positions_and_meets_its_cycles() {
     assert!(mean <= 4000.0, "{mean} cycles a token");
     // A change of the schedule shows here; 2,669 would be a multiplier that never waits.
     println!("{mean} cycles a token, mean over 256 positions");
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+/// `LPU_SHAPES=2000 cargo test --release -p lpu-host --test compile shapes -- --nocapture` tries more of them, and `LPU_SHAPE=N` one
+/// alone.
+#[test]
+fn random_shapes_run_as_predicted_or_are_refused_with_the_reason() {
+    let seeds = match number("LPU_SHAPE") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("LPU_SHAPES").unwrap_or(SHAPES),
+    };
+    let (mut ran, mut refused, mut third) = (0, 0, Vec::new());
+    for seed in seeds.clone() {
+        let shape = Shape::new(seed);
+        let begin = std::time::Instant::now();
+        let outcome = std::panic::catch_unwind(|| shape.outcome()).unwrap_or_else(|_| Err("a panic".into()));
+        println!("LPU_SHAPE={seed} {} ms {outcome:?} {shape:?}", begin.elapsed().as_millis());
+        match outcome {
+            Ok(Outcome::Ran(_)) => ran += 1,
+            Ok(Outcome::Refused(reason)) if !reason.is_empty() => refused += 1,
+            _ => third.push(format!("LPU_SHAPE={seed}: {outcome:?} {shape:?}")),
+        }
+    }
+    println!("{ran} ran, {refused} were refused, {} did neither", third.len());
+    assert!(third.is_empty(), "{third:#?}");
+    assert!(seeds.end - seeds.start < SHAPES || ran > 0 && refused > 0, "{ran} ran, {refused} were refused");
 }

@@ -7,9 +7,9 @@ use lpu_host::compile::CompileError;
 use lpu_host::model::eval::{BoxError, Comparison, EvalError, LogitSource, compare, encode_stories};
 use lpu_host::model::{Model, Reference, Tokenizer};
 use lpu_host::text;
+use lpu_host::verify::VerifiedProgram;
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
-use lpu_isa::image::Image;
 use lpu_sim::Emulator;
 use serde::Serialize;
 use std::io::Write;
@@ -109,7 +109,7 @@ fn image_for(
     model: &Model,
     tokenizer: &Tokenizer,
     context: usize,
-) -> Result<Image, Failure> {
+) -> Result<VerifiedProgram, Failure> {
     let named = source::geometry_of(&arguments.model, model, Some(context))?;
     let mut geometry = named;
     geometry.positions = geometry.positions.max(context.next_power_of_two());
@@ -173,7 +173,7 @@ struct Chip {
 }
 
 impl Chip {
-    fn new(image: &Image, bar: ProgressBar) -> Self {
+    fn new(image: &VerifiedProgram, bar: ProgressBar) -> Self {
         Self {
             emulator: Emulator::with_image(image),
             position: 0,

@@ -127,6 +127,13 @@ fn max(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 impl Formats {
+    /// Formats that stand for any weights: a program for them has the instructions of every model with these features, at the same times.
+    pub fn without_weights(features: Features) -> Self {
+        let embedding_norm = features.embedding_norm.then(EmbeddingNorm::default);
+        let head = features.head_norm.then(HeadNorm::default);
+        Self { embedding_norm, k_head: head, q_head: head, ..Self::default() }
+    }
+
     /// What can be chosen before weights are quantised.
     pub fn before_weights(config: &Config, plan: &Plan, ranges: &Ranges) -> Result<Self, CompileError> {
         let word_max = f64::from(WORD_MAX);
