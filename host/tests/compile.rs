@@ -190,19 +190,22 @@ fn random_shapes_run_as_predicted_or_are_refused_with_the_reason() {
         Some(seed) => seed..seed + 1,
         None => 0..number("LPU_SHAPES").unwrap_or(SHAPES),
     };
-    let (mut ran, mut refused, mut third) = (0, 0, Vec::new());
+    let (mut ran, mut positions, mut refused, mut third) = (0, 0, 0, Vec::new());
     for seed in seeds.clone() {
         let shape = Shape::new(seed);
         let begin = std::time::Instant::now();
         let outcome = std::panic::catch_unwind(|| shape.outcome()).unwrap_or_else(|_| Err("a panic".into()));
         println!("LPU_SHAPE={seed} {} ms {outcome:?} {shape:?}", begin.elapsed().as_millis());
         match outcome {
-            Ok(Outcome::Ran(_)) => ran += 1,
+            Ok(Outcome::Ran(count)) => {
+                ran += 1;
+                positions += count;
+            }
             Ok(Outcome::Refused(reason)) if !reason.is_empty() => refused += 1,
             _ => third.push(format!("LPU_SHAPE={seed}: {outcome:?} {shape:?}")),
         }
     }
-    println!("{ran} ran, {refused} were refused, {} did neither", third.len());
+    println!("{ran} ran {positions} positions, {refused} were refused, {} did neither", third.len());
     assert!(third.is_empty(), "{third:#?}");
     assert!(seeds.end - seeds.start < SHAPES || ran > 0 && refused > 0, "{ran} ran, {refused} were refused");
 }

@@ -40,7 +40,7 @@ pub use formats::Formats;
 pub use plan::Plan;
 use simplify::simplify;
 
-use crate::model::{Activation, Config, Layer, Model, Norm, NormKind, Tokenizer};
+use crate::model::{Config, Layer, Model, Tokenizer};
 use crate::verify::VerifiedProgram;
 use lpu_isa::Geometry;
 use lpu_isa::image::{Image, ModelInfo};
@@ -78,7 +78,6 @@ pub fn compile(
     options: &Options,
 ) -> Result<Compiled, CompileError> {
     let features = Features::of(model);
-    check_supported(model, features)?;
     let plan = lay_out(&model.config, features, geometry, options.context)?;
     let simplified = simplify(model);
     let bos = tokenizer.map_or(0, Tokenizer::bos);
@@ -115,7 +114,9 @@ pub fn lay_out(
     geometry: &Geometry,
     context: Option<usize>,
 ) -> Result<Plan, CompileError> {
-    check_parts(config, features)?;
+    if let Some(feature) = features.unsupported {
+        return Err(CompileError::Unsupported { feature });
+    }
     let plan = Plan::new(config, features, geometry, context)?;
     // Weights decide shifts; which instructions there are, and when, they do not.
     instructions(&plan, &Formats::without_weights(features))?;
@@ -140,47 +141,6 @@ fn quantise_layers(model: &Model, plan: &Plan, formats: &Formats, ranges: &Range
         quantise::quantise_layer(&model.config, layer, plan, range, &mix, 1.0 / format.hidden)
     };
     model.layers.iter().zip(&formats.layers).zip(&ranges.layers).map(quantise).collect()
-}
-
-fn check_supported(model: &Model, features: Features) -> Result<(), CompileError> {
-    check_parts(&model.config, features)?;
-    if features.head_norm { check_head_norm(model) } else { Ok(()) }
-}
-
-/// Whether there are programs for parts that a configuration and its features tell of.
-fn check_parts(config: &Config, features: Features) -> Result<(), CompileError> {
-    let unsupported = |feature| Err(CompileError::Unsupported { feature });
-    if config.gated && config.activation == Activation::Relu {
-        return unsupported("a gated MLP with ReLU");
-    }
-    if config.gated && features.up {
-        return unsupported("biases of a gated MLP's inner vector");
-    }
-    if config.embedding_norm && !matches!(config.norm, NormKind::Rms { .. }) {
-        return unsupported("an embedding with LayerNorm");
-    }
-    Ok(())
-}
-
-/// Heads are normalised where both q and k are, without biases, and turn.
-fn check_head_norm(model: &Model) -> Result<(), CompileError> {
-    let unsupported = |feature| Err(CompileError::Unsupported { feature });
-    let whole = |layer: &Layer| layer.q_norm.is_some() && layer.k_norm.is_some();
-    if !model.layers.iter().all(whole) {
-        return unsupported("head normalisation of q or k alone, or in some layers");
-    }
-    if !matches!(model.config.norm, NormKind::Rms { .. }) || model.config.rope.is_none() {
-        return unsupported("head normalisation with LayerNorm or learned positions");
-    }
-    let norm_bias = |norm: &Option<Norm>| norm.as_ref().is_some_and(|norm| norm.bias.is_some());
-    let biased = |layer: &Layer| {
-        let added = layer.q.bias.is_some() || layer.k.bias.is_some() || layer.attn_norm.bias.is_some();
-        added || norm_bias(&layer.q_norm) || norm_bias(&layer.k_norm)
-    };
-    if model.layers.iter().any(biased) {
-        return unsupported("head normalisation with biases of q or k");
-    }
-    Ok(())
 }
 
 fn encode(

@@ -43,3 +43,19 @@ impl Deref for VerifiedProgram {
         &self.image
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random_program::random_program;
+    use lpu_isa::Geometry;
+
+    #[test]
+    fn a_program_that_breaks_a_rule_is_none() {
+        let image = random_program(1, &Geometry::NANO).image;
+        let program = VerifiedProgram::new(image.clone()).expect("random programs are legal");
+        assert_eq!(*program, image);
+        let cut = Image { matrix: Vec::new(), ..program.into_image() };
+        assert_eq!(VerifiedProgram::new(cut.clone()), Err(verify(&cut).expect_err("it has no end")));
+    }
+}

@@ -53,15 +53,28 @@ impl Shape {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
         let pick = |random: &mut ChaCha8Rng, some: &[usize]| *some.choose(random).expect("some");
         let dim = by_magnitude(random, HIDDEN);
-        let heads = random.random_range(1..=8);
+        let chip = match random.random_range(0..20) {
+            0 => None,
+            1..=8 => Some(Geometry::NANO),
+            _ => Some(Geometry::ULX3S_85F),
+        };
+        // Mostly shapes that might fit: what is refused at once tries little.
+        let usual = random.random_bool(0.8);
+        let widest = if usual { chip.unwrap_or(Geometry::ULX3S_85F).mxm_lanes.min(2 * dim) } else { 128 };
+        let head_dims: Vec<usize> = HEAD_DIMS.into_iter().filter(|dim| *dim <= widest.max(2)).collect();
+        let head_dim = pick(random, &head_dims);
+        let most_heads = if usual { (2 * dim / head_dim).clamp(1, 8) } else { 8 };
+        let heads = random.random_range(1..=most_heads);
         let kv_heads = pick(random, &(1..=heads).filter(|count| heads % count == 0).collect::<Vec<_>>());
-        let head_dim = pick(random, &HEAD_DIMS);
         let pairing = if random.random() { RopePairing::Adjacent } else { RopePairing::Halves };
         let dims = pick(random, &[head_dim, head_dim, 2]);
         let rope = Rope { theta: 10_000.0, pairing, dims, scaling: RopeScaling::None };
+        let turning = random.random_bool(0.7);
         let eps = 1e-5;
         let norm = if random.random_bool(0.3) { NormKind::Layer { eps } } else { NormKind::Rms { eps } };
         let activations = [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+        let activation = *activations.choose(random).expect("some");
+        let gated = random.random() && !(usual && activation == Activation::Relu);
         let config = Config {
             dim,
             hidden_dim: by_magnitude(random, 1..=4 * dim),
@@ -69,13 +82,13 @@ impl Shape {
             heads,
             kv_heads,
             head_dim,
-            vocab: by_magnitude(random, VOCAB),
+            vocab: by_magnitude(random, if usual { 8..=3_000 } else { VOCAB }),
             context: by_magnitude(random, CONTEXT),
             norm,
-            activation: *activations.choose(random).expect("some"),
-            gated: random.random(),
-            rope: random.random_bool(0.7).then_some(rope),
-            embedding_norm: random.random_bool(0.1),
+            activation,
+            gated,
+            rope: turning.then_some(rope),
+            embedding_norm: random.random_bool(0.1) && !(usual && matches!(norm, NormKind::Layer { .. })),
             embedding_scale: if random.random_bool(0.1) { 4.0 } else { 1.0 },
             score_scale: None,
             windows: Vec::new(),
@@ -83,16 +96,11 @@ impl Shape {
         let extras = Extras {
             tied: random.random(),
             norm_gain: random.random(),
-            norm_bias: random.random_bool(0.2),
+            norm_bias: random.random_bool(0.2) && !(usual && gated),
             qkv_bias: random.random_bool(0.2),
-            other_bias: random.random_bool(0.2),
-            head_norm: random.random_bool(0.15),
+            other_bias: random.random_bool(0.2) && !(usual && gated),
+            head_norm: random.random_bool(0.15) && !(usual && !turning),
             final_norm: random.random_bool(0.9),
-        };
-        let chip = match random.random_range(0..20) {
-            0 => None,
-            1..=8 => Some(Geometry::NANO),
-            _ => Some(Geometry::ULX3S_85F),
         };
         Self { config, extras, chip, weights_seed: random.random() }
     }
