@@ -226,7 +226,10 @@ fn an_illegal_program_is_named_and_never_runs() {
     let rule = expected.strip_prefix("illegal.lpu: ").unwrap();
     for command in ["run", "bench", "chat", "serve"] {
         let refused = fixture.refused(&[command, "illegal.lpu"]);
-        assert!(refused.starts_with(&format!("error: illegal.lpu: the program is illegal: {rule}. ")), "{refused}");
+        assert!(
+            refused.starts_with(&format!("error: illegal.lpu: the program is illegal: {rule}. ")),
+            "{refused}"
+        );
     }
 }
 
@@ -234,7 +237,8 @@ fn an_illegal_program_is_named_and_never_runs() {
 #[test]
 fn a_narrow_model_with_a_large_vocabulary_waits_for_random_numbers() {
     let fixture = Fixture::new();
-    let config = Config { dim: 32, heads: 4, kv_heads: 4, head_dim: 8, vocab: 680, ..synthetic::tiny_llama() };
+    let config =
+        Config { dim: 32, heads: 4, kv_heads: 4, head_dim: 8, vocab: 680, ..synthetic::tiny_llama() };
     let rope = config.rope.clone().map(|rope| Rope { dims: 8, ..rope });
     let model = synthetic(&Config { rope, ..config }, 5).unwrap();
     fixture.write("narrow.bin", &llama2c::to_bytes(&model).unwrap());

@@ -35,6 +35,8 @@ pub enum CompileError {
         "the {queue} queue holds {available} instructions and the program has {needed}; choose a larger geometry"
     )]
     QueueTooShort { queue: Queue, needed: usize, available: usize },
-    #[error("the compiler made an illegal program: {0}. This is a fault of the compiler: please report the model's shape")]
+    #[error(
+        "the compiler made an illegal program: {0}. This is a fault of the compiler: please report the model's shape"
+    )]
     Illegal(Box<Violation>),
 }

@@ -72,7 +72,10 @@ fn unsupported(model: &Model) -> Option<&'static str> {
             config.gated && model.layers.iter().any(|layer| layer.up.bias.is_some() || norm_bias(layer)),
             "biases of a gated MLP's inner vector",
         ),
-        (config.embedding_norm && !matches!(config.norm, NormKind::Rms { .. }), "an embedding with LayerNorm"),
+        (
+            config.embedding_norm && !matches!(config.norm, NormKind::Rms { .. }),
+            "an embedding with LayerNorm",
+        ),
     ];
     let part = parts.into_iter().find_map(|(present, part)| present.then_some(part));
     part.or_else(|| unsupported_head_norm(model))
@@ -95,10 +98,7 @@ fn unsupported_head_norm(model: &Model) -> Option<&'static str> {
             !model.layers.iter().all(|layer| normalised(layer) == [true; 2]),
             "head normalisation of q or k alone, or in some layers",
         ),
-        (
-            layer_norm || model.config.rope.is_none(),
-            "head normalisation with LayerNorm or learned positions",
-        ),
+        (layer_norm || model.config.rope.is_none(), "head normalisation with LayerNorm or learned positions"),
         (model.layers.iter().any(biased), "head normalisation with biases of q or k"),
     ];
     parts.into_iter().find_map(|(present, part)| present.then_some(part))

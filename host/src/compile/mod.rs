@@ -99,7 +99,8 @@ pub fn compile(
         vmem,
         tokenizer: tokenizer.map(Tokenizer::to_bytes).unwrap_or_default(),
     };
-    let image = VerifiedProgram::new(image).map_err(|violation| CompileError::Illegal(Box::new(violation)))?;
+    let image =
+        VerifiedProgram::new(image).map_err(|violation| CompileError::Illegal(Box::new(violation)))?;
     Ok(Compiled { image, plan, formats })
 }
 
@@ -127,10 +128,7 @@ pub fn lay_out(
 fn instructions(plan: &Plan, formats: &Formats) -> Result<[Vec<Word>; 2], CompileError> {
     let program = program::program(plan, formats)?;
     let geometry = &plan.geometry;
-    Ok([
-        encode(&program.matrix, Queue::Matrix, geometry)?,
-        encode(&program.vector, Queue::Vector, geometry)?,
-    ])
+    Ok([encode(&program.matrix, Queue::Matrix, geometry)?, encode(&program.vector, Queue::Vector, geometry)?])
 }
 
 fn quantise_layers(model: &Model, plan: &Plan, formats: &Formats, ranges: &Ranges) -> Vec<QuantisedLayer> {

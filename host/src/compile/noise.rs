@@ -33,13 +33,20 @@ impl Noise {
 
     /// The earliest first issue of an instruction that takes rows in the cycles `takes` after it.
     pub fn bound(&self, takes: &[i64], index: usize) -> Option<i64> {
-        takes.iter().enumerate().map(|(row, take)| self.ready[index] + row as i64 * self.row_cycles - take).max()
+        takes
+            .iter()
+            .enumerate()
+            .map(|(row, take)| self.ready[index] + row as i64 * self.row_cycles - take)
+            .max()
     }
 
     /// Takes a row in a cycle.
     pub fn take(&mut self, cycle: i64, index: usize) {
         let ready = &mut self.ready[index];
-        debug_assert!(*ready <= cycle, "a row of random numbers is taken in cycle {cycle} and ready in {ready}");
+        debug_assert!(
+            *ready <= cycle,
+            "a row of random numbers is taken in cycle {cycle} and ready in {ready}"
+        );
         *ready = (*ready + self.row_cycles).max(cycle + self.row_cycles * (2 - self.kept));
     }
 

@@ -129,7 +129,8 @@ impl Scheduler {
             let start: Times = (0..self.blocks())
                 .map(|index| self.queue(is_matrix).free[index] + wait.at(index + 1))
                 .collect();
-            let clashes = |shift: i64, index: usize| self.port_clash(&all[index], start[index] + shift, index);
+            let clashes =
+                |shift: i64, index: usize| self.port_clash(&all[index], start[index] + shift, index);
             let clashing: Vec<usize> = (0..self.blocks()).filter(|&index| clashes(0, index)).collect();
             if clashing.is_empty() {
                 self.commit(op, issues, wait, &start, all);
@@ -144,7 +145,8 @@ impl Scheduler {
                 continue;
             }
             for index in clashing {
-                let shift = (1..).find(|shift| !clashes(*shift, index)).expect("the port is not used for ever");
+                let shift =
+                    (1..).find(|shift| !clashes(*shift, index)).expect("the port is not used for ever");
                 bound[index] = start[index] + shift;
             }
         }

@@ -53,9 +53,10 @@ fn nops(least: &[i64]) -> impl Iterator<Item = Affine> {
     slopes.into_iter().flat_map(|slope| {
         let lowest = (slope * least.len() as i64).min(slope);
         let mut tried = HashSet::new();
-        let constants = least.iter().zip(1..).map(move |(least, blocks)| {
-            (least - slope * blocks).max(MIN_PERIOD_CYCLES - lowest) as i32
-        });
+        let constants = least
+            .iter()
+            .zip(1..)
+            .map(move |(least, blocks)| (least - slope * blocks).max(MIN_PERIOD_CYCLES - lowest) as i32);
         let fresh = constants.filter(move |constant| tried.insert(*constant));
         fresh.map(move |constant| Affine { constant, per_block: slope as i32 })
     })
@@ -128,9 +129,12 @@ mod tests {
             ((state >> 33) % below) as i64
         };
         let mut shape = |blocks: usize| {
-            let [first, second, odd] = [(next(60), next(40) - 20), (next(400), next(60) - 40), (next(9), next(30))];
+            let [first, second, odd] =
+                [(next(60), next(40) - 20), (next(400), next(60) - 40), (next(9), next(30))];
             let line = |(constant, slope): (i64, i64), blocks: i64| constant + slope * blocks;
-            let at = |blocks: i64| line(first, blocks).max(line(second, blocks)).max(0) + if blocks == odd.0 { odd.1 } else { 0 };
+            let at = |blocks: i64| {
+                line(first, blocks).max(line(second, blocks)).max(0) + if blocks == odd.0 { odd.1 } else { 0 }
+            };
             (1..=blocks as i64).map(at).collect()
         };
         (0..200).map(|number| shape(1 + number % 70)).collect()
