@@ -6,7 +6,7 @@ mod shared;
 use compile_shapes::{Outcome, Shape};
 use lpu_host::compile::{CompileError, Compiled, Options, compile};
 use lpu_host::model::synthetic::{architectures, micro_gpt, tiny_gpt2, tiny_llama};
-use lpu_host::model::{Config, Model, Reference, Rope, RopePairing, RopeScaling, load, synthetic};
+use lpu_host::model::{Activation, Config, Model, Reference, Rope, RopePairing, RopeScaling, load, synthetic};
 use lpu_host::verify::verify;
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
@@ -116,6 +116,27 @@ fn a_residual_wider_than_the_matrix_unit_runs() {
     holds(&synthetic(&wide, 18).expect("a possible shape"), &chip);
     let gpt2 = Config { dim: 48, hidden_dim: 72, vocab: 60, ..tiny_gpt2() };
     holds(&synthetic(&gpt2, 18).expect("a possible shape"), &chip);
+}
+
+/// Rows of keys beyond the first hold nothing yet at position 0.
+#[test]
+fn an_only_narrow_head_runs() {
+    for geometry in CHIPS {
+        holds(&synthetic(&shape(1, 1, 4, 40), 5).expect("a possible shape"), &geometry);
+    }
+}
+
+/// No text moves the inner vector: it has no range.
+#[test]
+fn a_relu_that_never_opens_has_a_program() {
+    let config = Config { activation: Activation::Relu, gated: false, ..shape(4, 2, 8, 8) };
+    let mut model = synthetic(&config, 5).expect("a possible shape");
+    for layer in &mut model.layers {
+        layer.up.bias = Some(vec![-100.0; config.hidden_dim]);
+    }
+    for geometry in CHIPS {
+        holds(&model, &geometry);
+    }
 }
 
 #[test]
