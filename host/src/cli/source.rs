@@ -184,16 +184,13 @@ fn open_image(arguments: &ModelArguments) -> Result<Source, Failure> {
         )));
     }
     let tokenizer = match &arguments.tokenizer {
-        Some(file) => Some(read_tokenizer(file, image.model.vocab)?),
+        Some(file) => {
+            Some(model::read_tokenizer(file, image.model.vocab as usize).map_err(Failure::input)?)
+        }
         None if image.tokenizer.is_empty() => None,
         None => Some(parse_tokenizer(path, &image.tokenizer, image.model.vocab)?),
     };
     Ok(Source { image, tokenizer })
-}
-
-fn read_tokenizer(path: &Path, vocab: u32) -> Result<Tokenizer, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
-    parse_tokenizer(path, &bytes, vocab)
 }
 
 fn parse_tokenizer(path: &Path, bytes: &[u8], vocab: u32) -> Result<Tokenizer, Failure> {

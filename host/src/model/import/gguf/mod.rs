@@ -6,6 +6,7 @@ mod vocabulary;
 
 pub use reader::MAGIC;
 
+use super::super::tokenizer::{Facts, Vocabulary};
 use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
 use super::error::{About, ImportError};
 use super::file;
@@ -44,6 +45,33 @@ impl GgufFile {
     /// # Errors
     /// When the file is damaged or asks for what no machine here computes.
     pub fn import(&self) -> Result<(Model, Option<Tokenizer>), ImportError> {
+        let open = self.parse()?;
+        let vocabulary = vocabulary::vocabulary(&open)?;
+        let refused = |source| open.about().tokenizer(source);
+        let tokenizer =
+            vocabulary.map(|found| found.with(vocabulary::facts(&open))).transpose().map_err(refused)?;
+        Ok((open.model()?, tokenizer))
+    }
+
+    /// The model alone, with what the file says of its vocabulary.
+    ///
+    /// # Errors
+    /// As [`GgufFile::import`].
+    pub fn model(&self) -> Result<(Model, Facts), ImportError> {
+        let open = self.parse()?;
+        Ok((open.model()?, vocabulary::facts(&open)))
+    }
+
+    /// The vocabulary alone, if the file has one.
+    ///
+    /// # Errors
+    /// When it is damaged or of an unsupported kind.
+    pub fn vocabulary(&self) -> Result<(Option<Vocabulary>, Facts), ImportError> {
+        let open = self.parse()?;
+        Ok((vocabulary::vocabulary(&open)?, vocabulary::facts(&open)))
+    }
+
+    fn parse(&self) -> Result<Open<'_>, ImportError> {
         let about = About(&self.path);
         let container = Container::parse(&self.map).map_err(|reason| about.damaged(reason))?;
         let architecture = match container.facts.get("general.architecture") {
@@ -54,14 +82,16 @@ impl GgufFile {
                 );
             }
         };
-        let open = Open { path: &self.path, container, architecture };
-        let (config, names) = open.config()?;
-        let tokenizer = vocabulary::tokenizer(&open)?;
-        Ok((assemble(&open, names, config, false)?, tokenizer))
+        Ok(Open { path: &self.path, container, architecture })
     }
 }
 
 impl<'f> Open<'f> {
+    fn model(&self) -> Result<Model, ImportError> {
+        let (config, names) = self.config()?;
+        assemble(self, names, config, false)
+    }
+
     fn about(&self) -> About<'_> {
         About(self.path)
     }
