@@ -216,7 +216,8 @@ fn read_config(path: &Path) -> Result<Config, Failure> {
         *file = folder.join(&*file);
     }
     // The name of one of the model's templates is no file.
-    if let Some(template) = config.chat_template.as_mut().filter(|template| folder.join(&*template).exists()) {
+    if let Some(template) = config.chat_template.as_mut().filter(|template| folder.join(&*template).exists())
+    {
         *template = folder.join(&*template);
     }
     for model in &mut config.models {
@@ -267,7 +268,8 @@ fn models(config: &Config) -> Result<Vec<ServedModel>, Failure> {
                 "no tokenizer lies beside {file}; expected one to speak text: name it with --tokenizer"
             ))
         })?;
-        let template = TemplateArguments { chat_template: config.chat_template.clone() }.choose(&tokenizer)?;
+        let template =
+            TemplateArguments { chat_template: config.chat_template.clone() }.choose(&tokenizer)?;
         models.push(ServedModel::with_template(id, image, tokenizer, template));
     }
     Ok(models)

@@ -184,9 +184,7 @@ fn open_image(arguments: &ModelArguments) -> Result<Source, Failure> {
         )));
     }
     let tokenizer = match &arguments.tokenizer {
-        Some(file) => {
-            Some(model::read_tokenizer(file, image.model.vocab as usize).map_err(Failure::input)?)
-        }
+        Some(file) => Some(model::read_tokenizer(file, image.model.vocab as usize).map_err(Failure::input)?),
         None if image.tokenizer.is_empty() => None,
         None => Some(parse_tokenizer(path, &image.tokenizer, image.model.vocab)?),
     };

@@ -25,7 +25,9 @@ pub mod synthetic;
 pub mod tokenizer;
 
 pub use check::ModelError;
-pub use import::{ARCHITECTURES, FORMATS, ImportError, Loaded, load, load_model, load_with_tokenizer, read_tokenizer};
+pub use import::{
+    ARCHITECTURES, FORMATS, ImportError, Loaded, load, load_model, load_with_tokenizer, read_tokenizer,
+};
 pub use reference::Reference;
 pub use synthetic::synthetic;
 pub use tokenizer::Tokenizer;

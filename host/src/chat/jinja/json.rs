@@ -94,7 +94,8 @@ impl Writer {
             ValueKind::Bool => self.text.push_str(if value.is_true() { "true" } else { "false" }),
             ValueKind::Number => self.text.push_str(&number(value)?),
             ValueKind::String => self.string(value.as_str().unwrap_or_default()),
-            ValueKind::Seq => self.list(value)?,
+            // A slice of a list is lazy.
+            ValueKind::Seq | ValueKind::Iterable => self.list(value)?,
             ValueKind::Map => self.object(value)?,
             other => return Err(refuse(format!("an {other} value is not JSON serializable"))),
         }

@@ -14,7 +14,8 @@ const LINE_ENDS: [char; 8] =
 pub fn call(state: &mut State, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, Error> {
     let found = match value.kind() {
         ValueKind::String => text(value.as_str().unwrap_or_default(), name, arguments)?,
-        ValueKind::Seq => list(value, name, arguments)?,
+        // A slice of a list is lazy.
+        ValueKind::Seq | ValueKind::Iterable => list(value, name, arguments)?,
         ValueKind::Map => dictionary(value, name, arguments)?,
         _ => None,
     };
@@ -72,6 +73,10 @@ fn list(value: &Value, name: &str, arguments: &[Value]) -> Result<Option<Value>,
             let (wanted,): (Value,) = from_args(arguments)?;
             let place = value.try_iter()?.position(|item| item == wanted);
             place.map(|place| Some(place.into())).ok_or_else(|| refuse(format!("{wanted} is not in list")))
+        }
+        "count" => {
+            let (wanted,): (Value,) = from_args(arguments)?;
+            Ok(Some(value.try_iter()?.filter(|item| *item == wanted).count().into()))
         }
         "copy" => Ok(Some(value.try_iter()?.collect())),
         "append" | "extend" | "insert" | "pop" | "remove" | "reverse" | "sort" | "clear" => {
@@ -251,15 +256,10 @@ fn is_digit(character: char) -> bool {
         && !matches!(character, '¼'..='¾' | '\u{2150}'..='\u{218b}' | '\u{3007}'..='\u{3029}')
 }
 
-/// What a loop goes over in Python: `none` is nothing of that kind.
+/// What a loop goes over in Python, and what has items there: texts, dictionaries and what is undefined, but not `none`.
 pub fn is_iterable(value: &Value) -> bool {
     matches!(
         value.kind(),
         ValueKind::String | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable | ValueKind::Undefined
     )
-}
-
-/// What has a length and items in Python: texts and dictionaries too.
-pub fn is_sequence(value: &Value) -> bool {
-    is_iterable(value) && value.kind() != ValueKind::Iterable
 }

@@ -99,7 +99,7 @@ fn builtins(environment: &mut Environment) {
     environment.add_filter("center", methods::center);
     environment.add_filter("forceescape", minijinja::filters::escape);
     environment.add_test("iterable", |value: &Value| methods::is_iterable(value));
-    environment.add_test("sequence", |value: &Value| methods::is_sequence(value));
+    environment.add_test("sequence", |value: &Value| methods::is_iterable(value));
     environment.add_test("callable", |value: &Value| value.kind() == ValueKind::Plain);
     environment
         .add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.to_vec()));
