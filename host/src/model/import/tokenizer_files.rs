@@ -60,7 +60,7 @@ pub fn of_file(path: &Path, others: Facts) -> Result<Tokenizer, ImportError> {
         let vocabulary = vocabulary.ok_or_else(|| about.damaged("this GGUF file holds no vocabulary"))?;
         return vocabulary.with(facts.or(others)).map_err(|source| about.tokenizer(source));
     }
-    match vocabulary(path, &bytes)? {
+    match vocabulary(path, bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes))? {
         Found::Whole(tokenizer) => Ok(tokenizer),
         Found::Vocabulary(vocabulary) => {
             let facts = facts(path.parent().unwrap_or(Path::new("")))?;
@@ -82,7 +82,8 @@ fn vocabulary(path: &Path, bytes: &[u8]) -> Result<Found, ImportError> {
     match bytes.trim_ascii_start() {
         [b'{', ..] => json_vocabulary(path, bytes),
         [b'[', ..] => Err(refused(TokenizerError::OtherJson { found: "a list".into() })),
-        [0x0a, _, second, ..] if *second != 0 => {
+        // The first piece, in the words of a protocol buffer; a file of llama2.c has zeros here.
+        _ if matches!(bytes, [0x0a, _, second, ..] if *second != 0) => {
             sentencepiece::parse(bytes).map(Found::Vocabulary).map_err(refused)
         }
         _ if is_merges => {

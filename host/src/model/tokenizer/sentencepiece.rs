@@ -35,6 +35,12 @@ struct PieceField {
     kind: Option<i32>,
 }
 
+impl PieceField {
+    fn piece(&self) -> Piece<'_> {
+        Piece { text: &self.piece, score: self.score, kind: self.kind.unwrap_or(NORMAL) }
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct Trainer {
     #[prost(int32, optional, tag = "3")]
@@ -81,13 +87,7 @@ pub fn parse(file: &[u8]) -> Result<Vocabulary, TokenizerError> {
     if model.pieces.is_empty() {
         return Err(refuse("it holds no pieces".into()));
     }
-    let piece = |field: &'_ PieceField| (field.score, field.kind.unwrap_or(NORMAL));
-    let pieces: Vec<Piece> = model
-        .pieces
-        .iter()
-        .map(|field| (field, piece(field)))
-        .map(|(field, (score, kind))| Piece { text: &field.piece, score, kind })
-        .collect();
+    let pieces: Vec<Piece> = model.pieces.iter().map(PieceField::piece).collect();
     let normalizer = model.normalizer.unwrap_or_default();
     if normalizer.escape_whitespaces == Some(false) {
         return Err(refuse("it keeps spaces as they are, which is not supported".into()));
@@ -166,7 +166,7 @@ fn normalizers(form: &Form) -> Result<Vec<Value>, TokenizerError> {
         steps.push(serde_json::to_value(table).map_err(|error| refuse(error.to_string()))?);
     }
     if form.removes_spaces {
-        steps.push(json!({ "type": "Strip", "strip_left": true, "strip_right": true }));
+        steps.push(json!({ "type": "Replace", "pattern": { "Regex": "^ +| +$" }, "content": "" }));
         steps.push(json!({ "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": " " }));
     }
     if form.has_prefix {

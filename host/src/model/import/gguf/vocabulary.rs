@@ -52,7 +52,7 @@ const TEMPLATE: &str = "tokenizer.chat_template";
 ///
 /// # Errors
 /// When the vocabulary is damaged or of an unsupported kind.
-pub fn vocabulary(open: &Open) -> Result<Option<Vocabulary>, ImportError> {
+pub fn vocabulary<'f>(open: &Open<'f>) -> Result<Option<Vocabulary>, ImportError> {
     let Some(kind) = kind(open) else { return Ok(None) };
     let Some(Fact::Texts(texts)) = open.fact("tokenizer.ggml.tokens") else {
         return Err(open.about().damaged("tokenizer.ggml.tokens is missing. Convert the model again"));
@@ -62,19 +62,13 @@ pub fn vocabulary(open: &Open) -> Result<Option<Vocabulary>, ImportError> {
         _ => &[],
     };
     let (scores, kinds) = (numbers("tokenizer.ggml.scores"), numbers("tokenizer.ggml.token_type"));
-    let piece = |(id, text): (usize, &&'_ str)| {
+    let piece = |(id, text): (usize, &&'f str)| {
         let kind = kinds.get(id).map_or(NORMAL, |kind| *kind as i32);
         // An end that is cut into pieces would never be met.
         let kind = if kind == NORMAL && ENDS.contains(text) { CONTROL } else { kind };
-        (id, kind)
+        Piece { text, score: scores.get(id).copied().unwrap_or(0.0), kind }
     };
-    let kinds: Vec<i32> = texts.iter().enumerate().map(piece).map(|(_, kind)| kind).collect();
-    let pieces: Vec<Piece> = texts
-        .iter()
-        .zip(&kinds)
-        .enumerate()
-        .map(|(id, (text, kind))| Piece { text, score: scores.get(id).copied().unwrap_or(0.0), kind: *kind })
-        .collect();
+    let pieces: Vec<Piece> = texts.iter().enumerate().map(piece).collect();
     let built = match kind {
         "gpt2" => byte_level(open, &pieces)?.build(),
         "llama" => scored(open, &pieces),
