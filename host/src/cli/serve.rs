@@ -216,8 +216,7 @@ fn read_config(path: &Path) -> Result<Config, Failure> {
         *file = folder.join(&*file);
     }
     // The name of one of the model's templates is no file.
-    if let Some(template) = config.chat_template.as_mut().filter(|template| folder.join(&*template).exists())
-    {
+    if let Some(template) = config.chat_template.as_mut().filter(|template| folder.join(template).exists()) {
         *template = folder.join(&*template);
     }
     for model in &mut config.models {

@@ -72,7 +72,13 @@ pub fn of_file(path: &Path, others: Facts) -> Result<Tokenizer, ImportError> {
 enum Found {
     /// A file that says all of itself.
     Whole(Tokenizer),
-    Vocabulary(Vocabulary),
+    Vocabulary(Box<Vocabulary>),
+}
+
+impl From<Vocabulary> for Found {
+    fn from(vocabulary: Vocabulary) -> Self {
+        Self::Vocabulary(Box::new(vocabulary))
+    }
 }
 
 fn vocabulary(path: &Path, bytes: &[u8]) -> Result<Found, ImportError> {
@@ -84,7 +90,7 @@ fn vocabulary(path: &Path, bytes: &[u8]) -> Result<Found, ImportError> {
         [b'[', ..] => Err(refused(TokenizerError::OtherJson { found: "a list".into() })),
         // The first piece, in the words of a protocol buffer; a file of llama2.c has zeros here.
         _ if matches!(bytes, [0x0a, _, second, ..] if *second != 0) => {
-            sentencepiece::parse(bytes).map(Found::Vocabulary).map_err(refused)
+            sentencepiece::parse(bytes).map(Found::from).map_err(refused)
         }
         _ if is_merges => {
             let path = path.with_file_name("vocab.json");
@@ -108,7 +114,7 @@ fn json_vocabulary(path: &Path, bytes: &[u8]) -> Result<Found, ImportError> {
         return Tokenizer::parse(bytes).map(Found::Whole).map_err(refused);
     }
     if fields.get("model").is_some_and(Value::is_object) {
-        return read(bytes).map(|tokenizer| Found::Vocabulary(tokenizer.into())).map_err(refused);
+        return read(bytes).map(|tokenizer| Vocabulary::from(tokenizer).into()).map_err(refused);
     }
     if fields.contains_key("config") && fields.contains_key("vocab") {
         return Err(tekken(path));
@@ -118,7 +124,7 @@ fn json_vocabulary(path: &Path, bytes: &[u8]) -> Result<Found, ImportError> {
         let found = format!("the fields {}", keys.join(", "));
         return Err(refused(TokenizerError::OtherJson { found }));
     }
-    byte_level(path, fields).map(Found::Vocabulary)
+    byte_level(path, fields).map(Found::from)
 }
 
 fn tekken(path: &Path) -> ImportError {
