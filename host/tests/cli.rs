@@ -240,8 +240,9 @@ fn wrong_input_is_refused_in_words() {
         (&["run", "absent.bin"], "cannot read absent.bin: No such file or directory (os error 2)"),
         (
             &["run", "."],
-            ". holds no model; expected a folder with config.json and *.safetensors, a GGUF file, \
-             or a llama2.c checkpoint of version 0, 1 or 2",
+            ". holds model.bin, tokenizer.bin (weights or vocabularies); expected a folder with config.json and \
+             *.safetensors, a GGUF file, or a llama2.c checkpoint of version 0, 1 or 2. Name the file itself if it is a \
+             checkpoint of llama2.c",
         ),
         (
             &["run", "model.bin", "--prompt", &long],

@@ -26,6 +26,22 @@ fn fit_predicts_what_bench_measures() {
     assert!(text.contains("fits nano\n") && text.contains("cycles/token in the mean"), "{text}");
 }
 
+/// What the import left aside is told on standard error, and in reports.
+#[test]
+fn warnings_of_the_import_are_told() {
+    let fixture = Fixture::new();
+    for name in ["config.json", "model.safetensors"] {
+        fixture.write(name, &std::fs::read(Path::new(&golden("smollm")).join(name)).unwrap());
+    }
+    let config = String::from_utf8(fixture.read("config.json")).unwrap();
+    fixture.write("config.json", config.replacen('{', "{ \"colour\": 3,", 1).as_bytes());
+    let fit = fixture.lpu(&["fit", ".", "--json"]);
+    let expected = "./config.json: the key colour is unknown and not used";
+    assert_eq!((fit.code, fit.err), (0, format!("warning: {expected}\n")));
+    let report: serde_json::Value = serde_json::from_str(&fit.out).unwrap();
+    assert_eq!(report["warnings"], serde_json::json!([expected]));
+}
+
 #[test]
 fn fit_names_what_is_short() {
     let fixture = Fixture::new();

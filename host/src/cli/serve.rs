@@ -6,6 +6,7 @@ use super::template::TemplateArguments;
 use super::{DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_of_name, geometry_parser, source};
 use clap::ValueEnum;
 use lpu_host::serve::{DeviceSpec, Limits, Running, ServedModel, Settings, openapi};
+use lpu_host::text;
 use lpu_isa::Geometry;
 use lpu_isa::image::Image;
 use serde::{Deserialize, Deserializer};
@@ -209,8 +210,8 @@ fn merge(arguments: Arguments) -> Result<Config, Failure> {
 /// Reads a file of settings. Files that it names lie beside it.
 fn read_config(path: &Path) -> Result<Config, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))?;
-    let mut config: Config =
-        toml::from_str(&text).map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
+    let mut config: Config = toml::from_str(&text)
+        .map_err(|error| Failure::input(format!("{}: {}", path.display(), text::plain(error))))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     for file in [&mut config.tokenizer, &mut config.keys, &mut config.usage].into_iter().flatten() {
         *file = folder.join(&*file);

@@ -70,16 +70,18 @@ pub fn model_name(path: &Path) -> String {
     name.map_or("model".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Reads a checkpoint and its tokenizer, which may be missing.
+/// Reads a checkpoint and its tokenizer, which may be missing, and tells what the import left aside.
 pub fn open_checkpoint(arguments: &ModelArguments) -> Result<(Model, Option<Tokenizer>), Failure> {
     let ModelArguments { model, tokenizer, .. } = arguments;
-    match tokenizer {
+    let loaded = match tokenizer {
         Some(tokenizer) => {
             model::load_with_tokenizer(model, tokenizer).map(|(model, found)| (model, Some(found)))
         }
         None => model::load(model),
-    }
-    .map_err(Failure::input)
+    };
+    let loaded = loaded.map_err(Failure::input)?;
+    loaded.0.warnings.iter().for_each(output::warn);
+    Ok(loaded)
 }
 
 /// Compiles a checkpoint, for all positions that the chip has room for unless `context` says how many.

@@ -2,13 +2,13 @@
 //! text becomes tokens the files of `tokenizer_files.rs` say.
 
 use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling};
-use super::error::{ARCHITECTURES, About, ImportError};
+use super::error::{ARCHITECTURES, ImportError};
 use super::fields::Fields;
-use super::file;
+use super::json;
+use super::keys;
 use super::names;
 use super::safetensors::SafetensorsFolder;
-use super::tensors::{Names, Tensors, assemble};
-use serde_json::Value;
+use super::tensors::{Head, Names, assemble};
 use std::path::Path;
 
 pub const CONFIG: &str = "config.json";
@@ -21,57 +21,87 @@ struct Description {
     tied: bool,
 }
 
-/// Reads the model of a folder.
+/// How the configuration says where a classifier comes from.
+const TIED: &str = "tie_word_embeddings";
+/// The window of Mistral and Qwen where the configuration has no such key, as transformers has it.
+const USUAL_WINDOW: usize = 4096;
+/// The first layer of Qwen with a window where the configuration does not say.
+const QWEN_WINDOW_LAYER: usize = 28;
+
+/// Reads the model of a folder, with the weights of `file` if one is named.
 ///
 /// # Errors
 /// When a file is missing, damaged, or asks for what no machine here computes.
-pub fn model(folder: &Path) -> Result<Model, ImportError> {
+pub fn model(folder: &Path, file: Option<&Path>) -> Result<Model, ImportError> {
     let path = folder.join(CONFIG);
-    let fields = Fields::new(&path, json(&path)?);
-    let tensors = SafetensorsFolder::open(folder)?;
-    // Whole checkpoints of GPT-2 have a prefix before every name that the published ones lack.
-    let prefixed = tensors.shape("transformer.wte.weight").is_some();
-    let description = describe(&fields, prefixed)?;
-    assemble(&tensors, description.names, description.config, description.tied)
+    let fields = Fields::new(&path, json::read(&path)?);
+    let description = describe(&fields)?;
+    let unknown = fields.check_all_read(&keys::CONFIG)?;
+    let tensors = SafetensorsFolder::open(folder, file)?;
+    let Description { config, names, tied } = description;
+    let head = if tied { Head::Embedding(TIED) } else { Head::Own(TIED) };
+    let mut model = assemble(&tensors, names, config, head)?;
+    model.warnings.extend(unknown);
+    model.warnings.extend(tensors.warnings);
+    Ok(model)
 }
 
-pub fn json(path: &Path) -> Result<Value, ImportError> {
-    let bytes = file::read(path, JSON_BYTES_MAX)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| About(path).damaged(format!("this is no JSON: {error}. Fetch it again")))
-}
-
-fn describe(fields: &Fields, prefixed: bool) -> Result<Description, ImportError> {
+fn describe(fields: &Fields) -> Result<Description, ImportError> {
     fields
         .refuse("quantization_config", "weights of F32, F16 or BF16 (quantised models: use a GGUF file)")?;
     match fields.text("model_type")? {
         "llama" => llama(fields, &names::LLAMA),
         "mistral" => {
-            let mut found = llama(fields, &names::LLAMA)?;
-            let window = fields.optional_size("sliding_window")?;
-            found.config.windows = every_layer(&found.config, window);
+            let mut found = llama_without_windows(fields, &names::LLAMA)?;
+            let usual = if fields.has("sliding_window") { None } else { Some(USUAL_WINDOW) };
+            windows(fields, &mut found.config, usual, |_| true)?;
             Ok(found)
         }
         "qwen2" => qwen(fields, &names::LLAMA),
         "qwen3" => qwen(fields, &names::QWEN3),
         "gemma" => gemma(fields),
         "stablelm" => stablelm(fields),
-        "gpt2" => gpt2(fields, if prefixed { &names::GPT2_PREFIXED } else { &names::GPT2 }),
+        "gpt2" => gpt2(fields, &names::GPT2),
         "gpt_neo" => gpt_neo(fields),
         "microgpt" => micro_gpt(fields),
         other => Err(fields.about().unsupported(format!("the architecture {other:?}"), ARCHITECTURES)),
     }
 }
 
-fn every_layer(config: &Config, window: Option<usize>) -> Vec<Option<usize>> {
-    // A window as long as the context hides nothing.
-    match window.filter(|window| *window < config.context) {
-        Some(window) => vec![Some(window); config.layers],
-        None => Vec::new(),
+/// Sets the window of each layer. Which layers have one `layer_types` says, or without it `usual_layers`; how long it is
+/// `sliding_window`, or without it `usual`.
+fn windows(
+    fields: &Fields,
+    config: &mut Config,
+    usual: Option<usize>,
+    usual_layers: impl Fn(usize) -> bool,
+) -> Result<(), ImportError> {
+    let window = fields.window("sliding_window", config.context)?;
+    let window = window.or(usual.filter(|window| *window < config.context));
+    let listed = fields.sliding_layers("layer_types", config.layers)?;
+    let slides = |layer: usize| listed.as_ref().map_or(usual_layers(layer), |listed| listed[layer]);
+    let windows: Vec<_> = (0..config.layers).map(|layer| window.filter(|_| slides(layer))).collect();
+    if windows.iter().any(Option::is_some) {
+        config.windows = windows;
     }
+    Ok(())
 }
 
+/// An architecture that sees all positions unless `layer_types` says otherwise.
 fn llama(fields: &Fields, names: &'static Names) -> Result<Description, ImportError> {
+    let mut found = llama_without_windows(fields, names)?;
+    windows(fields, &mut found.config, None, |_| false)?;
+    let is_unused = found.config.windows.is_empty() && !fields.has("layer_types");
+    if let Some(window) = fields.window("sliding_window", found.config.context)?.filter(|_| is_unused) {
+        let feature = format!("sliding_window: {window} in this architecture");
+        return Err(fields
+            .about()
+            .unsupported(feature, "null, or layer_types that say which layers have it"));
+    }
+    Ok(found)
+}
+
+fn llama_without_windows(fields: &Fields, names: &'static Names) -> Result<Description, ImportError> {
     let (dim, heads) = (fields.size("hidden_size")?, fields.size("num_attention_heads")?);
     let head_dim = match fields.optional_size("head_dim")? {
         Some(head_dim) => head_dim,
@@ -97,25 +127,30 @@ fn llama(fields: &Fields, names: &'static Names) -> Result<Description, ImportEr
         score_scale: None,
         windows: Vec::new(),
     };
-    Ok(Description { config, names, tied: fields.flag("tie_word_embeddings")?.unwrap_or(false) })
+    Ok(Description { config, names, tied: fields.flag(TIED)?.unwrap_or(false) })
 }
 
 /// The rotary embedding, in the words of transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
 fn rope(fields: &Fields, head_dim: usize) -> Result<Rope, ImportError> {
     let (parameters, scaling) = (fields.object("rope_parameters")?, fields.object("rope_scaling")?);
-    let theta = match parameters.number("rope_theta")? {
-        Some(theta) => theta,
-        None => fields.number("rope_theta")?.unwrap_or(10_000.0),
+    if parameters.is_present() && scaling.is_present() && !parameters.is_same(&scaling) {
+        let expected = "one of them, or the same in both";
+        return Err(fields.about().unsupported("rope_parameters beside another rope_scaling", expected));
+    }
+    let settings = if parameters.is_present() { parameters } else { scaling };
+    let either = |key: &str| match (settings.number(key)?, fields.number(key)?) {
+        (Some(inner), Some(outer)) if inner != outer => {
+            let feature = format!("{key}: {outer} beside another {key}: {inner} of the rotary embedding");
+            Err(fields.about().unsupported(feature, "one of them, or the same in both"))
+        }
+        (inner, outer) => Ok(inner.or(outer)),
     };
-    let partial = match parameters.number("partial_rotary_factor")? {
-        Some(factor) => factor,
-        None => fields.number("partial_rotary_factor")?.unwrap_or(1.0),
-    };
-    let scaling = if parameters.is_present() { parameters } else { scaling };
-    let kind = scaling.optional_text("rope_type")?.or(scaling.optional_text("type")?).unwrap_or("default");
+    let theta = either("rope_theta")?.unwrap_or(10_000.0);
+    let partial = either("partial_rotary_factor")?.unwrap_or(1.0);
+    let kind = settings.optional_text("rope_type")?.or(settings.optional_text("type")?).unwrap_or("default");
     let need = |key: &str| {
-        let missing = || scaling.about().damaged(format!("{key} is missing from the rotary scaling {kind}"));
-        scaling.number(key)?.ok_or_else(missing)
+        let missing = || settings.about().damaged(format!("{key} is missing from the rotary scaling {kind}"));
+        settings.number(key)?.ok_or_else(missing)
     };
     let scaling = match kind {
         "default" => RopeScaling::None,
@@ -124,25 +159,30 @@ fn rope(fields: &Fields, head_dim: usize) -> Result<Rope, ImportError> {
             factor: need("factor")?,
             low_frequency_factor: need("low_freq_factor")?,
             high_frequency_factor: need("high_freq_factor")?,
-            original_context: scaling.size("original_max_position_embeddings")?,
+            original_context: settings.size("original_max_position_embeddings")?,
         },
         other => {
             let feature = format!("the rotary scaling {other:?}");
             return Err(fields.about().unsupported(feature, "default, linear or llama3"));
         }
     };
+    if let Some(warning) = settings.check_all_read(&keys::ROPE)? {
+        return Err(fields.about().unsupported(warning, "a rotary embedding of known keys"));
+    }
     let dims = (head_dim as f32 * partial) as usize;
     Ok(Rope { theta, pairing: RopePairing::Halves, dims, scaling })
 }
 
 /// Qwen2 and Qwen3: biases and head norms are found in the weights. Their windows begin at one of the layers.
 fn qwen(fields: &Fields, names: &'static Names) -> Result<Description, ImportError> {
-    let mut found = llama(fields, names)?;
+    let mut found = llama_without_windows(fields, names)?;
+    let first = fields.count("max_window_layers")?.unwrap_or(QWEN_WINDOW_LAYER);
+    let usual = if fields.has("sliding_window") { None } else { Some(USUAL_WINDOW) };
+    let mut config = found.config.clone();
+    windows(fields, &mut config, usual, |layer| layer >= first)?;
+    // The other keys stand in files of models without windows, too.
     if fields.flag("use_sliding_window")?.unwrap_or(false) {
-        let window = fields.optional_size("sliding_window")?;
-        let whole = fields.optional_size("max_window_layers")?.unwrap_or(found.config.layers);
-        found.config.windows = every_layer(&found.config, window);
-        found.config.windows.iter_mut().take(whole).for_each(|window| *window = None);
+        found.config = config;
     }
     Ok(found)
 }
@@ -156,7 +196,7 @@ fn gemma(fields: &Fields) -> Result<Description, ImportError> {
         other => other,
     };
     found.config.embedding_scale = (found.config.dim as f32).sqrt();
-    found.tied = fields.flag("tie_word_embeddings")?.unwrap_or(true);
+    found.tied = fields.flag(TIED)?.unwrap_or(true);
     Ok(found)
 }
 
@@ -194,7 +234,7 @@ fn gpt2(fields: &Fields, names: &'static Names) -> Result<Description, ImportErr
         activation: fields.activation(&["activation_function"], Activation::GeluTanh)?,
         ..learned_positions(fields, dim, fields.share("n_embd", dim, "n_head", heads)?, heads)?
     };
-    Ok(Description { config, names, tied: fields.flag("tie_word_embeddings")?.unwrap_or(true) })
+    Ok(Description { config, names, tied: fields.flag(TIED)?.unwrap_or(true) })
 }
 
 /// What GPT models have in common: positions are learned, heads are not shared, the MLP has no gate.
@@ -228,10 +268,10 @@ fn gpt_neo(fields: &Fields) -> Result<Description, ImportError> {
     let (dim, heads) = (fields.size("hidden_size")?, fields.size("num_heads")?);
     let layers = fields.layers("num_layers")?;
     let context = fields.size("max_position_embeddings")?;
-    let window = fields.optional_size("window_size")?.unwrap_or(256);
-    let local = |kind: &str| (kind == "local" && window < context).then_some(window);
-    let windows: Vec<_> =
-        fields.layer_kinds("attention_types", layers)?.iter().map(|kind| local(kind)).collect();
+    let usual = if fields.has("window_size") { None } else { Some(256).filter(|window| *window < context) };
+    let window = fields.window("window_size", context)?.or(usual);
+    let kinds = fields.layer_kinds("attention_types", "attention_layers", layers)?;
+    let windows: Vec<_> = kinds.iter().map(|kind| window.filter(|_| kind == "local")).collect();
     let config = Config {
         hidden_dim: fields.optional_size("intermediate_size")?.unwrap_or(4 * dim),
         layers,
@@ -242,11 +282,7 @@ fn gpt_neo(fields: &Fields) -> Result<Description, ImportError> {
         windows: if windows.iter().all(Option::is_none) { Vec::new() } else { windows },
         ..learned_positions(fields, dim, fields.share("hidden_size", dim, "num_heads", heads)?, heads)?
     };
-    Ok(Description {
-        config,
-        names: &names::GPT_NEO,
-        tied: fields.flag("tie_word_embeddings")?.unwrap_or(true),
-    })
+    Ok(Description { config, names: &names::GPT_NEO, tied: fields.flag(TIED)?.unwrap_or(true) })
 }
 
 fn micro_gpt(fields: &Fields) -> Result<Description, ImportError> {

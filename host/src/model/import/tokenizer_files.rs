@@ -12,8 +12,8 @@
 
 use super::error::{About, ImportError};
 use super::gguf::{self, GgufFile};
-use super::hugging_face::{CONFIG, JSON_BYTES_MAX, json};
-use super::{Tokenizer, TokenizerError, file};
+use super::hugging_face::{CONFIG, JSON_BYTES_MAX};
+use super::{Tokenizer, TokenizerError, check_tokenizer_start, file, json};
 use crate::model::tokenizer::byte_level::{ByteLevel, added};
 use crate::model::tokenizer::hugging_face::{DEFAULT_TEMPLATE, read};
 use crate::model::tokenizer::{Facts, Vocabulary, sentencepiece};
@@ -60,7 +60,9 @@ pub fn of_file(path: &Path, others: Facts) -> Result<Tokenizer, ImportError> {
         let vocabulary = vocabulary.ok_or_else(|| about.damaged("this GGUF file holds no vocabulary"))?;
         return vocabulary.with(facts.or(others)).map_err(|source| about.tokenizer(source));
     }
-    match vocabulary(path, bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes))? {
+    check_tokenizer_start(path, &bytes)?;
+    let bytes = if json::begins_as_json(&bytes) { json::plain(&bytes) } else { bytes.as_slice().into() };
+    match vocabulary(path, &bytes)? {
         Found::Whole(tokenizer) => Ok(tokenizer),
         Found::Vocabulary(vocabulary) => {
             let facts = facts(path.parent().unwrap_or(Path::new("")))?;
@@ -108,7 +110,7 @@ fn json_vocabulary(path: &Path, bytes: &[u8]) -> Result<Found, ImportError> {
     let about = About(path);
     let refused = |source| about.tokenizer(source);
     let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| refused(TokenizerError::Json { reason: error.to_string() }))?;
+        .map_err(|error| refused(TokenizerError::Json { reason: crate::text::plain(error) }))?;
     let fields = value.as_object().cloned().unwrap_or_default();
     if fields.contains_key("lpu_specials") {
         return Tokenizer::parse(bytes).map(Found::Whole).map_err(refused);
@@ -290,6 +292,5 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ImportError> {
 }
 
 fn optional(folder: &Path, name: &str) -> Result<Value, ImportError> {
-    let path = folder.join(name);
-    if path.exists() { json(&path) } else { Ok(Value::Null) }
+    json::read_if_present(&folder.join(name))
 }

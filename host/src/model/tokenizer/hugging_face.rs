@@ -2,6 +2,7 @@
 
 use super::scored::ScoredPieces;
 use super::{EncodeError, TokenizerError};
+use crate::text;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use tokenizers::{DecoderWrapper, ModelWrapper, OffsetReferential, OffsetType};
@@ -59,6 +60,12 @@ pub struct HuggingFace {
     scored: Option<ScoredPieces>,
     /// The byte of each character in which byte-level vocabularies write bytes; `None` for other vocabularies.
     byte_level: Option<HashMap<char, u8>>,
+}
+
+/// What is looked at before the library reads the rest.
+#[derive(Deserialize)]
+struct Parts {
+    model: Option<serde::de::IgnoredAny>,
 }
 
 /// How an image stores both.
@@ -216,11 +223,14 @@ impl HuggingFace {
 /// When it is none.
 pub fn read(file: &[u8]) -> Result<tokenizers::Tokenizer, TokenizerError> {
     let refuse = |reason: String| TokenizerError::Json { reason };
-    let _: serde::de::IgnoredAny = serde_json::from_slice(file).map_err(|error| refuse(error.to_string()))?;
+    let parts: Parts = serde_json::from_slice(file).map_err(|error| refuse(text::plain(error)))?;
+    if parts.model.is_none() {
+        return Err(refuse("it has no \"model\", which holds the vocabulary".into()));
+    }
     // The library panics on some files that are JSON and no tokenizer, as one with a damaged table of precompiled characters.
     let read = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(file));
     let read = read.map_err(|_| refuse("the library `tokenizers` cannot read it".into()))?;
-    read.map_err(|error| refuse(error.to_string()))
+    read.map_err(|error| refuse(text::plain(error)))
 }
 
 /// The ids that start and end a text, by their usual names.

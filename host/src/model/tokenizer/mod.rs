@@ -38,8 +38,7 @@ pub const CONVERT: &str = "To convert, run: python3 -c \"from transformers impor
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TokenizerError {
     #[error(
-        "the tokenizer ends inside {part} after {found} bytes. It is truncated (fetch it again) \
-         or is not a llama2.c tokenizer"
+        "the tokenizer ends inside {part} after {found} bytes. It is truncated, or is not a llama2.c tokenizer"
     )]
     Truncated { part: String, found: usize },
     #[error(
@@ -64,9 +63,7 @@ pub enum TokenizerError {
          expected at most as many: name the tokenizer that belongs to this model"
     )]
     TooManyPieces { expected: usize, found: usize },
-    #[error(
-        "this is no tokenizer.json that can be read: {reason}; expected one of Hugging Face's `tokenizers`"
-    )]
+    #[error("this is no tokenizer.json that can be read: {reason}")]
     Json { reason: String },
     #[error(
         "this JSON is no tokenizer: it has {found}; expected a tokenizer.json of Hugging Face's `tokenizers`. {CONVERT}"

@@ -2,6 +2,7 @@
 
 mod quants;
 mod reader;
+mod split;
 mod vocabulary;
 
 pub use reader::MAGIC;
@@ -9,11 +10,14 @@ pub use reader::MAGIC;
 use super::super::tokenizer::{Facts, Vocabulary};
 use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
 use super::error::{About, ImportError};
-use super::file;
-use super::names;
-use super::tensors::{Names, Tensors, assemble};
+use super::folder::MERGE;
+use super::keys::{self, Unread};
+use super::tensors::{Head, Names, Tensors, assemble};
+use super::{file, names, recognise};
 use memmap2::Mmap;
 use reader::{Container, Fact};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// No size of a model is larger.
@@ -21,23 +25,41 @@ const SIZE_MAX: u64 = 1 << 20;
 const LAYERS_MAX: usize = 4096;
 const ARCHITECTURES: &str = "llama (Mistral and SmolLM too), qwen2, qwen3, gemma, stablelm or gpt2";
 
-/// A mapped file.
+/// A mapped file, with the other parts of its model if it is split.
 pub struct GgufFile {
     path: PathBuf,
     map: Mmap,
+    parts: Vec<(PathBuf, Mmap)>,
 }
 
 struct Open<'f> {
     path: &'f Path,
     container: Container<'f>,
     architecture: &'f str,
+    /// Names of the facts that were asked for.
+    read: RefCell<BTreeSet<String>>,
 }
 
 impl GgufFile {
+    /// Maps a file, and if it is one of several the others beside it: the first of them has the facts of the model.
+    ///
     /// # Errors
-    /// When the file cannot be mapped.
+    /// When a file cannot be mapped, or a part is not there.
     pub fn open(path: &Path) -> Result<Self, ImportError> {
-        Ok(Self { path: path.to_owned(), map: file::map(path)? })
+        let map = file::map(path)?;
+        if let Some(found) = recognise::big_endian(&map) {
+            return Err(found.refuse(path, "a little-endian one"));
+        }
+        let Some(paths) = split::parts(path, &map)? else {
+            return Ok(Self { path: path.to_owned(), map, parts: Vec::new() });
+        };
+        let mut maps = Vec::new();
+        for path in paths {
+            let map = file::map(&path)?;
+            maps.push((path, map));
+        }
+        let (path, map) = maps.remove(0);
+        Ok(Self { path, map, parts: maps })
     }
 
     /// The model, and the tokenizer if the file has one.
@@ -59,6 +81,7 @@ impl GgufFile {
     /// As [`GgufFile::import`].
     pub fn model(&self) -> Result<(Model, Facts), ImportError> {
         let open = self.parse()?;
+        open.pass_over_vocabulary();
         Ok((open.model()?, vocabulary::facts(&open)))
     }
 
@@ -73,30 +96,62 @@ impl GgufFile {
 
     fn parse(&self) -> Result<Open<'_>, ImportError> {
         let about = About(&self.path);
-        let container = Container::parse(&self.map).map_err(|reason| about.damaged(reason))?;
+        let mut container = Container::parse(&self.map).map_err(|reason| about.damaged(reason))?;
+        split::join(&mut container, &self.path, &self.parts)?;
+        match container.facts.get("general.type") {
+            None | Some(Fact::Text("model")) => {}
+            Some(Fact::Text("adapter")) => {
+                return Err(about.unsupported("a LoRA adapter", format!("a whole model. {MERGE}")));
+            }
+            Some(other) => {
+                return Err(about.unsupported(format!("general.type {}", other.to_json()), "a whole model"));
+            }
+        }
         let architecture = match container.facts.get("general.architecture") {
             Some(Fact::Text(name)) => *name,
-            _ => {
-                return Err(
-                    about.damaged("general.architecture is missing. The file is damaged: fetch it again")
-                );
-            }
+            _ => return Err(about.damaged("general.architecture is missing. Convert the model again")),
         };
-        Ok(Open { path: &self.path, container, architecture })
+        Ok(Open { path: &self.path, container, architecture, read: RefCell::default() })
     }
 }
 
 impl<'f> Open<'f> {
     fn model(&self) -> Result<Model, ImportError> {
         let (config, names) = self.config()?;
-        assemble(self, names, config, false)
+        let unknown = self.check_all_read()?;
+        let mut model = assemble(self, names, config, Head::OwnOrEmbedding)?;
+        model.warnings.extend(unknown);
+        Ok(model)
+    }
+
+    /// Counts all that describes the vocabulary as used: another one takes its place.
+    fn pass_over_vocabulary(&self) {
+        let names = self.container.facts.keys().filter(|name| name.starts_with("tokenizer."));
+        self.read.borrow_mut().extend(names.map(|name| name.to_string()));
     }
 
     fn about(&self) -> About<'_> {
         About(self.path)
     }
 
+    /// Holds the facts that nothing asked for against the table of known ones.
+    fn check_all_read(&self) -> Result<Option<String>, ImportError> {
+        let read = self.read.borrow();
+        let start = format!("{}.", self.architecture);
+        let unread = self.container.facts.iter().filter(|(name, _)| !read.contains(**name));
+        let unread = unread.map(|(name, fact)| Unread {
+            key: name.strip_prefix(&start).unwrap_or(name).to_owned(),
+            name: (*name).to_owned(),
+            value: fact.to_json(),
+        });
+        let mut unread: Vec<Unread> = unread.collect();
+        unread.sort_by(|one, other| one.name.cmp(&other.name));
+        keys::check(&self.about(), unread.into_iter(), &keys::GGUF)
+    }
+
+    /// A fact of the file, which from now on counts as used.
     fn fact(&self, name: &str) -> Option<&Fact<'f>> {
+        self.read.borrow_mut().insert(name.to_owned());
         self.container.facts.get(name)
     }
 
@@ -118,10 +173,16 @@ impl<'f> Open<'f> {
             {
                 Ok(Some(all[0] as usize))
             }
-            Some(other) => Err(self
-                .about()
-                .damaged(format!("{name} is {other:?}; expected a whole number from 1 to {SIZE_MAX}"))),
+            Some(other) => Err(self.about().damaged(format!(
+                "{name} is {}; expected a whole number from 1 to {SIZE_MAX}",
+                keys::shown(&other.to_json())
+            ))),
         }
+    }
+
+    /// Whether a fact is absent or says that there is nothing.
+    fn is_off(&self, name: &str) -> bool {
+        self.own(name).1.is_none_or(|fact| keys::is_off(&fact.to_json()))
     }
 
     fn size(&self, name: &str) -> Result<usize, ImportError> {
@@ -136,7 +197,11 @@ impl<'f> Open<'f> {
         match fact {
             None => Ok(None),
             Some(Fact::Real(number)) => Ok(Some(*number as f32)),
-            Some(other) => Err(self.about().damaged(format!("{name} is {other:?}; expected a number"))),
+            Some(Fact::Whole(number)) => Ok(Some(*number as f32)),
+            Some(other) => {
+                let found = keys::shown(&other.to_json());
+                Err(self.about().damaged(format!("{name} is {found}; expected a number")))
+            }
         }
     }
 
@@ -168,7 +233,8 @@ impl<'f> Open<'f> {
     }
 
     fn llama(&self, pairing: RopePairing) -> Result<Config, ImportError> {
-        if let Some(experts) = self.optional_size("expert_count")? {
+        if !self.is_off("expert_count") {
+            let experts = self.size("expert_count")?;
             return Err(self
                 .about()
                 .unsupported(format!("a mixture of {experts} experts"), "one MLP a layer"));
@@ -189,10 +255,12 @@ impl<'f> Open<'f> {
                 .damaged(format!("block_count is {layers}; expected at most {LAYERS_MAX}")));
         }
         let context = self.size("context_length")?;
-        let window = self.optional_size("attention.sliding_window")?.filter(|window| *window < context);
+        if self.optional_size("attention.value_length")?.is_some_and(|length| length != head_dim) {
+            let feature = "attention.value_length other than the length of keys";
+            return Err(self.about().unsupported(feature, "heads of one length"));
+        }
         let embedding = self.shape("token_embd.weight");
-        let missing =
-            || self.about().damaged("the tensor token_embd.weight is missing. Fetch the model again");
+        let missing = || self.about().damaged("the tensor token_embd.weight is missing");
         Ok(Config {
             dim,
             hidden_dim: self.size("feed_forward_length")?,
@@ -208,29 +276,64 @@ impl<'f> Open<'f> {
             rope: Some(self.rope(pairing, head_dim)?),
             embedding_norm: false,
             embedding_scale: 1.0,
-            score_scale: None,
-            windows: window.map(|window| vec![Some(window); layers]).unwrap_or_default(),
+            score_scale: self.number("attention.scale")?.filter(|scale| *scale != 0.0),
+            windows: self.windows(layers, context)?,
         })
+    }
+
+    /// The window of each layer. All layers have it, unless a list says which do.
+    fn windows(&self, layers: usize, context: usize) -> Result<Vec<Option<usize>>, ImportError> {
+        let slides = match self.own("attention.sliding_window_pattern") {
+            (_, None) => vec![true; layers],
+            (_, Some(Fact::Bytes(all))) if all.len() == layers => all.iter().map(|one| *one != 0).collect(),
+            (_, Some(Fact::Numbers(all))) if all.len() == layers => {
+                all.iter().map(|one| *one != 0.0).collect()
+            }
+            (name, Some(other)) => {
+                let found = keys::shown(&other.to_json());
+                let reason = format!("{name} is {found}; expected true or false for each of {layers} layers");
+                return Err(self.about().damaged(reason));
+            }
+        };
+        let window = match self.is_off("attention.sliding_window") {
+            true => None,
+            false => self.optional_size("attention.sliding_window")?.filter(|window| *window < context),
+        };
+        let windows: Vec<_> = slides.into_iter().map(|slides| window.filter(|_| slides)).collect();
+        Ok(if windows.iter().any(Option::is_some) { windows } else { Vec::new() })
     }
 
     fn rope(&self, pairing: RopePairing, head_dim: usize) -> Result<Rope, ImportError> {
         let theta = self.number("rope.freq_base")?.unwrap_or(10_000.0);
         let dims = self.optional_size("rope.dimension_count")?.unwrap_or(head_dim);
+        let factor = self.rope_factor()?;
         let scaling = if self.shape("rope_freqs.weight").is_some() {
-            RopeScaling::Divisors(self.read("rope_freqs.weight")?)
+            let divisors = self.read("rope_freqs.weight")?;
+            RopeScaling::Divisors(divisors.into_iter().map(|divisor| divisor * factor).collect())
+        } else if factor == 1.0 {
+            RopeScaling::None
         } else {
-            match self.own("rope.scaling.type").1 {
-                None | Some(Fact::Text("none")) => RopeScaling::None,
-                Some(Fact::Text("linear")) => {
-                    RopeScaling::Linear { factor: self.number("rope.scaling.factor")?.unwrap_or(1.0) }
-                }
-                Some(other) => {
-                    let feature = format!("the rotary scaling {other:?}");
-                    return Err(self.about().unsupported(feature, "none, linear or a tensor rope_freqs"));
-                }
-            }
+            RopeScaling::Linear { factor }
         };
         Ok(Rope { theta, pairing, dims, scaling })
+    }
+}
+
+impl Open<'_> {
+    /// How much slower all pairs turn, as llama.cpp has it: a factor without a type is linear, an older file calls it
+    /// `rope.scale_linear`, and the type "none" ignores both.
+    fn rope_factor(&self) -> Result<f32, ImportError> {
+        let factor = |name: &str| Ok(self.number(name)?.filter(|factor| *factor != 0.0));
+        let (new, old) = (factor("rope.scaling.factor")?, factor("rope.scale_linear")?);
+        let found = new.or(old).unwrap_or(1.0);
+        match self.own("rope.scaling.type").1 {
+            None | Some(Fact::Text("linear")) => Ok(found),
+            Some(Fact::Text("none")) => Ok(1.0),
+            Some(other) => {
+                let feature = format!("the rotary scaling {}", other.to_json());
+                Err(self.about().unsupported(feature, "none, linear or a tensor rope_freqs"))
+            }
+        }
     }
 }
 
@@ -246,7 +349,7 @@ impl Tensors for Open<'_> {
     fn read(&self, name: &str) -> Result<Vec<f32>, ImportError> {
         let place = self.container.tensors.get(name);
         let place = place.ok_or_else(|| self.about().damaged(format!("the tensor {name} is missing")))?;
-        Ok(self.container.values(place))
+        Ok(place.values())
     }
 
     fn names(&self) -> Vec<String> {
