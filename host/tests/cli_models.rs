@@ -149,6 +149,30 @@ fn chat_answers_lines_and_keeps_what_was_said() {
     assert_eq!(cleared, format!("{one}{one}"));
 }
 
+#[test]
+fn chat_takes_the_template_that_the_user_names() {
+    let fixture = Fixture::new();
+    // A template that refuses shows what it saw.
+    let shows = "{{ raise_exception('start ' ~ bos_token ~ ', said ' ~ messages[-1].content|tojson) }}";
+    fixture.write("shows.jinja", shows.as_bytes());
+    let chat = |template: &str| {
+        let output = Command::cargo_bin("lpu")
+            .unwrap()
+            .current_dir(fixture.folder.path())
+            .args(["chat", "model.bin", "--tokens", "2", "--chat-template", template])
+            .write_stdin("<ab>\n")
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, notes) = chat("shows.jinja");
+    assert_eq!(code, Some(2), "{notes}");
+    assert!(notes.contains("start <s>, said \"<ab>\""), "{notes}");
+    let (code, notes) = chat("absent.jinja");
+    assert_eq!(code, Some(2), "{notes}");
+    assert!(notes.contains("absent.jinja"), "{notes}");
+}
+
 /// The project's own models.
 fn models() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").display().to_string()

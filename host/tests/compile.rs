@@ -6,7 +6,9 @@ mod shared;
 use compile_shapes::{Outcome, Shape};
 use lpu_host::compile::{CompileError, Compiled, Options, compile};
 use lpu_host::model::synthetic::{architectures, micro_gpt, tiny_gpt2, tiny_llama};
-use lpu_host::model::{Activation, Config, Model, Reference, Rope, RopePairing, RopeScaling, load, synthetic};
+use lpu_host::model::{
+    Activation, Config, Model, Reference, Rope, RopePairing, RopeScaling, load, synthetic,
+};
 use lpu_host::verify::verify;
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;

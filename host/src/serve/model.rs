@@ -24,11 +24,22 @@ pub struct ServedModel {
 }
 
 impl ServedModel {
-    /// Prepares a model for serving.
+    /// Prepares a model for serving, with its own chat template.
     pub fn new(id: String, image: VerifiedProgram, tokenizer: Tokenizer) -> Self {
+        let template = Template::for_tokenizer(&tokenizer);
+        Self::with_template(id, image, tokenizer, template)
+    }
+
+    /// Prepares a model for serving.
+    pub fn with_template(
+        id: String,
+        image: VerifiedProgram,
+        tokenizer: Tokenizer,
+        template: Template,
+    ) -> Self {
         let schedule = Schedule::new(&image);
         let cycles = (0..image.model.context as usize).map(|position| schedule.cycles(position)).collect();
-        let template = Template::for_tokenizer(&tokenizer);
+        let tokenizer = template.with_turn_end(tokenizer);
         let program_hash = format!("{:016x}", image.hash());
         Self { id, image, tokenizer, template, schedule, cycles, program_hash, created_s: now_s() }
     }

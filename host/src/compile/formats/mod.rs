@@ -161,7 +161,8 @@ impl Formats {
         if !config.gated && config.activation != Activation::Relu {
             // Gate times sigmoid has the same shift in all layers, and so has what it makes.
             let largest = max(ranges.layers.iter().map(|range| range.hidden));
-            let hidden = f64::from(exponent_below(or_one(largest) * HEADROOM, ACT_MAX, "the inner vector")?).exp2();
+            let hidden =
+                f64::from(exponent_below(or_one(largest) * HEADROOM, ACT_MAX, "the inner vector")?).exp2();
             formats.layers.iter_mut().for_each(|layer| layer.hidden = hidden);
         }
         Ok(formats)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// What a user may bring, for messages.
 pub const FORMATS: &str =
     "a folder with config.json and *.safetensors, a GGUF file, or a llama2.c checkpoint of version 0, 1 or 2";
-pub const TOKENIZERS: &str = "a tokenizer.json, or a tokenizer of llama2.c";
+pub const TOKENIZERS: &str = "a tokenizer.json, a tokenizer.model, a vocab.json beside its merges.txt, a GGUF file, or a tokenizer of llama2.c";
 pub const ARCHITECTURES: &str =
     "llama (SmolLM too), mistral, qwen2, qwen3, gemma, stablelm, gpt2, gpt_neo, microgpt";
 

@@ -1,22 +1,18 @@
-//! A Hugging Face folder: config.json decides the architecture, the safetensors files hold the weights, and three small files
-//! say how text becomes tokens.
+//! A Hugging Face folder: config.json decides the architecture, the safetensors files hold the weights. How
+//! text becomes tokens the files of `tokenizer_files.rs` say.
 
-use super::super::tokenizer::{HuggingFace, Specials, hugging_face};
-use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
-use super::error::{ARCHITECTURES, About, ImportError};
+use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling};
+use super::error::{ARCHITECTURES, ImportError};
 use super::fields::Fields;
-use super::file;
 use super::json;
 use super::keys;
 use super::names;
 use super::safetensors::SafetensorsFolder;
 use super::tensors::{Head, Names, assemble};
-use serde_json::Value;
 use std::path::Path;
 
 pub const CONFIG: &str = "config.json";
-const JSON_BYTES_MAX: u64 = 16 << 20;
-const TOKENIZER_BYTES_MAX: u64 = 256 << 20;
+pub const JSON_BYTES_MAX: u64 = 16 << 20;
 
 /// What a configuration says: sizes, names of tensors, and whether the classifier is the embedding.
 struct Description {
@@ -48,72 +44,6 @@ pub fn model(folder: &Path, file: Option<&Path>) -> Result<Model, ImportError> {
     model.warnings.extend(unknown);
     model.warnings.extend(tensors.warnings);
     Ok(model)
-}
-
-/// Reads the tokenizer of a folder; `None` when there is none.
-///
-/// # Errors
-/// When a file is damaged, or the special tokens are not in the vocabulary.
-pub fn tokenizer(folder: &Path) -> Result<Option<Tokenizer>, ImportError> {
-    let path = folder.join("tokenizer.json");
-    let Some(file) = file::read_if_present(&path, TOKENIZER_BYTES_MAX)? else { return Ok(None) };
-    super::check_tokenizer_start(&path, &file)?;
-    let about = About(&path);
-    let read = |name: &str| json::read_if_present(&folder.join(name));
-    let (settings, generation, config) =
-        (read("tokenizer_config.json")?, read("generation_config.json")?, read(CONFIG)?);
-    let refused = |source| about.tokenizer(source);
-    let vocabulary = hugging_face::read(&json::plain(&file)).map_err(refused)?;
-    let named = |key: &str| {
-        let token = &settings[key];
-        token.as_str().or_else(|| token["content"].as_str()).and_then(|name| vocabulary.token_to_id(name))
-    };
-    let mut ends = Vec::new();
-    let is_known = |id: &u32| vocabulary.id_to_token(*id).is_some();
-    let listed = [&generation["eos_token_id"], &config["eos_token_id"]].map(ids).concat();
-    for id in listed.into_iter().filter(is_known).chain(named("eos_token")) {
-        if !ends.contains(&id) {
-            ends.push(id);
-        }
-    }
-    let bos = named("bos_token").or_else(|| ids(&config["bos_token_id"]).first().copied().filter(is_known));
-    let Some(start) = bos.or(ends.first().copied()) else {
-        return HuggingFace::with_names(vocabulary).map(|found| Some(found.into())).map_err(refused);
-    };
-    let chat_template = chat_template(folder, &settings)?;
-    let specials = Specials { start, add_start: false, ends, chat_template };
-    let add_start = settings["add_bos_token"].as_bool().or(bos.is_none().then_some(false));
-    HuggingFace::with_specials(vocabulary, specials, add_start)
-        .map(|found| Some(found.into()))
-        .map_err(refused)
-}
-
-/// One id, or a list of them.
-fn ids(value: &Value) -> Vec<u32> {
-    let one = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-    match value {
-        Value::Array(all) => all.iter().filter_map(one).collect(),
-        value => one(value).into_iter().collect(),
-    }
-}
-
-/// The template in its own file, or in the tokenizer's settings; of several named ones, the one named `default`.
-fn chat_template(folder: &Path, settings: &Value) -> Result<Option<String>, ImportError> {
-    let path = folder.join("chat_template.jinja");
-    if let Some(bytes) = file::read_if_present(&path, JSON_BYTES_MAX)? {
-        let text = String::from_utf8(bytes);
-        return text
-            .map(Some)
-            .map_err(|_| About(&path).damaged("this is not UTF-8; expected a Jinja template"));
-    }
-    let template = match &settings["chat_template"] {
-        Value::Array(all) => {
-            let default = all.iter().find(|entry| entry["name"] == "default");
-            default.and_then(|entry| entry["template"].as_str())
-        }
-        value => value.as_str(),
-    };
-    Ok(template.map(Into::into))
 }
 
 fn describe(fields: &Fields) -> Result<Description, ImportError> {

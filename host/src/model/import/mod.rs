@@ -27,19 +27,17 @@ mod names;
 mod recognise;
 mod safetensors;
 mod tensors;
+mod tokenizer_files;
 
 pub use error::{ARCHITECTURES, FORMATS, ImportError};
 
 use super::Model;
 use super::llama2c;
-use super::tokenizer::{Tokenizer, TokenizerError};
+use super::tokenizer::{Facts, Tokenizer, TokenizerError};
 use error::{About, TOKENIZERS};
 use folder::Folder;
 use gguf::GgufFile;
 use std::path::{Path, PathBuf};
-
-/// Far above any real vocabulary, far below what would hurt.
-const TOKENIZER_BYTES_MAX: u64 = 256 << 20;
 
 /// A model with its tokenizer, if one was found.
 pub type Loaded = (Model, Option<Tokenizer>);
@@ -54,7 +52,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Loaded, ImportError> {
     let path = path.as_ref();
     let (model, tokenizer) = match kind_of(path)? {
         Kind::Folder(folder, file) => {
-            (hugging_face::model(&folder, file.as_deref())?, hugging_face::tokenizer(&folder)?)
+            (hugging_face::model(&folder, file.as_deref())?, tokenizer_files::of_folder(&folder)?)
         }
         Kind::Gguf(file) => file.import()?,
         Kind::Llama2c => {
@@ -69,7 +67,8 @@ pub fn load(path: impl AsRef<Path>) -> Result<Loaded, ImportError> {
     Ok((model, tokenizer))
 }
 
-/// Loads the model at `path` and exactly this tokenizer: llama2.c's or a `tokenizer.json`.
+/// Loads the model at `path` and exactly this tokenizer, whatever vocabulary the model brings. What the model's own files say of
+/// the ids that start and end a text, and its chat template, still hold where nothing beside the tokenizer says otherwise.
 ///
 /// # Errors
 /// When either cannot be read, or when the tokenizer has another vocabulary than the model.
@@ -77,8 +76,16 @@ pub fn load_with_tokenizer(
     path: impl AsRef<Path>,
     tokenizer: impl AsRef<Path>,
 ) -> Result<(Model, Tokenizer), ImportError> {
-    let model = load_model(path)?;
-    let tokenizer = read_tokenizer(tokenizer.as_ref(), model.config.vocab)?;
+    let (path, tokenizer_path) = (path.as_ref(), tokenizer.as_ref());
+    let (model, facts) = match kind_of(path)? {
+        Kind::Folder(folder, file) => {
+            (hugging_face::model(&folder, file.as_deref())?, tokenizer_files::facts(&folder)?)
+        }
+        Kind::Gguf(file) => file.model()?,
+        Kind::Llama2c => (llama2c_model(path)?, Facts::default()),
+    };
+    let tokenizer = tokenizer_files::of_file(tokenizer_path, facts)?;
+    check_vocab(tokenizer_path, &tokenizer, &model)?;
     Ok((model, tokenizer))
 }
 
@@ -90,7 +97,7 @@ pub fn load_model(path: impl AsRef<Path>) -> Result<Model, ImportError> {
     let path = path.as_ref();
     match kind_of(path)? {
         Kind::Folder(folder, file) => hugging_face::model(&folder, file.as_deref()),
-        Kind::Gguf(file) => file.import().map(|(model, _)| model),
+        Kind::Gguf(file) => file.model().map(|(model, _)| model),
         Kind::Llama2c => llama2c_model(path),
     }
 }
@@ -151,7 +158,8 @@ fn folder_of(path: &Path) -> &Path {
 fn llama2c_model(path: &Path) -> Result<Model, ImportError> {
     let map = file::map(path)?;
     llama2c::parse(&map).map_err(|source| {
-        let is_tokenizer = map.len() as u64 <= TOKENIZER_BYTES_MAX && Tokenizer::parse(&map).is_ok();
+        let is_tokenizer =
+            map.len() as u64 <= tokenizer_files::TOKENIZER_BYTES_MAX && Tokenizer::parse(&map).is_ok();
         match is_tokenizer {
             true => recognise::tokenizer().refuse(path, FORMATS),
             false => ImportError::Llama2c { path: path.to_owned(), source },
@@ -163,15 +171,14 @@ fn check_vocab(path: &Path, tokenizer: &Tokenizer, model: &Model) -> Result<(), 
     tokenizer.check_vocab(model.config.vocab).map_err(|source| About(path).tokenizer(source))
 }
 
-/// Reads a tokenizer file for a model with `vocab` token ids.
+/// Reads a tokenizer for a model with `vocab` token ids: a file of any kind, or the folder of one.
 ///
 /// # Errors
 /// When it cannot be read, is something else, or has another vocabulary.
 pub fn read_tokenizer(path: &Path, vocab: usize) -> Result<Tokenizer, ImportError> {
-    let bytes = file::read(path, TOKENIZER_BYTES_MAX)?;
-    check_tokenizer_start(path, &bytes)?;
-    let bytes = if json::begins_as_json(&bytes) { json::plain(&bytes) } else { bytes.as_slice().into() };
-    Tokenizer::parse_for(&bytes, vocab).map_err(|source| About(path).tokenizer(source))
+    let tokenizer = tokenizer_files::of_file(path, Facts::default())?;
+    tokenizer.check_vocab(vocab).map_err(|source| About(path).tokenizer(source))?;
+    Ok(tokenizer)
 }
 
 /// Refuses a file that is something else than a tokenizer, named for what it is.

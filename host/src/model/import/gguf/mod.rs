@@ -7,6 +7,7 @@ mod vocabulary;
 
 pub use reader::MAGIC;
 
+use super::super::tokenizer::{Facts, Vocabulary};
 use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
 use super::error::{About, ImportError};
 use super::folder::MERGE;
@@ -66,16 +67,34 @@ impl GgufFile {
     /// # Errors
     /// When the file is damaged or asks for what no machine here computes.
     pub fn import(&self) -> Result<(Model, Option<Tokenizer>), ImportError> {
-        let open = self.read()?;
-        let (config, names) = open.config()?;
-        let tokenizer = vocabulary::tokenizer(&open)?;
-        let unknown = open.check_all_read()?;
-        let mut model = assemble(&open, names, config, Head::OwnOrEmbedding)?;
-        model.warnings.extend(unknown);
-        Ok((model, tokenizer))
+        let open = self.parse()?;
+        let vocabulary = vocabulary::vocabulary(&open)?;
+        let refused = |source| open.about().tokenizer(source);
+        let tokenizer =
+            vocabulary.map(|found| found.with(vocabulary::facts(&open))).transpose().map_err(refused)?;
+        Ok((open.model()?, tokenizer))
     }
 
-    fn read(&self) -> Result<Open<'_>, ImportError> {
+    /// The model alone, with what the file says of its vocabulary.
+    ///
+    /// # Errors
+    /// As [`GgufFile::import`].
+    pub fn model(&self) -> Result<(Model, Facts), ImportError> {
+        let open = self.parse()?;
+        open.pass_over_vocabulary();
+        Ok((open.model()?, vocabulary::facts(&open)))
+    }
+
+    /// The vocabulary alone, if the file has one.
+    ///
+    /// # Errors
+    /// When it is damaged or of an unsupported kind.
+    pub fn vocabulary(&self) -> Result<(Option<Vocabulary>, Facts), ImportError> {
+        let open = self.parse()?;
+        Ok((vocabulary::vocabulary(&open)?, vocabulary::facts(&open)))
+    }
+
+    fn parse(&self) -> Result<Open<'_>, ImportError> {
         let about = About(&self.path);
         let mut container = Container::parse(&self.map).map_err(|reason| about.damaged(reason))?;
         split::join(&mut container, &self.path, &self.parts)?;
@@ -97,6 +116,20 @@ impl GgufFile {
 }
 
 impl<'f> Open<'f> {
+    fn model(&self) -> Result<Model, ImportError> {
+        let (config, names) = self.config()?;
+        let unknown = self.check_all_read()?;
+        let mut model = assemble(self, names, config, Head::OwnOrEmbedding)?;
+        model.warnings.extend(unknown);
+        Ok(model)
+    }
+
+    /// Counts all that describes the vocabulary as used: another one takes its place.
+    fn pass_over_vocabulary(&self) {
+        let names = self.container.facts.keys().filter(|name| name.starts_with("tokenizer."));
+        self.read.borrow_mut().extend(names.map(|name| name.to_string()));
+    }
+
     fn about(&self) -> About<'_> {
         About(self.path)
     }
