@@ -121,7 +121,8 @@ impl Running {
     /// # Errors
     /// When a file or the address cannot be used, or the settings would let anybody in unasked.
     pub async fn start(settings: Settings) -> Result<Self, ServeError> {
-        let Settings { models, devices, address, keys, usage, is_open_to_all, answers_any_name, limits } = settings;
+        let Settings { models, devices, address, keys, usage, is_open_to_all, answers_any_name, limits } =
+            settings;
         if !address.ip().is_loopback() && keys.is_none() && !is_open_to_all {
             return Err(ServeError::Open(address));
         }
@@ -141,7 +142,8 @@ impl Running {
         let engine = Engine::start(devices, limits.waiting_max, &metrics).map_err(ServeError::Threads)?;
         let models = models.into_iter().map(Arc::new).collect();
         let draining = AtomicBool::new(false);
-        let server = Arc::new(Server { models, engine, metrics, keys, usage, limits, draining, answers_any_name });
+        let server =
+            Arc::new(Server { models, engine, metrics, keys, usage, limits, draining, answers_any_name });
         Ok(Self { server, listener, address })
     }
 

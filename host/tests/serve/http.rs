@@ -26,7 +26,9 @@ fn forms_are_no_json() {
         let header = format!("content-type: {kind}\r\n");
         send(served.address, &request("POST", "/v1/completions", &header, BODY)).expect("an answer")
     };
-    for kind in ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "Multipart/Form-Data"] {
+    for kind in
+        ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "Multipart/Form-Data"]
+    {
         let answer = asked(kind);
         assert_eq!(answer.status, 415, "{kind}");
         assert!(answer.body.contains("expected JSON with the header"), "{answer:?}");
@@ -47,7 +49,10 @@ fn paths_may_lack_the_version_and_end_with_a_slash() {
         assert_eq!(post(served.address, path, chat).status, 200, "{path}");
     }
     assert_eq!(post(served.address, "/completions", BODY).status, 200);
-    assert_eq!(post(served.address, "/v1/", r#"{"inputs": "Lily", "parameters": {"max_new_tokens": 2}}"#).status, 200);
+    assert_eq!(
+        post(served.address, "/v1/", r#"{"inputs": "Lily", "parameters": {"max_new_tokens": 2}}"#).status,
+        200
+    );
     let metrics = get(served.address, "/metrics").body;
     assert!(metrics.contains("route=\"/v1/models\""), "a slash makes no other route: {metrics}");
 }
@@ -66,7 +71,11 @@ fn a_model_answers_to_its_own_name_and_to_none() {
     }
     let (status, told) = ask(&served, json!("gpt-4o"));
     assert_eq!((status, &told["error"]["code"]), (404, &json!("model_not_found")), "{told}");
-    assert_eq!(ask(&Served::start(&[]), json!("gpt-4o")).0, 404, "one model is no reason to answer for another");
+    assert_eq!(
+        ask(&Served::start(&[]), json!("gpt-4o")).0,
+        404,
+        "one model is no reason to answer for another"
+    );
     let (status, told) = ask(&Served::start(&["--any-model-name"]), json!("gpt-4o"));
     assert_eq!((status, &told["model"]), (200, &json!("stories-lpu")), "{told}");
 }
@@ -74,6 +83,7 @@ fn a_model_answers_to_its_own_name_and_to_none() {
 #[test]
 fn prompts_that_are_too_long_are_told_in_openais_words() {
     let served = Served::start(&[]);
+    let context = &get(served.address, "/v1/models").json()["data"][0]["context_window"];
     let long = "word ".repeat(700);
     let asked = [
         ("/v1/completions", json!({"prompt": long}), "prompt"),
@@ -86,7 +96,10 @@ fn prompts_that_are_too_long_are_told_in_openais_words() {
         assert_eq!((answer.status, &error["code"]), (400, &json!("context_length_exceeded")), "{error}");
         assert_eq!(error["param"], param, "{error}");
         let told = error["message"].as_str().unwrap_or_default();
-        assert!(told.starts_with("This model's maximum context length is 512 tokens. However,"), "{error}");
+        let expected = format!(
+            "This model's maximum context length is {context} tokens. However, your {param} resulted in "
+        );
+        assert!(told.starts_with(&expected), "{error}");
     }
 }
 
@@ -113,8 +126,17 @@ fn tokens_lie_where_they_say() {
 #[test]
 fn info_has_what_clients_of_text_generation_inference_read() {
     let info = get(Served::start(&[]).address, "/info").json();
-    for name in ["max_input_tokens", "max_input_length", "max_total_tokens", "max_batch_total_tokens", "validation_workers"] {
+    for name in [
+        "max_input_tokens",
+        "max_input_length",
+        "max_total_tokens",
+        "max_batch_total_tokens",
+        "validation_workers",
+    ] {
         assert!(info[name].as_u64().is_some_and(|number| number > 0), "{name}: {info}");
     }
-    assert!(info.get("sha").is_some() && info["version"].is_string() && info["model_id"] == "stories-lpu", "{info}");
+    assert!(
+        info.get("sha").is_some() && info["version"].is_string() && info["model_id"] == "stories-lpu",
+        "{info}"
+    );
 }

@@ -26,7 +26,8 @@ fn the_token_itself_is_always_listed() {
     let served = Served::start(&[]);
     for count in [0, 2, 5] {
         // A warm text, so that many tokens are not among the likeliest.
-        let fields = json!({"max_tokens": 60, "logprobs": count, "temperature": 1.5, "seed": 3, "ignore_eos": true});
+        let fields =
+            json!({"max_tokens": 60, "logprobs": count, "temperature": 1.5, "seed": 3, "ignore_eos": true});
         let answer = complete(served.address, fields).json();
         let logprobs = &answer["choices"][0]["logprobs"];
         let (tokens, chosen) = (list(logprobs, "tokens"), list(logprobs, "token_logprobs"));
@@ -45,25 +46,33 @@ fn the_token_itself_is_always_listed() {
 #[test]
 fn echo_tells_what_the_model_expected_of_the_prompt() {
     let served = Served::start(&[]);
-    let echoed = complete(served.address, json!({"echo": true, "logprobs": 2, "max_tokens": 8})).json();
+    let echoed = complete(
+        served.address,
+        json!({"echo": true, "logprobs": 2, "max_tokens": 8, "x_lpu": {"tokens": true}}),
+    )
+    .json();
     let choice = &echoed["choices"][0];
     let logprobs = &choice["logprobs"];
     let (tokens, chosen) = (list(logprobs, "tokens"), list(logprobs, "token_logprobs"));
     let prompt = echoed["usage"]["prompt_tokens"].as_u64().expect("a number") as usize;
     assert_eq!(tokens.len(), prompt + 8);
     assert_eq!((&chosen[0], &list(logprobs, "top_logprobs")[0]), (&Value::Null, &Value::Null));
-    assert!(chosen[1..].iter().all(|found| found.as_f64().is_some_and(|found| found < 0.0)), "{logprobs}");
+    assert!(chosen[1..].iter().all(|found| found.as_f64().is_some_and(|found| found <= 0.0)), "{logprobs}");
     let text: String = tokens.iter().filter_map(Value::as_str).collect();
     assert_eq!(choice["text"], text.as_str());
     assert!(text.starts_with(PROMPT), "{text}");
+    let ids = post(served.address, "/tokenize", &json!({"inputs": PROMPT}).to_string()).json();
+    let ids: Vec<Value> = ids.as_array().expect("a list").iter().map(|token| token["id"].clone()).collect();
     // What was expected of a token does not depend on whether it stands in the prompt or in the answer.
-    let whole = complete(served.address, json!({"prompt": text, "echo": true, "logprobs": 2, "max_tokens": 0})).json();
+    let made = list(choice, "x_lpu_tokens").iter().map(|token| token["id"].clone());
+    let whole: Vec<Value> = ids.iter().cloned().chain(made).collect();
+    let whole =
+        complete(served.address, json!({"prompt": whole, "echo": true, "logprobs": 2, "max_tokens": 0}))
+            .json();
     let (all, read) = (list(&whole["choices"][0]["logprobs"], "token_logprobs"), &whole["choices"][0]);
     assert_eq!((all, &read["text"], &read["finish_reason"]), (chosen, &json!(text), &json!("length")));
     assert_eq!(whole["usage"]["completion_tokens"], 0, "{whole}");
     // Harnesses send tokens and ask for one more, by the stream or not.
-    let ids = post(served.address, "/tokenize", &json!({"inputs": PROMPT}).to_string()).json();
-    let ids: Vec<Value> = ids.as_array().expect("a list").iter().map(|token| token["id"].clone()).collect();
     let fields = json!({"prompt": [ids], "echo": true, "logprobs": 1, "max_tokens": 1});
     let harness = complete(served.address, fields.clone()).json();
     let harness = list(&harness["choices"][0]["logprobs"], "token_logprobs");

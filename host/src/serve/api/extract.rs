@@ -39,7 +39,8 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if !["application/x-www-form-urlencoded", "multipart/form-data"].contains(&kind.as_str()) {
         return Ok(());
     }
-    let message = format!("the body is a form, {kind}; expected JSON with the header `Content-Type: application/json`");
+    let message =
+        format!("the body is a form, {kind}; expected JSON with the header `Content-Type: application/json`");
     Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error", message))
 }
 

@@ -263,8 +263,8 @@ impl Answer {
             }
         }
         let choices = begun.into_iter().zip(ends);
-        let choices =
-            choices.filter_map(|((prompt, tokens), end)| end.map(|finished| Choice { prompt, tokens, finished }));
+        let choices = choices
+            .filter_map(|((prompt, tokens), end)| end.map(|finished| Choice { prompt, tokens, finished }));
         Ok(choices.collect())
     }
 }

@@ -105,12 +105,6 @@ fn member(place: &str, name: &str) -> String {
 /// # Errors
 /// When a field is missing, unknown, or cannot be honoured.
 pub fn settle(object: &mut Map<String, Value>, fields: Fields, place: &str) -> Result<(), ApiError> {
-    let mut required = fields.iter().copied().flatten().filter(|field| field.rule == Rule::Required);
-    if let Some(missing) = required.find(|field| object.get(field.name).is_none_or(Value::is_null)) {
-        let place = member(place, missing.name);
-        let message = format!("`{place}` is missing; expected {}", missing.expected);
-        return Err(ApiError::invalid(&place, message).code("missing_required_parameter"));
-    }
     let mut kept = Map::new();
     for (name, mut value) in std::mem::take(object) {
         let place = member(place, &name);
@@ -123,7 +117,15 @@ pub fn settle(object: &mut Map<String, Value>, fields: Fields, place: &str) -> R
         }
     }
     *object = kept;
-    Ok(())
+    need(object, fields, place)
+}
+
+fn need(object: &Map<String, Value>, fields: Fields, place: &str) -> Result<(), ApiError> {
+    let mut required = fields.iter().copied().flatten().filter(|field| field.rule == Rule::Required);
+    let Some(missing) = required.find(|field| !object.contains_key(field.name)) else { return Ok(()) };
+    let place = member(place, missing.name);
+    let message = format!("`{place}` is missing; expected {}", missing.expected);
+    Err(ApiError::invalid(&place, message).code("missing_required_parameter"))
 }
 
 /// A settled request, or the part of it that a type knows.
@@ -201,7 +203,8 @@ mod tests {
             "messages": [{"role": "user", "content": "a"}], "stream_options": {"include_usage": true},
         });
         assert_eq!(settled(asked, CHAT), Ok(expected));
-        let asked = json!({"inputs": "a", "parameters": {"typical_p": 1, "watermark": false, "grammar": null}});
+        let asked =
+            json!({"inputs": "a", "parameters": {"typical_p": 1, "watermark": false, "grammar": null}});
         assert_eq!(settled(asked, GENERATE), Ok(json!({"inputs": "a", "parameters": {}})));
     }
 
@@ -209,8 +212,8 @@ mod tests {
     fn what_cannot_be_honoured_is_named_by_its_path() {
         let refused = |value: Value| settled(value, CHAT).expect_err("it is refused");
         let message = json!({"role": "user", "content": "a"});
-        let (param, told) = refused(json!({"messages": [message, {"role": "user", "contents": "a"}]}));
-        assert_eq!(param.as_deref(), Some("messages[1].content"), "{told}");
+        let (param, told) = refused(json!({"messages": [message, {"content": "a"}]}));
+        assert_eq!(param.as_deref(), Some("messages[1].role"), "{told}");
         let (_, told) = refused(json!({"messages": [message], "stream_options": {"usage": 1}}));
         assert_eq!(told, "unknown field `stream_options.usage`; see /docs for the fields of this route");
         let (param, told) = refused(json!({"messages": [message], "tools": [{"type": "function"}]}));

@@ -88,7 +88,7 @@ const MESSAGE: &[Field] = &[
 
 const PART: &[Field] = &[
     of("type", Required, "\"text\""),
-    of("text", Honoured, "a text"),
+    of("text", Required, "a text"),
     of("image_url", Fixed, "parts of the type \"text\""),
     of("input_audio", Fixed, "parts of the type \"text\""),
     of("file", Fixed, "parts of the type \"text\""),
@@ -114,8 +114,12 @@ const CHAT_UNSUPPORTED: &[Field] = &[
     of("reasoning_format", Fixed, "\"raw\"").neutral(&["\"raw\""]),
     of("response_format", Fixed, "{\"type\": \"text\"}").neutral(&["{\"type\": \"text\"}"]),
     of("search_settings", Fixed, "null"),
-    of("service_tier", Fixed, "\"auto\", \"default\", \"on_demand\" or \"flex\"")
-        .neutral(&["\"auto\"", "\"default\"", "\"on_demand\"", "\"flex\""]),
+    of("service_tier", Fixed, "\"auto\", \"default\", \"on_demand\" or \"flex\"").neutral(&[
+        "\"auto\"",
+        "\"default\"",
+        "\"on_demand\"",
+        "\"flex\"",
+    ]),
     of("store", Fixed, "false").neutral(&["false"]),
     of("tool_choice", Fixed, "\"none\" or \"auto\"").neutral(&["\"none\"", "\"auto\""]),
     of("tools", Fixed, "an empty list").neutral(&["[]"]),
@@ -145,10 +149,8 @@ const COMPLETIONS_OWN: &[Field] = &[
     of("suffix", Fixed, "null").neutral(&["\"\""]),
 ];
 
-const INPUTS: &[Field] = &[
-    of("inputs", Required, "a text"),
-    of("add_special_tokens", Fixed, "true").neutral(&["true"]),
-];
+const INPUTS: &[Field] =
+    &[of("inputs", Required, "a text"), of("add_special_tokens", Fixed, "true").neutral(&["true"])];
 
 const PARAMETERS: Fields = &[&[
     of("adapter_id", Fixed, "null"),

@@ -136,7 +136,8 @@ impl ChatRequest {
         let lacking = |message: &Message| message.content.is_none() && message.role != Role::Assistant;
         if let Some(index) = messages.iter().position(lacking) {
             let place = format!("messages[{index}].content");
-            let message = format!("`{place}` is missing; expected a text or a list of parts of the type \"text\"");
+            let message =
+                format!("`{place}` is missing; expected a text or a list of parts of the type \"text\"");
             return Err(ApiError::invalid(&place, message).code("missing_required_parameter"));
         }
         match *top_logprobs {

@@ -21,8 +21,7 @@ pub struct CompletionStream {
 impl CompletionStream {
     pub fn new(writer: Writer) -> Self {
         let numbers = 0..writer.answers();
-        let logprobs =
-            |index| LogprobWriter::new(Arc::clone(&writer.model), writer.echo(index).first);
+        let logprobs = |index| LogprobWriter::new(Arc::clone(&writer.model), writer.echo(index).first);
         Self {
             begin: numbers.clone().map(|index| writer.echo(index).text.clone()).collect(),
             logprobs: numbers.map(logprobs).collect(),

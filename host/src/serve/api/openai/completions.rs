@@ -130,12 +130,7 @@ impl CompletionRequest {
             device: common.x_lpu.device.clone(),
             with_prompt: own.echo && own.logprobs.is_some(),
             reads_only: tokens_max == 0,
-            names: Names {
-                prompt: "prompt",
-                tokens_max: "max_tokens",
-                alternatives: "logprobs",
-                prefix: "",
-            },
+            names: Names { prompt: "prompt", tokens_max: "max_tokens", alternatives: "logprobs", prefix: "" },
         })
     }
 }
