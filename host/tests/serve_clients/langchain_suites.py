@@ -29,4 +29,6 @@ class TestOpenAI(Suite):
 
 class TestGroq(Suite):
     chat_model_class = ChatGroq
+    # The model is changed, but ChatGroq reports the name that it was made with, whatever the answer says.
+    supports_model_override = False
     chat_model_params = {"model": "stories-lpu", "base_url": f"{ADDRESS}/", "api_key": "none", "max_tokens": 24}

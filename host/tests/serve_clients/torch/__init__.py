@@ -6,3 +6,12 @@ from . import utils
 class Generator:
     def manual_seed(self, seed):
         return self
+
+
+class Tensor:
+    """Nothing is one: `datasets` asks of every object whether it is."""
+
+
+class nn:
+    class Module:
+        """Nothing is one either."""
