@@ -146,7 +146,8 @@ fn guidellm() {
     for route in ["/v1/chat/completions", "/v1/completions"] {
         let mut command = Command::new(&tool);
         command.current_dir(&folder).env("PYTHONPATH", script("")).env("PYTHONDONTWRITEBYTECODE", "1");
-        command.env("HF_HUB_OFFLINE", "1");
+        // One process: each imports all over again.
+        command.env("HF_HUB_OFFLINE", "1").env("GUIDELLM__MAX_WORKER_PROCESSES", "1");
         let backend = format!("kind=openai_http,target={},request_format={route}", url(&served));
         command.args(["run", "--backend", &backend, "--profile", "kind=concurrent,streams=2"]);
         command.args([
