@@ -9,6 +9,7 @@ import openai
 import pydantic
 import pytest
 import text_generation
+from instructor.exceptions import IncompleteOutputException
 
 ADDRESS = os.environ["LPU_ADDRESS"]
 PROMPT = "Once upon a time"
@@ -89,7 +90,7 @@ def test_instructor():
     # model as small as this one writes no JSON.
     client = instructor.from_openai(ai, mode=instructor.Mode.MD_JSON)
     asked = {"model": "stories-lpu", "messages": [{"role": "user", "content": PROMPT}], "max_retries": 0}
-    with pytest.raises(instructor.exceptions.IncompleteOutputException) as cut:
+    with pytest.raises(IncompleteOutputException) as cut:
         client.chat.completions.create(**asked, response_model=Note, temperature=0, max_tokens=2)
     assert cut.value.last_completion.usage.completion_tokens == 2
     # The other modes need tools or forms, and hear that at once.
