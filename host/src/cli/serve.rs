@@ -69,6 +69,9 @@ pub struct Arguments {
     /// Allow a public address without keys.
     #[arg(long, env = "LPU_SERVE_OPEN_TO_ALL")]
     open_to_all: bool,
+    /// Answer requests for a model of any other name with the first model.
+    #[arg(long, env = "LPU_SERVE_ANY_MODEL_NAME")]
+    any_model_name: bool,
     /// Answers that may wait for a device [default: 256].
     #[arg(long, env = "LPU_SERVE_QUEUE", value_name = "N")]
     queue: Option<usize>,
@@ -104,6 +107,7 @@ struct Config {
     keys: Option<PathBuf>,
     usage: Option<PathBuf>,
     open_to_all: bool,
+    any_model_name: bool,
     queue: Option<usize>,
     connections: Option<usize>,
     drain: Option<u64>,
@@ -137,6 +141,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         keys: merged.keys,
         usage: merged.usage,
         is_open_to_all: merged.open_to_all,
+        answers_any_name: merged.any_model_name,
         limits: Limits {
             waiting_max: merged.queue.unwrap_or(limits.waiting_max),
             connections_max: merged.connections.unwrap_or(limits.connections_max),
@@ -200,6 +205,7 @@ fn merge(arguments: Arguments) -> Result<Config, Failure> {
         keys: arguments.keys.or(file.keys),
         usage: arguments.usage.or(file.usage),
         open_to_all: arguments.open_to_all || file.open_to_all,
+        any_model_name: arguments.any_model_name || file.any_model_name,
         queue: arguments.queue.or(file.queue),
         connections: arguments.connections.or(file.connections),
         drain: arguments.drain.or(file.drain),

@@ -15,6 +15,7 @@ use super::stop::StopScanner;
 use crate::model::tokenizer::StreamDecoder;
 use lpu_isa::arith::Scalar;
 use lpu_isa::host::{Fault, Step};
+use lpu_isa::image::ModelInfo;
 use lpu_sim::device::RunRequest;
 
 /// One executed position.
@@ -31,6 +32,18 @@ pub struct Executed {
     pub cycles_measured: u64,
     /// The chip's logits, when they were asked for with [`Options::keep_logits`].
     pub logits: Vec<i32>,
+}
+
+impl Executed {
+    /// The logits in natural units.
+    pub fn natural_logits(&self, model: &ModelInfo) -> Vec<f64> {
+        natural(&self.logits, model)
+    }
+}
+
+fn natural(logits: &[i32], model: &ModelInfo) -> Vec<f64> {
+    let unit = (-f64::from(model.logit_fraction_bits)).exp2();
+    logits.iter().map(|&logit| f64::from(logit) * unit).collect()
 }
 
 /// A token of the answer.
@@ -302,9 +315,7 @@ impl<'e> Generation<'e> {
 
     /// The logits in natural units.
     fn logits(&mut self) -> Result<Vec<f64>, GenerateError> {
-        let unit = (-f64::from(self.engine.model.logit_fraction_bits)).exp2();
-        let logits = self.engine.device.logits()?;
-        Ok(logits.into_iter().map(|logit| f64::from(logit) * unit).collect())
+        Ok(natural(&self.engine.device.logits()?, &self.engine.model))
     }
 
     fn token(

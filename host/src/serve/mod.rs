@@ -5,7 +5,7 @@
 //! ```
 //!
 //! # Invariants
-//! 1. A field of a request is honoured or refused, never ignored.
+//! 1. A field of a request is honoured, without effect, or refused; one that would change the answer is never ignored.
 //! 2. Whatever a client sends, holds back or stops reading, it takes a bounded share of memory, time and connections.
 //! 3. What is told is the device's own text: see [`engine`].
 
@@ -16,7 +16,7 @@ mod listen;
 mod metrics;
 mod model;
 
-pub use api::openapi;
+pub use api::{DocumentedField, documented_fields, openapi};
 pub use engine::{DeviceSpec, Opener};
 pub use keys::{KeyError, UsageError, create as create_key};
 pub use model::ServedModel;
@@ -79,6 +79,8 @@ pub struct Settings {
     pub usage: Option<PathBuf>,
     /// Allows a public address without keys.
     pub is_open_to_all: bool,
+    /// The first model answers requests for names that no model has.
+    pub answers_any_name: bool,
     pub limits: Limits,
 }
 
@@ -119,7 +121,8 @@ impl Running {
     /// # Errors
     /// When a file or the address cannot be used, or the settings would let anybody in unasked.
     pub async fn start(settings: Settings) -> Result<Self, ServeError> {
-        let Settings { models, devices, address, keys, usage, is_open_to_all, limits } = settings;
+        let Settings { models, devices, address, keys, usage, is_open_to_all, answers_any_name, limits } =
+            settings;
         if !address.ip().is_loopback() && keys.is_none() && !is_open_to_all {
             return Err(ServeError::Open(address));
         }
@@ -139,7 +142,8 @@ impl Running {
         let engine = Engine::start(devices, limits.waiting_max, &metrics).map_err(ServeError::Threads)?;
         let models = models.into_iter().map(Arc::new).collect();
         let draining = AtomicBool::new(false);
-        let server = Arc::new(Server { models, engine, metrics, keys, usage, limits, draining });
+        let server =
+            Arc::new(Server { models, engine, metrics, keys, usage, limits, draining, answers_any_name });
         Ok(Self { server, listener, address })
     }
 

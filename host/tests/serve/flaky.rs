@@ -124,6 +124,7 @@ impl Served {
                     keys: None,
                     usage: None,
                     is_open_to_all: false,
+                    answers_any_name: false,
                     limits,
                 };
                 let running = Running::start(settings).await.expect("it starts");

@@ -34,6 +34,15 @@ fn only_known_keys_may_ask_and_only_within_their_limits() {
     for wrong in ["", "lpu_0", &alice[..alice.len() - 1]] {
         let answer = ask(served.address, wrong);
         assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (401, Some("invalid_api_key")));
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"lpu\""));
+    }
+    for header in [
+        format!("authorization: bearer {alice}"),
+        format!("Authorization: BEARER  {alice}"),
+        format!("x-api-key: {alice}"),
+    ] {
+        let asked = request("GET", "/v1/models", &format!("{header}\r\n"), "");
+        assert_eq!(send(served.address, &asked).expect("an answer").status, 200, "{header}");
     }
     let first = ask(served.address, &alice);
     assert_eq!(first.status, 200);

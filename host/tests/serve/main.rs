@@ -3,9 +3,12 @@
 mod boards;
 mod fairness;
 mod faults;
+mod fields;
 mod flaky;
+mod http;
 mod keys;
 mod limits;
+mod logprobs;
 mod operation;
 mod proxy;
 mod support;

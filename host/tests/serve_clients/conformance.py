@@ -1,5 +1,6 @@
 """What the official Python clients see of a server whose address is the only argument."""
 
+import inspect
 import sys
 
 import groq
@@ -150,6 +151,9 @@ def test_logprobs():
     legacy = complete(logprobs=2).choices[0].logprobs
     assert len(legacy.tokens) == len(legacy.token_logprobs) == len(legacy.text_offset) == 24
     assert all(len(top) == 2 for top in legacy.top_logprobs)
+    scored = complete(echo=True, logprobs=1, max_tokens=0)
+    assert scored.choices[0].text == PROMPT and scored.usage.completion_tokens == 0, scored
+    assert scored.choices[0].logprobs.token_logprobs[0] is None and all(found < 0 for found in scored.choices[0].logprobs.token_logprobs[1:])
 
 
 def test_sampling():
@@ -175,10 +179,11 @@ def test_lpu_options():
 def test_errors():
     refused(openai.BadRequestError, lambda: chat(logit_bias={"x": 1}), 400, "logit_bias")
     refused(openai.BadRequestError, lambda: chat(top_p=0), 400, "top_p")
-    refused(openai.BadRequestError, lambda: chat(extra_body={"tools": []}), 400, "unknown field `tools`")
+    refused(openai.BadRequestError, lambda: chat(extra_body={"toolz": []}), 400, "unknown field `toolz`")
+    refused(openai.BadRequestError, lambda: chat(tools=[{"type": "function", "function": {"name": "a"}}]), 400, "`tools` is not supported")
     refused(openai.BadRequestError, lambda: chat(max_completion_tokens=0), 400, "expected at least 1")
     refused(openai.BadRequestError, lambda: chat(messages=[]), 400, "at least one message")
-    refused(openai.BadRequestError, lambda: chat(messages=[{"role": "user", "content": "word " * 2000}]), 400, "context")
+    refused(openai.BadRequestError, lambda: chat(messages=[{"role": "user", "content": "word " * 2000}]), 400, "maximum context length is")
     refused(openai.BadRequestError, lambda: chat(top_logprobs=3), 400, "logprobs: true")
     refused(openai.BadRequestError, lambda: chat(stream_options={"include_usage": True}), 400, "stream: true")
     refused(openai.APIStatusError, lambda: chat(messages=[{"role": "user", "content": "a" * (2 << 20)}]), 413, "bytes")
@@ -186,6 +191,16 @@ def test_errors():
         chat(n=0)
     except openai.BadRequestError as error:
         assert error.param == "n" and error.type == "invalid_request_error" and error.response.headers["x-request-id"]
+
+
+def test_fields():
+    """Every field that the clients know is documented: null is accepted, whether a value can be honoured or not."""
+    kinds = [(openai.resources.chat.Completions, chat), (groq.resources.chat.Completions, chat), (openai.resources.Completions, complete)]
+    for kind, call in kinds:
+        names = set(inspect.signature(kind.create).parameters) - {"self", "messages", "prompt", "extra_headers", "extra_query", "extra_body", "timeout"}
+        assert len(names) > 15, names
+        for name in names:
+            call(extra_body={name: None})
 
 
 def test_hub_chat():

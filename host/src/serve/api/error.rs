@@ -99,7 +99,7 @@ impl ApiError {
 
     fn tgi_type(&self) -> &'static str {
         match self.status.as_u16() {
-            400 | 413 | 422 => "validation",
+            400 | 413 | 415 | 422 => "validation",
             402 | 429 => "overloaded",
             401 | 403 => "authentication",
             404 | 405 => "not_found",
@@ -113,6 +113,9 @@ impl ApiError {
         let mut response = (self.status, self.body(family)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lpu\""));
+        }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

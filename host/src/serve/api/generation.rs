@@ -5,7 +5,7 @@ use super::server::{Client, Server};
 use crate::chat::Message;
 use crate::model::tokenizer::PIECE_BYTES_MAX;
 use crate::sampling::{Chooser, Options};
-use crate::serve::engine::{Event, Events, Finished, Job, JobRequest, Token, listen};
+use crate::serve::engine::{Event, Events, Finished, Job, JobRequest, PromptToken, Token, listen};
 use crate::serve::model::ServedModel;
 use axum::http::StatusCode;
 use lpu_sim::device::inverse_temperature;
@@ -28,6 +28,32 @@ pub struct Generation {
     /// `None`: any; the answer tells which.
     pub seed: Option<i64>,
     pub device: Option<String>,
+    /// Tokens of the prompts are told too.
+    pub with_prompt: bool,
+    /// No token of the answer is wanted.
+    pub reads_only: bool,
+    pub names: Names,
+}
+
+/// What a route calls its fields, for messages.
+#[derive(Clone, Copy)]
+pub struct Names {
+    pub prompt: &'static str,
+    pub tokens_max: &'static str,
+    pub alternatives: &'static str,
+    /// Stands before the others.
+    pub prefix: &'static str,
+}
+
+impl Names {
+    fn of(&self, option: &'static str) -> String {
+        let name = match option {
+            "max_tokens" => self.tokens_max,
+            "top_logprobs" => self.alternatives,
+            other => other,
+        };
+        format!("{}{name}", self.prefix)
+    }
 }
 
 /// Events of the answers being made. To drop it ends the work.
@@ -40,6 +66,8 @@ pub struct Answer {
 
 /// One complete answer.
 pub struct Choice {
+    /// Tokens of the prompt beyond its first, if asked for.
+    pub prompt: Vec<PromptToken>,
     pub tokens: Vec<Token>,
     pub finished: Box<Finished>,
 }
@@ -73,12 +101,13 @@ impl Generation {
     }
 
     fn request(&self, prompt: &[u32], seed: u64) -> JobRequest {
-        let options = Options { seed, ..self.options.clone() };
+        let options = Options { seed, keep_logits: self.with_prompt, ..self.options.clone() };
         JobRequest {
             model: Arc::clone(&self.model),
             prompt: prompt.to_vec(),
             options,
             device: self.device.clone(),
+            reads_only: self.reads_only,
         }
     }
 
@@ -87,9 +116,10 @@ impl Generation {
         let found = self.options.temperature;
         let by_chip = self.options.chooser() == Chooser::Chip && found != 0.0;
         if by_chip && inverse_temperature(&self.model.image.model, found).is_none() {
+            let name = self.names.of("temperature");
             let message =
-                format!("`temperature` is {found}; expected 0.05 to 100, or 0 for the most likely token");
-            return Err(ApiError::invalid("temperature", message));
+                format!("`{name}` is {found}; expected 0.05 to 100, or 0 for the most likely token");
+            return Err(ApiError::invalid(&name, message));
         }
         Ok(())
     }
@@ -100,10 +130,10 @@ impl Generation {
             let message = format!("the request asks for {choices} answers; expected 1 to {CHOICES_MAX}");
             return Err(ApiError::invalid("n", message));
         }
-        check_stop(&self.options.stop)?;
+        check_stop(&self.names.of("stop"), &self.options.stop)?;
         self.options.check(self.model.image.model.vocab).map_err(|error| {
-            let param = error.option;
-            ApiError::invalid(param, format!("`{param}` is {}; expected {}", error.found, error.expected))
+            let name = self.names.of(error.option);
+            ApiError::invalid(&name, format!("`{name}` is {}; expected {}", error.found, error.expected))
         })?;
         self.check_temperature()?;
         if let Some(device) = &self.device {
@@ -119,48 +149,56 @@ impl Generation {
     fn check_prompt(&self, prompt: &[u32]) -> Result<(), ApiError> {
         let vocab = self.model.image.model.vocab;
         if let Some(token) = prompt.iter().find(|token| **token >= vocab) {
-            let message = format!("the prompt holds token {token}; expected numbers below {vocab}");
-            return Err(ApiError::invalid("prompt", message));
+            let field = self.names.prompt;
+            let message = format!("`{field}` holds token {token}; expected numbers below {vocab}");
+            return Err(ApiError::invalid(field, message));
         }
         let (found, context) = (prompt.len(), self.model.context());
-        if found > context { Err(too_long(&found.to_string(), context)) } else { Ok(()) }
+        match found > context {
+            true => Err(too_long(self.names.prompt, &found.to_string(), context)),
+            false => Ok(()),
+        }
     }
 }
 
-fn check_stop(stop: &[String]) -> Result<(), ApiError> {
+fn check_stop(name: &str, stop: &[String]) -> Result<(), ApiError> {
     if stop.len() > STOP_STRINGS_MAX {
-        let message = format!("{} stop strings; expected at most {STOP_STRINGS_MAX}", stop.len());
-        return Err(ApiError::invalid("stop", message));
+        let message = format!("`{name}` has {} texts; expected at most {STOP_STRINGS_MAX}", stop.len());
+        return Err(ApiError::invalid(name, message));
     }
     match stop.iter().find(|stop| !(1..=STOP_BYTES_MAX).contains(&stop.len())) {
         Some(stop) => {
-            let message = format!("a stop string has {} bytes; expected 1 to {STOP_BYTES_MAX}", stop.len());
-            Err(ApiError::invalid("stop", message))
+            let message =
+                format!("`{name}` holds a text of {} bytes; expected 1 to {STOP_BYTES_MAX}", stop.len());
+            Err(ApiError::invalid(name, message))
         }
         None => Ok(()),
     }
 }
 
-fn too_long(found: &str, context: usize) -> ApiError {
-    let message =
-        format!("the prompt has {found} tokens; expected at most {context}, the model's context: shorten it");
-    ApiError::invalid("messages", message).code("context_length_exceeded")
+/// In OpenAI's words, by which clients know this error.
+fn too_long(field: &str, found: &str, context: usize) -> ApiError {
+    let message = format!(
+        "This model's maximum context length is {context} tokens. However, your {field} resulted in {found} tokens. Please \
+         reduce the length of the {field}."
+    );
+    ApiError::invalid(field, message).code("context_length_exceeded")
 }
 
 /// Refuses texts that cannot fit, with no need to encode megabytes to see it: no token stands for more bytes.
-fn check_length(model: &ServedModel, bytes: usize) -> Result<(), ApiError> {
-    if bytes > model.context() * PIECE_BYTES_MAX {
-        Err(too_long("far too many", model.context()))
-    } else {
-        Ok(())
+fn check_length(model: &ServedModel, field: &str, bytes: usize) -> Result<(), ApiError> {
+    let (context, tokens_min) = (model.context(), bytes.div_ceil(PIECE_BYTES_MAX));
+    match tokens_min > context {
+        true => Err(too_long(field, &format!("at least {tokens_min}"), context)),
+        false => Ok(()),
     }
 }
 
-/// The tokens of a text, from the token that begins texts on.
-pub fn encode(model: &ServedModel, text: &str) -> Result<Vec<u32>, ApiError> {
-    check_length(model, text.len())?;
+/// The tokens of a text, from the token that begins texts on. Messages name the field that holds the text.
+pub fn encode(model: &ServedModel, field: &str, text: &str) -> Result<Vec<u32>, ApiError> {
+    check_length(model, field, text.len())?;
     let mut ids =
-        model.tokenizer.encode(text).map_err(|error| ApiError::invalid("prompt", error.to_string()))?;
+        model.tokenizer.encode(text).map_err(|error| ApiError::invalid(field, error.to_string()))?;
     if ids.is_empty() {
         ids.push(model.tokenizer.bos());
     }
@@ -169,7 +207,7 @@ pub fn encode(model: &ServedModel, text: &str) -> Result<Vec<u32>, ApiError> {
 
 /// The tokens of a conversation, by the model's own template.
 pub fn encode_chat(model: &ServedModel, messages: &[Message]) -> Result<Vec<u32>, ApiError> {
-    check_length(model, messages.iter().map(|message| message.content.len()).sum())?;
+    check_length(model, "messages", messages.iter().map(|message| message.content.len()).sum())?;
     let ids = model.template.encode(&model.tokenizer, messages);
     ids.map_err(|error| ApiError::invalid("messages", error.to_string()))
 }
@@ -214,17 +252,20 @@ impl Answer {
 
     /// Waits for all answers, in the order of their numbers.
     pub async fn collect(mut self) -> Result<Vec<Choice>, ApiError> {
-        let mut tokens: Vec<Vec<Token>> = (0..self.open).map(|_| Vec::new()).collect();
-        let mut ends: Vec<Option<Box<Finished>>> = tokens.iter().map(|_| None).collect();
+        let mut begun: Vec<(Vec<PromptToken>, Vec<Token>)> = vec![Default::default(); self.open];
+        let mut ends: Vec<Option<Box<Finished>>> = vec![None; self.open];
         while let Some((choice, event)) = self.next().await? {
             match event {
-                Event::Token(token) => tokens[choice].push(token),
+                Event::Prompt(token) => begun[choice].0.push(token),
+                Event::Token(token) => begun[choice].1.push(token),
                 Event::Finished(finished) => ends[choice] = Some(finished),
                 Event::Failed(error) => return Err(error.into()),
             }
         }
-        let choices = tokens.into_iter().zip(ends);
-        Ok(choices.filter_map(|(tokens, end)| end.map(|finished| Choice { tokens, finished })).collect())
+        let choices = begun.into_iter().zip(ends);
+        let choices = choices
+            .filter_map(|((prompt, tokens), end)| end.map(|finished| Choice { prompt, tokens, finished }));
+        Ok(choices.collect())
     }
 }
 
@@ -235,9 +276,9 @@ mod tests {
     #[test]
     fn stop_strings_are_few_and_short() {
         let stops = |count: usize, bytes: usize| vec!["x".repeat(bytes); count];
-        assert!(check_stop(&stops(4, 256)).is_ok());
+        assert!(check_stop("stop", &stops(4, 256)).is_ok());
         for (count, bytes) in [(5, 1), (1, 0), (1, 257)] {
-            assert!(check_stop(&stops(count, bytes)).is_err());
+            assert!(check_stop("stop", &stops(count, bytes)).is_err());
         }
     }
 }

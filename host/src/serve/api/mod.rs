@@ -3,6 +3,7 @@
 mod docs;
 mod error;
 mod extract;
+mod fields;
 mod generation;
 mod openai;
 mod operations;
@@ -10,14 +11,15 @@ mod pages;
 mod server;
 mod stream;
 mod tgi;
+mod tgi_info;
 
-pub use docs::openapi;
+pub use docs::{DocumentedField, documented_fields, openapi};
 pub use server::Server;
 
 use crate::serve::keys::{Key, Refusal, Ticket, reset_s};
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -27,6 +29,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tower_http::cors::{Any, CorsLayer};
+use tower_http::normalize_path::NormalizePath;
 use tracing::Instrument;
 
 /// All routes of a server.
@@ -40,33 +43,47 @@ pub fn router(server: Arc<Server>) -> Router {
         ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message)
             .response(family(&request))
     };
-    let keyed = Router::new()
+    let keyed = openai_routes()
         .nest("/v1", openai_routes())
         .nest("/openai/v1", openai_routes())
         .route("/", post(tgi::root))
         .route("/v1", post(tgi::root))
         .route("/generate", post(tgi::generate))
         .route("/generate_stream", post(tgi::generate_stream))
-        .route("/tokenize", post(tgi::tokenize))
+        .route("/tokenize", post(tgi_info::tokenize))
         .layer(middleware::from_fn_with_state(Arc::clone(&server), admit));
     let open = Router::new()
         .route("/", get(pages::playground))
         .route("/docs", get(pages::docs))
         .route("/openapi.json", get(docs::document))
-        .route("/info", get(tgi::info))
+        .route("/info", get(tgi_info::info))
         .route("/health", get(operations::health))
         .route("/ready", get(operations::ready))
         .route("/metrics", get(operations::metrics))
         .route("/lpu/devices", get(operations::devices))
         .route("/lpu/schedule", get(operations::schedule));
     let cors = CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers(Any);
-    keyed
+    let router = keyed
         .merge(open)
         .fallback(missing)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(need_host))
         .layer(cors)
         .layer(middleware::from_fn_with_state(Arc::clone(&server), observe))
-        .with_state(server)
+        .with_state(server);
+    // Routes are found after the layers of a router have passed: what changes the path goes around all of it.
+    Router::new().fallback_service(NormalizePath::trim_trailing_slash(router))
+}
+
+/// Refuses requests that do not say which host they mean, or say it twice: proxies would understand them differently.
+async fn need_host(request: Request, next: Next) -> Response {
+    let count = request.headers().get_all(header::HOST).iter().count();
+    let is_old = request.version() < Version::HTTP_11;
+    if count == 1 || count == 0 && is_old {
+        return next.run(request).await;
+    }
+    let message = format!("the request has {count} `Host` headers; expected one");
+    ApiError::new(StatusCode::BAD_REQUEST, "invalid_request_error", message).response(family(&request))
 }
 
 /// Whose clients ask on this route.
@@ -126,12 +143,8 @@ async fn admit(State(server): State<Arc<Server>>, mut request: Request, next: Ne
         request.extensions_mut().insert(Client { name, ticket: None });
         return next.run(request).await;
     };
-    let secret = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let key =
-        secret.and_then(|value| value.strip_prefix("Bearer ")).and_then(|secret| keys.find(secret.trim()));
-    let Some(key) = key else {
-        let message =
-            "expected a known key in `Authorization: Bearer KEY`, found none: ask the operator for one";
+    let Some(key) = secret(request.headers()).and_then(|secret| keys.find(secret)) else {
+        let message = "expected a known key in `Authorization: Bearer KEY` or `x-api-key: KEY`, found none: ask the operator for one";
         let error = ApiError::new(StatusCode::UNAUTHORIZED, "authentication_error", message);
         return error.code("invalid_api_key").response(family);
     };
@@ -150,6 +163,16 @@ async fn admit(State(server): State<Arc<Server>>, mut request: Request, next: Ne
         }
         Err(refusal) => refused(refusal, key).response(family),
     }
+}
+
+/// The key that a request carries. The word before it has no case.
+fn secret(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let bearer = text(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, secret) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+    });
+    bearer.or_else(|| text(HeaderName::from_static("x-api-key")))
 }
 
 fn refused(refusal: Refusal, key: &Key) -> ApiError {

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Names that clients send when their user named no model.
+/// Names that stand for no name: what users write, and what clients send when their user named no model.
 const ANY_MODEL: [&str; 3] = ["dummy", "tgi", "default"];
 
 /// A server's state.
@@ -22,6 +22,8 @@ pub struct Server {
     pub usage: Arc<Usage>,
     pub limits: Limits,
     pub draining: AtomicBool,
+    /// The first model answers requests for names that no model has.
+    pub answers_any_name: bool,
 }
 
 /// Who asks.
@@ -33,10 +35,10 @@ pub struct Client {
 }
 
 impl Server {
-    /// The model of this name. While one model is loaded, any name will do: clients that know one model per server send any.
+    /// The model of this name. The first one answers when none is named, and any name if the operator has allowed it.
     pub fn model(&self, name: Option<&str>) -> Result<&Arc<ServedModel>, ApiError> {
         let first = self.models.first();
-        let any = self.models.len() == 1 || name.is_none_or(|name| ANY_MODEL.contains(&name));
+        let any = self.answers_any_name || name.is_none_or(|name| ANY_MODEL.contains(&name));
         let named = self.models.iter().find(|model| name == Some(model.id.as_str()));
         named.or(first.filter(|_| any)).ok_or_else(|| self.unknown_model(name.unwrap_or_default()))
     }
@@ -44,7 +46,10 @@ impl Server {
     /// The answer to a name that no model has.
     pub fn unknown_model(&self, name: &str) -> ApiError {
         let known: Vec<&str> = self.models.iter().map(|model| model.id.as_str()).collect();
-        let message = format!("no model is named `{name}`; expected {}", known.join(" or "));
+        let message = format!(
+            "no model is named `{name}`; expected {}, or `default` for the first (`lpu serve --any-model-name` takes every name)",
+            known.join(" or ")
+        );
         let error = ApiError::new(StatusCode::NOT_FOUND, "invalid_request_error", message);
         ApiError { param: Some("model".into()), ..error.code("model_not_found") }
     }

@@ -1,8 +1,9 @@
-//! The surface of Hugging Face's Text Generation Inference: `text_generation` at the bare address, `/generate`, `/info`.
+//! The surface of Hugging Face's Text Generation Inference: `text_generation` at the bare address, `/generate`.
 
 use super::error::{ApiError, Family, TgiError};
 use super::extract::read_json;
-use super::generation::{Choice, Generation, encode};
+use super::fields;
+use super::generation::{Choice, Generation, Names, encode};
 use super::server::{Client, Server};
 use super::stream::{Shape, data, stream};
 use crate::sampling::{Options, Reason};
@@ -10,6 +11,7 @@ use crate::serve::engine::{Event, Finished, Token};
 use crate::serve::model::ServedModel;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -20,55 +22,49 @@ use utoipa::ToSchema;
 const NEW_TOKENS_DEFAULT: usize = 100;
 const TOP_TOKENS_MAX: usize = 20;
 
-/// A text to continue. A field that is not listed is refused.
+/// A text to continue.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct GenerateRequest {
     pub inputs: String,
     #[serde(default)]
-    pub parameters: Option<Parameters>,
+    pub parameters: Parameters,
     /// Only at the bare address, where one route answers both ways.
     pub stream: Option<bool>,
 }
 
-/// How to continue it. Without `do_sample` and `temperature`, the most likely token is taken.
+/// How to continue it. The most likely token is taken unless `do_sample` is true, or one of `temperature`, `top_k` and `top_p`
+/// has another value than the one that changes nothing.
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Parameters {
     #[schema(minimum = 1)]
     pub max_new_tokens: Option<usize>,
-    pub do_sample: Option<bool>,
+    pub do_sample: bool,
     #[schema(exclusive_minimum = 0)]
     pub temperature: Option<f64>,
-    pub seed: Option<i64>,
-    pub stop: Option<Vec<String>>,
+    pub seed: Option<u64>,
+    pub stop: Vec<String>,
     /// The older name of `stop`.
-    pub stop_sequences: Option<Vec<String>>,
-    pub return_full_text: Option<bool>,
+    pub stop_sequences: Vec<String>,
+    pub return_full_text: bool,
     /// Adds the finish reason, the seed and every token.
-    pub details: Option<bool>,
-    /// Only false is supported.
-    pub decoder_input_details: Option<bool>,
+    pub details: bool,
+    /// Adds every token of the prompt to the details of a whole answer.
+    pub decoder_input_details: bool,
     /// Lists this many of the most likely tokens, with `details`.
     #[schema(minimum = 0, maximum = 20)]
     pub top_n_tokens: Option<usize>,
     /// Keeps only the prompt's last tokens.
     #[schema(minimum = 1)]
     pub truncate: Option<usize>,
-    /// Only 1 is supported.
-    pub best_of: Option<usize>,
     #[schema(exclusive_minimum = 0, maximum = 1)]
     pub top_p: Option<f64>,
     #[schema(minimum = 1)]
     pub top_k: Option<usize>,
-    /// Only 1 is supported.
-    pub typical_p: Option<f64>,
     #[schema(exclusive_minimum = 0)]
     pub repetition_penalty: Option<f64>,
     #[schema(minimum = -2, maximum = 2)]
     pub frequency_penalty: Option<f64>,
-    /// Only false is supported.
-    pub watermark: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -83,10 +79,19 @@ pub struct Details {
     pub finish_reason: &'static str,
     pub generated_tokens: usize,
     pub seed: Option<u64>,
-    pub prefill: Vec<TgiToken>,
+    pub prefill: Vec<PrefillToken>,
     pub tokens: Vec<TgiToken>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_tokens: Option<Vec<Vec<TgiToken>>>,
+}
+
+/// A token of the prompt.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct PrefillToken {
+    pub id: u32,
+    pub text: String,
+    /// Null for the first, which nothing predicts.
+    pub logprob: Option<f64>,
 }
 
 #[derive(Clone, Serialize, ToSchema)]
@@ -115,82 +120,45 @@ pub struct StreamDetails {
     pub seed: Option<u64>,
 }
 
-#[derive(Serialize, ToSchema)]
-pub struct Info {
-    pub model_id: String,
-    pub model_sha: String,
-    pub model_dtype: &'static str,
-    pub model_device_type: &'static str,
-    pub model_pipeline_tag: &'static str,
-    pub max_concurrent_requests: usize,
-    pub max_best_of: usize,
-    pub max_stop_sequences: usize,
-    pub max_input_tokens: usize,
-    pub max_total_tokens: usize,
-    pub max_client_batch_size: usize,
-    pub version: &'static str,
-    pub router: &'static str,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TokenizeRequest {
-    pub inputs: String,
-}
-
-#[derive(Serialize, ToSchema)]
-pub struct TokenizeToken {
-    pub id: u32,
-    pub text: String,
-}
-
 impl Parameters {
-    fn check(&self) -> Result<(), ApiError> {
-        let numbers = [
-            ("typical_p", self.typical_p, 1.0),
-            ("best_of", self.best_of.map(|best_of| best_of as f64), 1.0),
-        ];
-        for (name, found, neutral) in numbers {
-            if found.is_some_and(|found| found != neutral) {
-                return Err(ApiError::unsupported(name, &neutral.to_string()));
-            }
-        }
-        for (name, found) in
-            [("watermark", self.watermark), ("decoder_input_details", self.decoder_input_details)]
-        {
-            if found == Some(true) {
-                return Err(ApiError::unsupported(name, "false"));
-            }
-        }
-        if self.stop.is_some() && self.stop_sequences.is_some() {
+    fn check(&self, streams: bool) -> Result<(), ApiError> {
+        if !self.stop.is_empty() && !self.stop_sequences.is_empty() {
             let message = "`stop_sequences` is the older name of `stop`; expected one of them";
-            return Err(ApiError::invalid("stop_sequences", message));
+            return Err(ApiError::invalid("parameters.stop_sequences", message));
         }
         if self.truncate == Some(0) {
-            return Err(ApiError::invalid("truncate", "`truncate` is 0; expected at least 1 token to keep"));
+            let message = "`parameters.truncate` is 0; expected at least 1 token to keep";
+            return Err(ApiError::invalid("parameters.truncate", message));
+        }
+        if streams && self.decoder_input_details {
+            return Err(ApiError::unsupported("parameters.decoder_input_details", "false in a stream"));
+        }
+        if let Some(found) = self.temperature.filter(|found| !(*found > 0.0 && found.is_finite())) {
+            let message = format!("`parameters.temperature` is {found}; expected more than 0");
+            return Err(ApiError::invalid("parameters.temperature", message));
         }
         match self.top_n_tokens {
             Some(found) if found > TOP_TOKENS_MAX => {
-                let message = format!("`top_n_tokens` is {found}; expected 0 to {TOP_TOKENS_MAX}");
-                Err(ApiError::invalid("top_n_tokens", message))
+                let message = format!("`parameters.top_n_tokens` is {found}; expected 0 to {TOP_TOKENS_MAX}");
+                Err(ApiError::invalid("parameters.top_n_tokens", message))
             }
             _ => Ok(()),
         }
     }
 
-    fn temperature(&self) -> Result<f64, ApiError> {
-        match (self.temperature, self.do_sample) {
-            (Some(found), _) if !(found > 0.0 && found.is_finite()) => {
-                let message = format!("`temperature` is {found}; expected more than 0");
-                Err(ApiError::invalid("temperature", message))
-            }
-            (Some(_), Some(false)) => {
-                Err(ApiError::invalid("temperature", "`temperature` has no meaning with `do_sample: false`"))
-            }
-            (Some(found), _) => Ok(found),
-            (None, Some(true)) => Ok(1.0),
-            (None, _) => Ok(0.0),
+    /// Whether tokens are drawn by their probabilities: as Text Generation Inference has it, what filters or warms them asks
+    /// for that as well, whatever `do_sample` says.
+    fn samples(&self) -> bool {
+        let warms = self.temperature.is_some_and(|found| found != 1.0);
+        self.do_sample || warms || self.top_k.is_some() || self.top_p.is_some_and(|found| found < 1.0)
+    }
+
+    fn prompt(&self, model: &ServedModel, inputs: &str) -> Result<Vec<u32>, ApiError> {
+        let mut prompt = encode(model, "inputs", inputs)?;
+        if let Some(kept) = self.truncate.filter(|kept| *kept < prompt.len()) {
+            prompt.drain(..prompt.len() - kept);
         }
+        Ok(prompt)
     }
 
     fn generation(
@@ -199,30 +167,35 @@ impl Parameters {
         inputs: &str,
         streams: bool,
     ) -> Result<Generation, ApiError> {
-        self.check()?;
-        let mut prompt = encode(model, inputs)?;
-        if let Some(kept) = self.truncate.filter(|kept| *kept < prompt.len()) {
-            prompt.drain(..prompt.len() - kept);
-        }
+        self.check(streams)?;
         // Streams tell each token's logarithm; so do details.
-        let with_logprobs = streams || self.details == Some(true);
+        let with_logprobs = streams || self.details;
         Ok(Generation {
             model: Arc::clone(model),
-            prompts: vec![prompt],
+            prompts: vec![self.prompt(model, inputs)?],
             n: 1,
             options: Options {
                 tokens_max: self.max_new_tokens.unwrap_or(NEW_TOKENS_DEFAULT),
-                temperature: self.temperature()?,
+                temperature: if self.samples() { self.temperature.unwrap_or(1.0) } else { 0.0 },
                 top_k: self.top_k,
                 top_p: self.top_p.unwrap_or(1.0),
                 repetition_penalty: self.repetition_penalty.unwrap_or(1.0),
                 frequency_penalty: self.frequency_penalty.unwrap_or(0.0),
-                stop: self.stop.clone().or_else(|| self.stop_sequences.clone()).unwrap_or_default(),
+                stop: [&self.stop[..], &self.stop_sequences].concat(),
                 logprobs: with_logprobs.then(|| self.top_n_tokens.unwrap_or(0)),
                 ..Options::default()
             },
-            seed: self.seed,
+            // The same bits: a job takes them as they are.
+            seed: self.seed.map(|seed| seed as i64),
             device: None,
+            with_prompt: self.details && self.decoder_input_details,
+            reads_only: false,
+            names: Names {
+                prompt: "inputs",
+                tokens_max: "max_new_tokens",
+                alternatives: "top_n_tokens",
+                prefix: "parameters.",
+            },
         })
     }
 }
@@ -235,9 +208,10 @@ impl Parameters {
 pub async fn root(
     State(server): State<Arc<Server>>,
     Extension(client): Extension<Client>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, TgiError> {
-    let request: GenerateRequest = read_json(body, &server.limits).await?;
+    let request = read(&headers, body, &server).await?;
     let streams = request.stream == Some(true);
     if streams {
         return Ok(streamed(&server, &client, request).await?);
@@ -253,9 +227,10 @@ pub async fn root(
 pub async fn generate(
     State(server): State<Arc<Server>>,
     Extension(client): Extension<Client>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<GenerateResponse>, TgiError> {
-    let request: GenerateRequest = read_json(body, &server.limits).await?;
+    let request = read(&headers, body, &server).await?;
     if request.stream == Some(true) {
         return Err(TgiError(ApiError::unsupported("stream", "false; streams are at /generate_stream")));
     }
@@ -270,49 +245,19 @@ pub async fn generate(
 pub async fn generate_stream(
     State(server): State<Arc<Server>>,
     Extension(client): Extension<Client>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, TgiError> {
-    let request: GenerateRequest = read_json(body, &server.limits).await?;
+    let request = read(&headers, body, &server).await?;
     if request.stream == Some(false) {
         return Err(TgiError(ApiError::unsupported("stream", "true; whole answers are at /generate")));
     }
     Ok(streamed(&server, &client, request).await?)
 }
 
-/// What is served, as Text Generation Inference tells it.
-#[utoipa::path(get, path = "/info", tag = "Text Generation Inference", responses((status = 200, body = Info)))]
-pub async fn info(State(server): State<Arc<Server>>) -> Result<Json<Info>, TgiError> {
-    let model = server.model(None)?;
-    Ok(Json(Info {
-        model_id: model.id.clone(),
-        model_sha: model.program_hash.clone(),
-        model_dtype: "int9",
-        model_device_type: "lpu",
-        model_pipeline_tag: "text-generation",
-        max_concurrent_requests: server.limits.waiting_max,
-        max_best_of: 1,
-        max_stop_sequences: super::generation::STOP_STRINGS_MAX,
-        max_input_tokens: model.context(),
-        max_total_tokens: model.context() + 1,
-        max_client_batch_size: 1,
-        version: env!("CARGO_PKG_VERSION"),
-        router: "lpu",
-    }))
-}
-
-/// The tokens of a text.
-#[utoipa::path(
-    post, path = "/tokenize", tag = "Text Generation Inference", request_body = TokenizeRequest,
-    responses((status = 200, body = Vec<TokenizeToken>), (status = 400, body = super::error::TgiErrorBody))
-)]
-pub async fn tokenize(
-    State(server): State<Arc<Server>>,
-    body: Body,
-) -> Result<Json<Vec<TokenizeToken>>, TgiError> {
-    let request: TokenizeRequest = read_json(body, &server.limits).await?;
-    let model = server.model(None)?;
-    let ids = encode(model, &request.inputs)?;
-    Ok(Json(ids.into_iter().map(|id| TokenizeToken { id, text: piece(model, id) }).collect()))
+async fn read(headers: &HeaderMap, body: Body, server: &Server) -> Result<GenerateRequest, ApiError> {
+    let body = read_json(headers, body, &server.limits, fields::GENERATE).await?;
+    fields::typed(&body, fields::GENERATE)
 }
 
 async fn whole(
@@ -321,24 +266,25 @@ async fn whole(
     request: GenerateRequest,
 ) -> Result<GenerateResponse, ApiError> {
     let model = Arc::clone(server.model(None)?);
-    let parameters = request.parameters.unwrap_or_default();
+    let parameters = request.parameters;
     let generation = parameters.generation(&model, &request.inputs, false)?;
+    let prompt = generation.prompts.concat();
     let choices = generation.begin(server, client)?.collect().await?;
     let choice = choices.first().ok_or_else(|| ApiError::invalid("inputs", "expected one text"))?;
-    let begin = if parameters.return_full_text == Some(true) { request.inputs.as_str() } else { "" };
+    let begin = if parameters.return_full_text { request.inputs.as_str() } else { "" };
     Ok(GenerateResponse {
         generated_text: format!("{begin}{}", choice.text()),
-        details: (parameters.details == Some(true)).then(|| details(&model, &parameters, choice)),
+        details: parameters.details.then(|| details(&model, &parameters, &prompt, choice)),
     })
 }
 
 async fn streamed(server: &Server, client: &Client, request: GenerateRequest) -> Result<Response, ApiError> {
     let model = Arc::clone(server.model(None)?);
-    let parameters = request.parameters.unwrap_or_default();
+    let parameters = request.parameters;
     let generation = parameters.generation(&model, &request.inputs, true)?;
-    let begin = if parameters.return_full_text == Some(true) { request.inputs } else { String::new() };
+    let begin = if parameters.return_full_text { request.inputs } else { String::new() };
     let answer = generation.begin(server, client)?;
-    let sampled = parameters.temperature()? > 0.0;
+    let sampled = parameters.samples();
     stream(answer, TgiStream { model, sampled, text: begin, index: 0, last: None }).await
 }
 
@@ -367,12 +313,15 @@ fn top_tokens(model: &ServedModel, token: &Token) -> Vec<TgiToken> {
     top.map(told).collect()
 }
 
-fn details(model: &ServedModel, parameters: &Parameters, choice: &Choice) -> Details {
+fn details(model: &ServedModel, parameters: &Parameters, prompt: &[u32], choice: &Choice) -> Details {
+    let first = prompt.first().filter(|_| parameters.decoder_input_details).map(|&id| (id, None));
+    let rest = choice.prompt.iter().map(|token| (token.id, Some(token.logprob.chosen)));
+    let prefill = first.into_iter().chain(rest);
     Details {
         finish_reason: reason(&choice.finished.reason),
         generated_tokens: choice.finished.completion_tokens,
-        seed: parameters.temperature().is_ok_and(|found| found > 0.0).then_some(choice.finished.seed),
-        prefill: Vec::new(),
+        seed: parameters.samples().then_some(choice.finished.seed),
+        prefill: prefill.map(|(id, logprob)| PrefillToken { id, text: piece(model, id), logprob }).collect(),
         tokens: choice.tokens.iter().map(token).collect(),
         top_tokens: parameters
             .top_n_tokens
@@ -423,6 +372,7 @@ impl Shape for TgiStream {
 
     fn event(&mut self, _: usize, event: Event) -> Vec<String> {
         match event {
+            Event::Prompt(_) => Vec::new(),
             Event::Token(token) => {
                 let before = self.last.replace(token);
                 before.map(|token| self.message(&token, None)).into_iter().collect()

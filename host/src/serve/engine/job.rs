@@ -1,7 +1,7 @@
 //! A text to be made, what is told of it, and how far it has come.
 
 use super::listener::Listener;
-use crate::sampling::{self, Options, Reason};
+use crate::sampling::{self, LogProb, Options, Reason};
 use crate::serve::keys::Ticket;
 use crate::serve::model::ServedModel;
 use std::sync::Arc;
@@ -19,6 +19,23 @@ pub struct JobRequest {
     pub options: Options,
     /// Only this device may run it.
     pub device: Option<String>,
+    /// Only the prompt is of interest: no token of the answer is told.
+    pub reads_only: bool,
+}
+
+impl JobRequest {
+    /// Whether each token of the prompt is told, with its log-probability.
+    pub fn tells_prompt(&self) -> bool {
+        self.options.keep_logits && self.options.logprobs.is_some()
+    }
+}
+
+/// One token of a prompt, beyond its first.
+#[derive(Clone, Debug)]
+pub struct PromptToken {
+    pub id: u32,
+    /// What the model expected after the tokens before it.
+    pub logprob: LogProb,
 }
 
 /// One token of an answer.
@@ -75,6 +92,7 @@ pub enum JobError {
 /// What a listener is told.
 #[derive(Clone, Debug)]
 pub enum Event {
+    Prompt(PromptToken),
     Token(Token),
     Finished(Box<Finished>),
     Failed(JobError),
@@ -93,6 +111,8 @@ pub struct Job {
     begun: Option<Instant>,
     first_token: Option<Instant>,
     told: Vec<u32>,
+    /// Tokens of the prompt told.
+    told_prompt: usize,
     positions: usize,
     cycles: [u64; 2],
     failures: u32,
@@ -117,6 +137,7 @@ impl Job {
             begun: None,
             first_token: None,
             told: Vec::new(),
+            told_prompt: 0,
             positions: 0,
             cycles: [0; 2],
             failures: 0,
@@ -162,6 +183,14 @@ impl Job {
         self.first_token.map(|first| first - self.submitted)
     }
 
+    /// Tells the prompt's token number `index`, unless it was told before a device failed.
+    pub fn tell_prompt(&mut self, index: usize, token: PromptToken) {
+        if index > self.told_prompt {
+            self.told_prompt = index;
+            self.send(Event::Prompt(token));
+        }
+    }
+
     /// Tells the next token.
     pub fn tell(&mut self, token: Token) {
         self.first_token.get_or_insert_with(Instant::now);
@@ -177,7 +206,7 @@ impl Job {
         let begun = self.begun.unwrap_or(now);
         let first = self.first_token.unwrap_or(now);
         let finished = Finished {
-            reason,
+            reason: if self.request.reads_only { Reason::Length } else { reason },
             device,
             retries: self.failures,
             prompt_tokens: self.request.prompt.len(),

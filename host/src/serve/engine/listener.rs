@@ -45,7 +45,7 @@ impl Listener {
 
     /// Tells an event of a choice; a listener that has gone away needs nothing.
     pub fn tell(&self, choice: usize, event: Event) {
-        let is_end = !matches!(event, Event::Token(_));
+        let is_end = !matches!(event, Event::Prompt(_) | Event::Token(_));
         _ = self.events.send((choice, event));
         if is_end {
             self.ended.notify_one();

@@ -16,7 +16,7 @@ mod listener;
 mod queue;
 mod worker;
 
-pub use job::{Event, Finished, Job, JobError, JobRequest, Token};
+pub use job::{Event, Finished, Job, JobError, JobRequest, PromptToken, Token};
 pub use listener::{Events, listen};
 pub use queue::{Queue, QueueFull};
 pub use worker::{DeviceState, DeviceStatus, Opener};

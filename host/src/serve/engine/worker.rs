@@ -1,8 +1,8 @@
 //! The thread of one device: takes jobs, runs them token by token, and mends the device when it fails.
 
-use super::job::{Job, JobError, Token};
+use super::job::{Job, JobError, PromptToken, Token};
 use super::queue::Queue;
-use crate::sampling::{Engine, Event, Executed, Finish, GenerateError, Generation, Reason};
+use crate::sampling::{Engine, Event, Executed, Finish, GenerateError, Generation, LogProb, Reason};
 use crate::serve::metrics::Metrics;
 use crate::serve::model::ServedModel;
 use lpu_isa::host::Fault;
@@ -233,7 +233,10 @@ impl Run<'_> {
         let mut made = 0;
         while let Some(event) = self.generation.next_event()? {
             match event {
-                Event::Prompt(executed) => self.check(job, &executed)?,
+                Event::Prompt(executed) => {
+                    self.check(job, &executed)?;
+                    self.tell_prompt(job, &executed);
+                }
                 Event::Token(token) => {
                     self.check(job, &token.executed)?;
                     let elapsed = std::mem::replace(&mut last, Instant::now()).elapsed();
@@ -270,10 +273,23 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Tells the token that follows a position of the prompt, if that was asked for.
+    fn tell_prompt(&self, job: &mut Job, executed: &Executed) {
+        let index = executed.position + 1;
+        let (Some(count), Some(&id)) = (job.request.options.logprobs, job.request.prompt.get(index)) else {
+            return;
+        };
+        if job.request.tells_prompt() {
+            let logprob = LogProb::of(&executed.natural_logits(&self.model.image.model), id, count);
+            job.tell_prompt(index, PromptToken { id, logprob });
+        }
+    }
+
     /// Tells the answer's token number `index`, unless it was told before a device failed.
     fn tell(&self, job: &mut Job, index: usize, token: Token) -> Result<(), Broken> {
         let found = token.made.id;
         match job.told(index) {
+            _ if job.request.reads_only => {}
             Some(expected) if expected == found => {}
             Some(expected) => return Err(Broken::Job(JobError::Different { expected, found })),
             None => {

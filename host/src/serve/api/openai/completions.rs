@@ -1,22 +1,24 @@
 //! `POST /v1/completions`: text that goes on where the prompt ends.
 
-use super::{
-    LpuBody, LpuOptions, Sampling, Stop, StreamOptions, TokenBody, UsageBody, fingerprint, id, reason,
-};
+use super::completion_logprobs::{CompletionLogprobs, LogprobWriter};
+use super::completion_stream::CompletionStream;
+use super::request::{Request, UsageIn};
+use super::{LpuBody, TokenBody, UsageBody, fingerprint, id, reason};
 use crate::sampling::Options;
-use crate::serve::api::error::{ApiError, Family, OpenAiError};
+use crate::serve::api::error::{ApiError, OpenAiError};
 use crate::serve::api::extract::read_json;
-use crate::serve::api::generation::{Choice, Generation, encode};
+use crate::serve::api::fields;
+use crate::serve::api::generation::{Choice, Generation, Names, encode};
 use crate::serve::api::server::{Client, Server};
-use crate::serve::api::stream::{Shape, data, stream};
-use crate::serve::engine::{Event, Finished, Token};
+use crate::serve::api::stream::stream;
+use crate::serve::engine::Finished;
 use crate::serve::model::{ServedModel, now_s};
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -24,55 +26,24 @@ use utoipa::ToSchema;
 const TOKENS_DEFAULT: usize = 16;
 const LOGPROBS_MAX: usize = 5;
 
-/// A text to continue. A field that is not listed is refused.
+pub type CompletionRequest = Request<Completion>;
+
+/// A text to continue.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CompletionRequest {
-    pub model: Option<String>,
+pub struct Completion {
     pub prompt: Prompt,
-    #[schema(minimum = 1)]
-    pub max_tokens: Option<usize>,
-    /// 0 takes the most likely token.
-    #[schema(minimum = 0, maximum = 2)]
-    pub temperature: Option<f64>,
-    /// Only the fewest most likely tokens whose probabilities add up to this.
-    #[schema(exclusive_minimum = 0, maximum = 1)]
-    pub top_p: Option<f64>,
-    /// Only this many of the most likely tokens.
-    #[schema(minimum = 1)]
-    pub top_k: Option<usize>,
-    /// Only tokens at least this times as likely as the likeliest.
-    #[schema(minimum = 0, maximum = 1)]
-    pub min_p: Option<f64>,
-    #[schema(exclusive_minimum = 0)]
-    pub repetition_penalty: Option<f64>,
-    #[schema(minimum = -2, maximum = 2)]
-    pub presence_penalty: Option<f64>,
-    #[schema(minimum = -2, maximum = 2)]
-    pub frequency_penalty: Option<f64>,
-    /// Token numbers to what is added to their logits, -100 to 100.
-    pub logit_bias: Option<BTreeMap<String, f64>>,
-    /// Answers to each prompt, each with the next seed.
-    #[schema(minimum = 1, maximum = 32)]
-    pub n: Option<usize>,
     /// Only as many as `n`.
     pub best_of: Option<usize>,
-    /// Puts the prompt before each answer.
-    pub echo: Option<bool>,
-    pub stop: Option<Stop>,
-    pub seed: Option<i64>,
-    pub stream: Option<bool>,
-    pub stream_options: Option<StreamOptions>,
-    /// Alternatives to list for each token.
+    /// Puts the prompt before each answer; with `logprobs`, tells the log-probabilities of its tokens too.
+    #[serde(default)]
+    pub echo: bool,
+    /// Alternatives to list for each token, beside the token itself.
     #[schema(minimum = 0, maximum = 5)]
     pub logprobs: Option<usize>,
-    /// Written to the log.
-    pub user: Option<String>,
-    pub x_lpu: Option<LpuOptions>,
 }
 
 /// A text or its tokens, one or several.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Prompt {
     Text(String),
@@ -107,24 +78,13 @@ pub struct CompletionChoice {
     pub x_lpu_tokens: Option<Vec<TokenBody>>,
 }
 
-#[derive(Clone, Default, Serialize, ToSchema)]
-pub struct CompletionLogprobs {
-    pub tokens: Vec<String>,
-    pub token_logprobs: Vec<f64>,
-    pub top_logprobs: Vec<BTreeMap<String, f64>>,
-    /// Characters of the answer before each token.
-    pub text_offset: Vec<usize>,
-}
-
 impl Prompt {
     fn encode(self, model: &ServedModel) -> Result<Vec<Vec<u32>>, ApiError> {
-        let tokens = |tokens: Vec<u32>| match tokens.is_empty() {
-            true => encode(model, ""),
-            false => Ok(tokens),
-        };
+        let text = |text: &str| encode(model, "prompt", text);
+        let tokens = |tokens: Vec<u32>| if tokens.is_empty() { text("") } else { Ok(tokens) };
         match self {
-            Self::Text(text) => Ok(vec![encode(model, &text)?]),
-            Self::Texts(texts) => texts.iter().map(|text| encode(model, text)).collect(),
+            Self::Text(one) => Ok(vec![text(&one)?]),
+            Self::Texts(texts) => texts.iter().map(|one| text(one)).collect(),
             Self::Tokens(list) => Ok(vec![tokens(list)?]),
             Self::TokenLists(lists) => lists.into_iter().map(tokens).collect(),
         }
@@ -133,17 +93,15 @@ impl Prompt {
 
 impl CompletionRequest {
     fn check(&self) -> Result<(), ApiError> {
-        if self.stream_options.is_some() && self.stream != Some(true) {
-            let message = "`stream_options` has a meaning only with `stream: true`";
-            return Err(ApiError::invalid("stream_options", message));
-        }
-        if self.best_of.is_some_and(|best_of| best_of != self.n.unwrap_or(1)) {
+        self.common.check()?;
+        if self.own.best_of.is_some_and(|best_of| best_of != self.common.answers()) {
             return Err(ApiError::unsupported("best_of", "as many as `n`"));
         }
-        if self.echo == Some(true) && self.logprobs.is_some() {
-            return Err(ApiError::unsupported("echo", "no `logprobs` beside it"));
+        if self.common.max_tokens == Some(0) && !self.own.echo {
+            let message = "`max_tokens` is 0; expected at least 1, or `echo: true` beside it";
+            return Err(ApiError::invalid("max_tokens", message));
         }
-        match self.logprobs {
+        match self.own.logprobs {
             Some(found) if found > LOGPROBS_MAX => {
                 let message = format!("`logprobs` is {found}; expected 0 to {LOGPROBS_MAX}");
                 Err(ApiError::invalid("logprobs", message))
@@ -152,35 +110,27 @@ impl CompletionRequest {
         }
     }
 
-    fn generation(self, model: &Arc<ServedModel>) -> Result<Generation, ApiError> {
+    fn generation(&self, model: &Arc<ServedModel>) -> Result<Generation, ApiError> {
         self.check()?;
-        let Self { temperature, top_p, top_k, min_p, repetition_penalty, .. } = self;
-        let Self { presence_penalty, frequency_penalty, logit_bias, .. } = self;
-        let sampling = Sampling {
-            temperature,
-            top_p,
-            top_k,
-            min_p,
-            repetition_penalty,
-            presence_penalty,
-            frequency_penalty,
-            logit_bias,
-        };
-        let sampling = sampling.options()?;
-        let lpu = self.x_lpu.unwrap_or_default();
+        let Self { common, sampling, own } = self;
+        let tokens_max = common.max_tokens.unwrap_or(TOKENS_DEFAULT);
         Ok(Generation {
             model: Arc::clone(model),
-            prompts: self.prompt.encode(model)?,
-            n: self.n.unwrap_or(1),
+            prompts: own.prompt.clone().encode(model)?,
+            n: common.answers(),
             options: Options {
-                tokens_max: self.max_tokens.unwrap_or(TOKENS_DEFAULT),
-                stop: Stop::into_list(self.stop),
-                ignore_ends: lpu.ignore_eos,
-                logprobs: self.logprobs,
-                ..sampling
+                // A run makes at least one token.
+                tokens_max: tokens_max.max(1),
+                stop: common.stops(),
+                ignore_ends: common.ignores_ends(),
+                logprobs: own.logprobs,
+                ..sampling.options()?
             },
-            seed: self.seed,
-            device: lpu.device,
+            seed: common.seed,
+            device: common.x_lpu.device.clone(),
+            with_prompt: own.echo && own.logprobs.is_some(),
+            reads_only: tokens_max == 0,
+            names: Names { prompt: "prompt", tokens_max: "max_tokens", alternatives: "logprobs", prefix: "" },
         })
     }
 }
@@ -196,60 +146,78 @@ impl CompletionRequest {
 pub async fn complete(
     State(server): State<Arc<Server>>,
     Extension(client): Extension<Client>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, OpenAiError> {
-    let request: CompletionRequest = read_json(body, &server.limits).await?;
-    let model = Arc::clone(server.model(request.model.as_deref())?);
-    if let Some(user) = &request.user {
-        tracing::info!(user, "request of a user");
-    }
-    let streams = request.stream == Some(true);
-    let echo = request.echo == Some(true);
-    let writer = Writer {
-        with_tokens: request.x_lpu.as_ref().is_some_and(|lpu| lpu.tokens),
-        with_usage: request.stream_options.as_ref().is_some_and(|options| options.include_usage),
-        id: id("cmpl"),
-        created: now_s(),
-        model: Arc::clone(&model),
-    };
+    let body = read_json(&headers, body, &server.limits, fields::COMPLETIONS).await?;
+    let request = CompletionRequest::read(&body, fields::COMPLETIONS)?;
+    let model = Arc::clone(server.model(request.common.model.as_deref())?);
     let generation = request.generation(&model)?;
-    let answers = generation.n;
-    let echoed: Vec<String> = generation
-        .prompts
-        .iter()
-        .map(|prompt| if echo { model.tokenizer.decode(prompt) } else { String::new() })
-        .collect();
+    let writer = Writer::new(&request, &generation);
     let answer = generation.begin(&server, &client)?;
-    if streams {
-        let mut begin = Vec::new();
-        for prompt in &echoed {
-            begin.extend(std::iter::repeat_n(Some(prompt.clone()), answers));
-        }
-        let held = vec![CompletionLogprobs::default(); begin.len()];
-        let shape = CompletionStream {
-            writer,
-            answers,
-            held,
-            offsets: vec![0; begin.len()],
-            begin,
-            ends: Vec::new(),
-        };
-        return Ok(stream(answer, shape).await?);
+    if request.common.stream {
+        return Ok(stream(answer, CompletionStream::new(writer)).await?);
     }
     let choices = answer.collect().await?;
-    Ok(Json(writer.response(&choices, answers, &echoed)).into_response())
+    Ok(Json(writer.response(&choices)).into_response())
 }
 
-struct Writer {
-    with_tokens: bool,
-    with_usage: bool,
+/// What all messages of an answer need.
+pub struct Writer {
+    pub model: Arc<ServedModel>,
+    pub answers_per_prompt: usize,
+    /// With `echo`, the prompt of each answer.
+    echoed: Vec<Echo>,
+    pub with_logprobs: bool,
+    pub with_tokens: bool,
+    pub usage_in: UsageIn,
+    pub prompt_tokens: usize,
     id: String,
     created: u64,
-    model: Arc<ServedModel>,
+}
+
+/// What stands before an answer.
+#[derive(Clone, Default)]
+pub struct Echo {
+    pub text: String,
+    /// With `logprobs`: the prompt's first token, which nothing predicts.
+    pub first: Option<u32>,
 }
 
 impl Writer {
-    fn body(
+    fn new(request: &CompletionRequest, generation: &Generation) -> Self {
+        let model = Arc::clone(&generation.model);
+        let echo = |prompt: &Vec<u32>| match request.own.echo {
+            true => Echo {
+                text: model.tokenizer.decode(prompt),
+                first: prompt.first().copied().filter(|_| generation.with_prompt),
+            },
+            false => Echo::default(),
+        };
+        Self {
+            answers_per_prompt: generation.n,
+            echoed: generation.prompts.iter().map(echo).collect(),
+            with_logprobs: request.own.logprobs.is_some(),
+            with_tokens: request.common.x_lpu.tokens,
+            usage_in: request.common.usage_in(),
+            prompt_tokens: generation.prompts.iter().map(Vec::len).sum(),
+            id: id("cmpl"),
+            created: now_s(),
+            model,
+        }
+    }
+
+    /// Answers to all prompts.
+    pub fn answers(&self) -> usize {
+        self.echoed.len() * self.answers_per_prompt
+    }
+
+    /// What stands before the answer of this number.
+    pub fn echo(&self, index: usize) -> &Echo {
+        &self.echoed[index / self.answers_per_prompt]
+    }
+
+    pub fn body(
         &self,
         choices: Vec<CompletionChoice>,
         usage: Option<Option<UsageBody>>,
@@ -267,118 +235,25 @@ impl Writer {
         }
     }
 
-    fn response(&self, choices: &[Choice], answers: usize, echoed: &[String]) -> CompletionResponse {
+    fn response(&self, choices: &[Choice]) -> CompletionResponse {
         let ends: Vec<&Finished> = choices.iter().map(|choice| &*choice.finished).collect();
-        let made = choices.iter().enumerate().map(|(index, choice)| {
-            let mut logprobs = CompletionLogprobs::default();
-            let mut offset = 0;
-            choice.tokens.iter().for_each(|token| logprobs.push(&self.model, token, &mut offset));
-            CompletionChoice {
-                index,
-                text: format!("{}{}", echoed[index / answers], choice.text()),
-                logprobs: choice.tokens.iter().any(|token| token.made.logprob.is_some()).then_some(logprobs),
-                finish_reason: Some(reason(&choice.finished.reason)),
-                x_lpu_tokens: self.with_tokens.then(|| choice.tokens.iter().map(TokenBody::of).collect()),
-            }
-        });
-        let usage = UsageBody::of(&ends, answers);
-        let lpu = choices.first().map(|choice| LpuBody::of_choice(&self.model, choice, false));
-        self.body(made.collect(), Some(Some(usage)), lpu)
-    }
-}
-
-impl CompletionLogprobs {
-    fn push(&mut self, model: &ServedModel, token: &Token, offset: &mut usize) {
-        let begin = *offset;
-        *offset += String::from_utf8_lossy(&token.made.bytes).chars().count();
-        let Some(found) = token.made.logprob.as_ref().filter(|_| !token.is_end) else { return };
-        let top = found.top.iter();
-        let top = top.map(|&(id, logprob)| (name(&model.tokenizer.decode_piece(None, id)), logprob));
-        self.tokens.push(name(&token.made.bytes));
-        self.token_logprobs.push(found.chosen);
-        self.top_logprobs.push(top.collect());
-        self.text_offset.push(begin);
-    }
-}
-
-/// A token's name: its text, or its bytes as OpenAI writes them.
-fn name(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => bytes.iter().fold("bytes:".into(), |name, byte| format!("{name}\\x{byte:02x}")),
-    }
-}
-
-struct CompletionStream {
-    writer: Writer,
-    answers: usize,
-    /// The prompt's text, until the answer's first message carries it.
-    begin: Vec<Option<String>>,
-    held: Vec<CompletionLogprobs>,
-    offsets: Vec<usize>,
-    ends: Vec<(usize, Finished)>,
-}
-
-impl CompletionStream {
-    fn choice(&mut self, index: usize, text: &str, finish_reason: Option<&'static str>) -> CompletionChoice {
-        let held = std::mem::take(&mut self.held[index]);
-        let echoed = self.begin[index].take().unwrap_or_default();
-        CompletionChoice {
+        let made = choices.iter().enumerate().map(|(index, choice)| CompletionChoice {
             index,
-            text: format!("{echoed}{text}"),
-            logprobs: (!held.tokens.is_empty()).then_some(held),
-            finish_reason,
-            x_lpu_tokens: None,
-        }
+            text: format!("{}{}", self.echo(index).text, choice.text()),
+            logprobs: self.with_logprobs.then(|| self.logprobs(index, choice)),
+            finish_reason: Some(reason(&choice.finished.reason)),
+            x_lpu_tokens: self.with_tokens.then(|| choice.tokens.iter().map(TokenBody::of).collect()),
+        });
+        let made = made.collect();
+        let usage = UsageBody::of(&ends, self.answers_per_prompt);
+        let lpu = choices.first().map(|choice| LpuBody::of_choice(&self.model, choice, false));
+        self.body(made, Some(Some(usage)), lpu)
     }
 
-    fn chunk(
-        &self,
-        choices: Vec<CompletionChoice>,
-        usage: Option<UsageBody>,
-        x_lpu: Option<LpuBody>,
-    ) -> String {
-        data(&self.writer.body(choices, self.writer.with_usage.then_some(usage), x_lpu))
-    }
-
-    fn token(&mut self, index: usize, token: &Token) -> Option<String> {
-        let mut offset = self.offsets[index];
-        self.held[index].push(&self.writer.model, token, &mut offset);
-        self.offsets[index] = offset;
-        if token.made.text.is_empty() && !self.writer.with_tokens {
-            return None;
-        }
-        let mut choice = self.choice(index, &token.made.text, None);
-        choice.x_lpu_tokens = self.writer.with_tokens.then(|| vec![TokenBody::of(token)]);
-        Some(self.chunk(vec![choice], None, None))
-    }
-}
-
-impl Shape for CompletionStream {
-    const FAMILY: Family = Family::OpenAi;
-
-    fn event(&mut self, index: usize, event: Event) -> Vec<String> {
-        match event {
-            Event::Token(token) => self.token(index, &token).into_iter().collect(),
-            Event::Finished(finished) => {
-                let choice = self.choice(index, "", Some(reason(&finished.reason)));
-                let lpu = LpuBody::of(&self.writer.model, &finished, Vec::new());
-                self.ends.push((index, *finished));
-                vec![self.chunk(vec![choice], None, Some(lpu))]
-            }
-            Event::Failed(error) => vec![ApiError::from(error).body(Self::FAMILY)],
-        }
-    }
-
-    fn end(&mut self) -> Vec<String> {
-        let mut messages = Vec::new();
-        if self.writer.with_usage {
-            // Choices end in any order, but those of one prompt have neighbouring numbers.
-            self.ends.sort_by_key(|(index, _)| *index);
-            let ends: Vec<&Finished> = self.ends.iter().map(|(_, end)| end).collect();
-            messages.push(self.chunk(Vec::new(), Some(UsageBody::of(&ends, self.answers)), None));
-        }
-        messages.push("[DONE]".into());
-        messages
+    fn logprobs(&self, index: usize, choice: &Choice) -> CompletionLogprobs {
+        let mut told = LogprobWriter::new(Arc::clone(&self.model), self.echo(index).first);
+        choice.prompt.iter().for_each(|token| told.prompt(token));
+        choice.tokens.iter().for_each(|token| told.token(token));
+        told.take()
     }
 }

@@ -1,58 +1,23 @@
 //! The surface that OpenAI's and Groq's clients speak.
 
 pub mod chat;
+mod chat_stream;
+mod completion_logprobs;
+mod completion_stream;
 pub mod completions;
 pub mod models;
+pub mod request;
 
-use super::error::ApiError;
 use super::generation::Choice;
-use crate::sampling::{Options, Reason};
+use crate::sampling::Reason;
 use crate::serve::engine::{Finished, Token};
 use crate::serve::model::ServedModel;
 use lpu_isa::instruction::ISA_HASH;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::Serialize;
 use utoipa::ToSchema;
 
-/// One text, or up to four.
-#[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
-pub enum Stop {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Stop {
-    pub fn into_list(stop: Option<Self>) -> Vec<String> {
-        match stop {
-            None => Vec::new(),
-            Some(Self::One(text)) => vec![text],
-            Some(Self::Many(texts)) => texts,
-        }
-    }
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StreamOptions {
-    /// Sends a last chunk with the usage of the whole answer.
-    #[serde(default)]
-    pub include_usage: bool,
-}
-
-/// Wishes that only this server knows.
-#[derive(Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LpuOptions {
-    /// Runs on this device only; names are listed by `/lpu/devices`.
-    pub device: Option<String>,
-    /// Tells position, cycles and time of every token.
-    #[serde(default)]
-    pub tokens: bool,
-    /// Goes on after the model has ended its text.
-    #[serde(default)]
-    pub ignore_eos: bool,
-}
+/// All requests are served alike.
+const SERVICE_TIER: &str = "default";
 
 /// Tokens and times, as OpenAI and Groq count them. Times are in seconds.
 #[derive(Clone, Serialize, ToSchema)]
@@ -74,6 +39,14 @@ pub struct UsageBody {
 pub struct PromptDetails {
     /// Tokens of the prompt that the device still held from its last run.
     pub cached_tokens: usize,
+}
+
+/// Groq's part of a stream: clients take the usage from the last chunk that has one.
+#[derive(Serialize)]
+pub struct GroqBody<'a> {
+    pub id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageBody>,
 }
 
 /// What the machine did.
@@ -128,6 +101,20 @@ pub struct TopLogprob {
 }
 
 impl UsageBody {
+    /// Counts of an answer that is being made: its times are not known yet.
+    pub fn so_far(prompt_tokens: usize, completion_tokens: usize) -> Self {
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens + completion_tokens,
+            prompt_tokens_details: PromptDetails { cached_tokens: 0 },
+            queue_time: 0.0,
+            prompt_time: 0.0,
+            completion_time: 0.0,
+            total_time: 0.0,
+        }
+    }
+
     /// Sums choices: each prompt counts once, and the longest wait counts.
     pub fn of(choices: &[&Finished], answers_per_prompt: usize) -> Self {
         let prompt_tokens =
@@ -222,57 +209,4 @@ pub fn fingerprint(model: &ServedModel) -> String {
 /// A fresh name for an answer.
 pub fn id(prefix: &str) -> String {
     format!("{prefix}-{}", uuid::Uuid::new_v4().simple())
-}
-
-/// How to choose tokens, as a request says it.
-pub struct Sampling {
-    pub temperature: Option<f64>,
-    pub top_p: Option<f64>,
-    pub top_k: Option<usize>,
-    pub min_p: Option<f64>,
-    pub repetition_penalty: Option<f64>,
-    pub presence_penalty: Option<f64>,
-    pub frequency_penalty: Option<f64>,
-    pub logit_bias: Option<BTreeMap<String, f64>>,
-}
-
-impl Sampling {
-    /// The options so far; what is not said is as everywhere.
-    pub fn options(&self) -> Result<Options, ApiError> {
-        let ranges = [
-            ("temperature", self.temperature, 0.0..=2.0),
-            ("presence_penalty", self.presence_penalty, -2.0..=2.0),
-            ("frequency_penalty", self.frequency_penalty, -2.0..=2.0),
-        ];
-        for (name, found, range) in ranges {
-            if let Some(found) = found.filter(|found| !range.contains(found)) {
-                let message = format!("`{name}` is {found}; expected {} to {}", range.start(), range.end());
-                return Err(ApiError::invalid(name, message));
-            }
-        }
-        Ok(Options {
-            temperature: self.temperature.unwrap_or(1.0),
-            top_k: self.top_k,
-            top_p: self.top_p.unwrap_or(1.0),
-            min_p: self.min_p.unwrap_or(0.0),
-            repetition_penalty: self.repetition_penalty.unwrap_or(1.0),
-            presence_penalty: self.presence_penalty.unwrap_or(0.0),
-            frequency_penalty: self.frequency_penalty.unwrap_or(0.0),
-            logit_bias: self.biases()?,
-            ..Options::default()
-        })
-    }
-
-    fn biases(&self) -> Result<BTreeMap<u32, f64>, ApiError> {
-        let bias = |(id, bias): (&String, &f64)| {
-            let refused = || {
-                let message =
-                    format!("`logit_bias` of {id:?} is {bias}; expected token numbers and -100 to 100");
-                ApiError::invalid("logit_bias", message)
-            };
-            let id = id.parse().ok().filter(|_| (-100.0..=100.0).contains(bias)).ok_or_else(refused)?;
-            Ok((id, *bias))
-        };
-        self.logit_bias.iter().flatten().map(bias).collect()
-    }
 }
