@@ -99,7 +99,7 @@ impl Shape {
             norm_bias: random.random_bool(0.2) && !(usual && gated),
             qkv_bias: random.random_bool(0.2),
             other_bias: random.random_bool(0.2) && !(usual && gated),
-            head_norm: random.random_bool(0.15) && !(usual && !turning),
+            head_norm: random.random_bool(0.15) && (turning || !usual),
             final_norm: random.random_bool(0.9),
         };
         Self { config, extras, chip, weights_seed: random.random() }
