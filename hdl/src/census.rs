@@ -1,4 +1,4 @@
-//! How many block RAMs and multipliers a design has, and where: counted by walking its hierarchy, without synthesis.
+//! How many block RAMs and multipliers a design has, and where: counted in the emitted tree, without synthesis.
 //!
 //! Both are instantiated primitives (see [`crate::primitives`]), so synthesis adds none and takes none away; lookup
 //! tables and flip-flops are its own affair and cannot be counted here.
@@ -12,9 +12,9 @@
 //! # Ok::<(), lpu_hdl::emit::EmitError>(())
 //! ```
 
+use crate::dialect::Role;
 use crate::emit::Design;
 use std::collections::BTreeMap;
-use std::ops::{Add, AddAssign};
 
 /// Vendor cells of an instance and all inside of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,79 +25,17 @@ pub struct Count {
     pub multipliers: usize,
 }
 
-impl Add for Count {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            block_rams: self.block_rams + other.block_rams,
-            multipliers: self.multipliers + other.multipliers,
-        }
-    }
-}
-
-impl AddAssign for Count {
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
-    }
-}
-
-/// A module of the text: the cells that stand in it, and its instances of other modules.
-#[derive(Default)]
-struct Module<'a> {
-    own: Count,
-    /// Module and name.
-    instances: Vec<(&'a str, &'a str)>,
-}
-
 /// The counts of every instance that has any, by its path below the top; the top's own path is empty.
 pub fn census(design: &Design) -> BTreeMap<String, Count> {
-    let modules = modules(&design.verilog);
-    let mut counts = BTreeMap::new();
-    count(&modules, &design.top, "", &mut counts);
-    counts
-}
-
-fn count(
-    modules: &BTreeMap<&str, Module>,
-    name: &str,
-    path: &str,
-    counts: &mut BTreeMap<String, Count>,
-) -> Count {
-    let Some(module) = modules.get(name) else { return Count::default() };
-    let mut total = module.own;
-    for (inner, instance) in &module.instances {
-        let separator = if path.is_empty() { "" } else { "." };
-        total += count(modules, inner, &format!("{path}{separator}{instance}"), counts);
-    }
-    if total != Count::default() {
-        counts.insert(path.to_owned(), total);
-    }
-    total
-}
-
-/// The emitter writes a module's head, and each instance's, on a line of its own: kind or parameters, name, parenthesis.
-fn modules(verilog: &str) -> BTreeMap<&str, Module<'_>> {
-    let mut modules = BTreeMap::new();
-    for text in verilog.split("endmodule") {
-        let mut lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let Some(name) = lines.find_map(|words| match words[..] {
-            ["module", name, "("] => Some(name),
-            _ => None,
-        }) else {
-            continue;
-        };
-        let module: &mut Module = modules.entry(name).or_default();
-        for words in lines {
-            match words[..] {
-                ["DP16KD", "#("] => module.own.block_rams += 1,
-                ["MULT18X18D", "#("] => module.own.multipliers += 1,
-                [inner, instance, "("] => module.instances.push((inner, instance)),
-                _ => {}
-            }
+    let mut counts = BTreeMap::<String, Count>::new();
+    for (path, role) in design.cells() {
+        for inside in path.ancestors() {
+            let count = counts.entry(inside.to_string()).or_default();
+            count.block_rams += usize::from(role == Role::BlockRam);
+            count.multipliers += usize::from(role == Role::Multiplier);
         }
     }
-    modules
+    counts
 }
 
 #[cfg(test)]
@@ -137,7 +75,7 @@ mod tests {
     fn yosys_counts_the_same() {
         let design = chip::emit(&Geometry::NANO, "lpu").unwrap();
         let path = std::env::temp_dir().join(format!("lpu-census-{}.sv", std::process::id()));
-        std::fs::write(&path, &design.verilog).unwrap();
+        std::fs::write(&path, design.verilog()).unwrap();
         let script =
             format!("read_verilog -sv -D LPU_ECP5 {}; hierarchy -top lpu; stat -top lpu", path.display());
         let output = Command::new("yosys").args(["-p", &script]).output().unwrap();

@@ -26,22 +26,20 @@
 //! 1. There is no reset: all state has its power-up value, and memories are zero.
 //! 2. Nothing that the sides compute reaches the queues: a token's cycles depend on program and position alone.
 
+use crate::dialect::*;
 use crate::dispatch::{DISPATCH_CYCLES, MatrixDispatch, VectorDispatch};
 use crate::emit::{Design, EmitError};
 use crate::host_port::HostPort;
 use crate::icu::Icu;
-use crate::kind::Kind;
 use crate::mxm::MatrixSide;
-use crate::primitives::vector::many;
-use crate::primitives::{FaultFlags, MatrixPayload, ShiftRegister, VectorPayload};
+use crate::primitives::{Delay, FaultFlags, MatrixPayload, VectorPayload};
 use crate::seq::{Registers, Run, Settings};
 use crate::vxm::VectorSide;
 use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, SCALAR, VMEM_ROW, VREG_ROW};
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// The chip of a geometry.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Lpu {
     pub clock: Signal<In, Clock>,
     pub host_in_data: Signal<In, Bits<8>>,
@@ -92,8 +90,8 @@ pub struct Lpu {
     vector_payload: VectorPayload,
     matrix: MatrixSide,
     vector: VectorSide,
-    start_later: ShiftRegister<1>,
-    over_later: ShiftRegister<1>,
+    start_later: Delay<1>,
+    over_later: Delay<1>,
     // What the matrix side writes in this cycle came to it in the one before.
     act_write_later: DFF<Bits<HALVES>>,
     act_entry_later: DFF<Bits<ENTRY>>,
@@ -117,66 +115,25 @@ impl Lpu {
     pub fn new(geometry: &Geometry) -> Self {
         let lanes = geometry.vxm_lanes;
         Self {
-            clock: Default::default(),
-            host_in_data: Default::default(),
-            host_in_valid: Default::default(),
-            host_in_ready: Default::default(),
-            host_out_data: Default::default(),
-            host_out_valid: Default::default(),
-            host_out_ready: Default::default(),
-            bitstream: Default::default(),
-            busy: Default::default(),
-            waiting: Default::default(),
-            fault: Default::default(),
-            trace_token_start: Default::default(),
-            trace_position: Default::default(),
-            trace_sums_store: Default::default(),
-            trace_sums_row: Default::default(),
             trace_sums_word: many(lanes),
-            trace_result_store: Default::default(),
-            trace_result_row: Default::default(),
             trace_result_word: many(lanes),
-            trace_vreg_write: Default::default(),
-            trace_vreg_row: Default::default(),
             trace_vreg_word: many(lanes),
-            trace_maximum_write: Default::default(),
-            trace_maximum_index: Default::default(),
-            trace_maximum_value: Default::default(),
-            trace_scalar_write: Default::default(),
-            trace_scalar_index: Default::default(),
-            trace_scalar_value: Default::default(),
-            trace_act_write: Default::default(),
-            trace_act_entry: Default::default(),
             trace_act_word: many(lanes),
-            trace_kv_write: Default::default(),
-            trace_kv_value_mode: Default::default(),
-            trace_kv_row: Default::default(),
-            trace_kv_halves: Default::default(),
-            trace_kv_lane: Default::default(),
             trace_kv_code: many(lanes),
             port: HostPort::new(geometry, Self::HOST_READ_CYCLES),
-            settings: Default::default(),
+            settings: Settings::new(),
             registers: Registers::new(geometry),
-            faults: Default::default(),
             run: Run::new(geometry),
             icu: Icu::new(geometry),
             matrix_dispatch: MatrixDispatch::new(geometry),
             vector_dispatch: VectorDispatch::new(geometry),
-            matrix_payload: Default::default(),
-            vector_payload: Default::default(),
             matrix: MatrixSide::new(geometry),
             vector: VectorSide::new(geometry),
-            start_later: ShiftRegister::new(DISPATCH_CYCLES),
-            over_later: ShiftRegister::new(DISPATCH_CYCLES),
-            act_write_later: Default::default(),
-            act_entry_later: Default::default(),
+            start_later: Delay::new(DISPATCH_CYCLES),
+            over_later: Delay::new(DISPATCH_CYCLES),
             sent_later: many(lanes),
-            kv_write_later: Default::default(),
-            kv_value_mode_later: Default::default(),
-            kv_row_later: Default::default(),
-            kv_halves_later: Default::default(),
-            kv_lane_later: Default::default(),
             kind: Kind::named(module_name(geometry)),
+            ..Self::default()
         }
     }
 }
@@ -197,14 +154,8 @@ pub fn emit(geometry: &Geometry, top: &str) -> Result<Design, EmitError> {
 impl Logic for Lpu {
     #[hdl_gen]
     fn update(&mut self) {
-        self.port.clock.next = self.clock.val();
-        self.settings.clock.next = self.clock.val();
-        self.registers.clock.next = self.clock.val();
-        self.faults.clock.next = self.clock.val();
-        self.run.clock.next = self.clock.val();
-        self.icu.clock.next = self.clock.val();
-        self.matrix.clock.next = self.clock.val();
-        self.vector.clock.next = self.clock.val();
+        clock!(self, clock, port, settings, registers, faults, run, icu, matrix, vector, over_later);
+        clock!(self, clock, matrix_dispatch, vector_dispatch, start_later);
 
         // Host port.
         self.port.in_data.next = self.host_in_data.val();
@@ -263,7 +214,6 @@ impl Logic for Lpu {
         self.run.prompt_token.next = self.port.data.val().get_bits::<16>(0);
         self.run.pop.next = self.port.record_pop.val();
         // The chosen token comes as late as the sides are behind the queues, and so must the end of the token.
-        self.over_later.clock.next = self.clock.val();
         self.over_later.x.next = self.icu.over.val().into();
         self.run.over.next = self.over_later.y.val().get_bit(0);
         self.run.chosen.next = self.vector.chosen.val();
@@ -278,7 +228,6 @@ impl Logic for Lpu {
         self.icu.blocks.next = self.run.blocks.val();
 
         // From the queues to the sides.
-        self.matrix_dispatch.clock.next = self.clock.val();
         self.matrix_dispatch.issue.next = self.icu.matrix_issue.val();
         self.matrix_dispatch.first.next = self.icu.matrix_first.val();
         self.matrix_dispatch.last.next = self.icu.matrix_last.val();
@@ -294,7 +243,6 @@ impl Logic for Lpu {
             self.matrix_dispatch.part[p].next = self.icu.matrix_part[p].val();
             self.matrix_payload.part[p].next = self.matrix_dispatch.part_0[p].val();
         }
-        self.vector_dispatch.clock.next = self.clock.val();
         self.vector_dispatch.issue.next = self.icu.vector_issue.val();
         self.vector_dispatch.first.next = self.icu.vector_first.val();
         self.vector_dispatch.last.next = self.icu.vector_last.val();
@@ -430,7 +378,6 @@ impl Logic for Lpu {
         self.busy.next = self.run.status.val().get_bit(0);
         self.waiting.next = self.run.status.val().get_bits::<3>(2).any();
         self.fault.next = self.faults.flags.val().any();
-        self.start_later.clock.next = self.clock.val();
         self.start_later.x.next = self.run.token_start.val().into();
         self.trace_token_start.next = self.start_later.y.val().get_bit(0);
         self.trace_position.next = self.matrix_dispatch.position_0.val();
@@ -464,7 +411,7 @@ impl Logic for Lpu {
             self.trace_sums_word[l].next = self.matrix.store_row[l].val();
             self.trace_result_word[l].next = self.vector.result_word[l].val();
             self.trace_vreg_word[l].next = self.vector.result[l].val();
-            self.sent_later[l].clock.next = self.clock.val();
+            clock!(self, clock, sent_later[l]);
             self.sent_later[l].d.next = self.vector.sent[l].val();
             self.trace_act_word[l].next = self.sent_later[l].q.val();
             self.trace_kv_code[l].next = self.sent_later[l].q.val().get_bits::<9>(0);

@@ -33,11 +33,10 @@
 //! 1. Every word of a read is answered with nine bytes, zeros where it is refused; nothing else is ever sent.
 //! 2. A command byte that is none costs a fault and its seven bytes.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::widths::{OCTET, QUAD, QUEUE_INDEX, VMEM_ROW};
 use lpu_isa::Geometry;
 use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, QUEUE_PART_BITS, Space};
-use rust_hdl::prelude::*;
 
 /// Cycles from a new place to the answer whether it may be reached.
 const LOOK_CYCLES: usize = 2;
@@ -56,7 +55,7 @@ enum Phase {
 }
 
 /// The host port.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct HostPort {
     pub clock: Signal<In, Clock>,
     pub in_data: Signal<In, Bits<8>>,
@@ -90,29 +89,29 @@ pub struct HostPort {
     pub register_word: Signal<In, Bits<64>>,
     pub record_word: Signal<In, Bits<64>>,
     pub refused: Signal<Out, Bit>,
-    command_write: Constant<Bits<8>>,
-    command_read: Constant<Bits<8>>,
-    header_last: Constant<Bits<4>>,
-    word_last: Constant<Bits<4>>,
-    look_last: Constant<Bits<4>>,
-    read_wait: Constant<Bits<8>>,
-    space_registers: Constant<Bits<8>>,
-    space_weights: Constant<Bits<8>>,
-    space_kv: Constant<Bits<8>>,
-    space_vmem: Constant<Bits<8>>,
-    space_matrix_queue: Constant<Bits<8>>,
-    space_vector_queue: Constant<Bits<8>>,
-    space_tokens_in: Constant<Bits<8>>,
-    space_tokens_out: Constant<Bits<8>>,
-    weights_words: Constant<Bits<25>>,
-    kv_words: Constant<Bits<25>>,
-    vmem_words: Constant<Bits<25>>,
-    matrix_queue_words: Constant<Bits<25>>,
-    vector_queue_words: Constant<Bits<25>>,
-    octet_bits: Constant<Bits<5>>,
-    octet_mask: Constant<Bits<OCTET>>,
-    quad_bits: Constant<Bits<5>>,
-    quad_mask: Constant<Bits<QUAD>>,
+    command_write: Fixed<{ COMMAND_WRITE as u64 }, 8>,
+    command_read: Fixed<{ COMMAND_READ as u64 }, 8>,
+    header_last: Fixed<{ HEADER_BYTES as u64 - 1 }, 4>,
+    word_last: Fixed<{ HOST_WORD_BYTES as u64 - 1 }, 4>,
+    look_last: Fixed<{ LOOK_CYCLES as u64 - 1 }, 4>,
+    read_wait: Setting<8>,
+    space_registers: Fixed<{ Space::Registers as u64 }, 8>,
+    space_weights: Fixed<{ Space::Weights as u64 }, 8>,
+    space_kv: Fixed<{ Space::Kv as u64 }, 8>,
+    space_vmem: Fixed<{ Space::Vmem as u64 }, 8>,
+    space_matrix_queue: Fixed<{ Space::MatrixQueue as u64 }, 8>,
+    space_vector_queue: Fixed<{ Space::VectorQueue as u64 }, 8>,
+    space_tokens_in: Fixed<{ Space::TokensIn as u64 }, 8>,
+    space_tokens_out: Fixed<{ Space::TokensOut as u64 }, 8>,
+    weights_words: Setting<25>,
+    kv_words: Setting<25>,
+    vmem_words: Setting<25>,
+    matrix_queue_words: Setting<25>,
+    vector_queue_words: Setting<25>,
+    octet_bits: Setting<5>,
+    octet_mask: Setting<OCTET>,
+    quad_bits: Setting<5>,
+    quad_mask: Setting<QUAD>,
     register_write_held: DFF<Bit>,
     token_push_held: DFF<Bit>,
     record_pop_held: DFF<Bit>,
@@ -161,104 +160,20 @@ impl HostPort {
 
     /// The port of a chip whose spaces answer within `read_cycles`.
     pub fn new(geometry: &Geometry, read_cycles: usize) -> Self {
-        let space = |space: Space| Constant::new((space as u32).to_bits());
-        let words = |count: usize| Constant::new(count.to_bits());
+        let words = |count: usize| Setting::new(count);
         let (octets, quads) = (geometry.host_words_per_weight_row(), geometry.host_words_per_vmem_row());
         Self {
-            clock: Default::default(),
-            in_data: Default::default(),
-            in_valid: Default::default(),
-            in_ready: Default::default(),
-            out_data: Default::default(),
-            out_valid: Default::default(),
-            out_ready: Default::default(),
-            running: Default::default(),
-            prompt_full: Default::default(),
-            register_write: Default::default(),
-            token_push: Default::default(),
-            record_pop: Default::default(),
-            matrix_write: Default::default(),
-            matrix_read: Default::default(),
-            vmem_write: Default::default(),
-            vmem_read: Default::default(),
-            matrix_queue_write: Default::default(),
-            vector_queue_write: Default::default(),
-            kv: Default::default(),
-            address: Default::default(),
-            matrix_row: Default::default(),
-            octet: Default::default(),
-            vmem_row: Default::default(),
-            quad: Default::default(),
-            queue_index: Default::default(),
-            queue_part: Default::default(),
-            data: Default::default(),
-            matrix_word: Default::default(),
-            vmem_word: Default::default(),
-            register_word: Default::default(),
-            record_word: Default::default(),
-            refused: Default::default(),
-            command_write: Constant::new(u32::from(COMMAND_WRITE).to_bits()),
-            command_read: Constant::new(u32::from(COMMAND_READ).to_bits()),
-            header_last: Constant::new((HEADER_BYTES - 1).to_bits()),
-            word_last: Constant::new((HOST_WORD_BYTES - 1).to_bits()),
-            look_last: Constant::new((LOOK_CYCLES - 1).to_bits()),
-            read_wait: Constant::new((read_cycles + 1).to_bits()),
-            space_registers: space(Space::Registers),
-            space_weights: space(Space::Weights),
-            space_kv: space(Space::Kv),
-            space_vmem: space(Space::Vmem),
-            space_matrix_queue: space(Space::MatrixQueue),
-            space_vector_queue: space(Space::VectorQueue),
-            space_tokens_in: space(Space::TokensIn),
-            space_tokens_out: space(Space::TokensOut),
+            read_wait: Setting::new(read_cycles + 1),
             weights_words: words(geometry.weight_rows * octets),
             kv_words: words(geometry.kv_rows * octets),
             vmem_words: words(geometry.vmem_rows * quads),
             matrix_queue_words: words(geometry.matrix_queue_depth << QUEUE_PART_BITS),
             vector_queue_words: words(geometry.vector_queue_depth << QUEUE_PART_BITS),
-            octet_bits: Constant::new(octets.ilog2().to_bits()),
-            octet_mask: Constant::new((octets - 1).to_bits()),
-            quad_bits: Constant::new(quads.ilog2().to_bits()),
-            quad_mask: Constant::new((quads - 1).to_bits()),
-            register_write_held: Default::default(),
-            token_push_held: Default::default(),
-            record_pop_held: Default::default(),
-            matrix_write_held: Default::default(),
-            matrix_read_held: Default::default(),
-            vmem_write_held: Default::default(),
-            vmem_read_held: Default::default(),
-            matrix_queue_write_held: Default::default(),
-            vector_queue_write_held: Default::default(),
-            kv_held: Default::default(),
-            place_held: Default::default(),
-            data_held: Default::default(),
-            answer: Default::default(),
-            phase: Default::default(),
-            shift: Default::default(),
-            shifted_in: Default::default(),
-            bytes: Default::default(),
-            writes: Default::default(),
-            space: Default::default(),
-            place: Default::default(),
-            left: Default::default(),
-            waits_left: Default::default(),
-            waited: Default::default(),
-            allowed: Default::default(),
-            refused_held: Default::default(),
-            in_range: Default::default(),
-            memory: Default::default(),
-            queue: Default::default(),
-            executes: Default::default(),
-            is_registers: Default::default(),
-            is_tokens_in: Default::default(),
-            is_tokens_out: Default::default(),
-            is_weights: Default::default(),
-            is_kv: Default::default(),
-            is_vmem: Default::default(),
-            is_matrix_queue: Default::default(),
-            is_vector_queue: Default::default(),
-            place_wide: Default::default(),
-            kind: Default::default(),
+            octet_bits: Setting::new(octets.ilog2()),
+            octet_mask: Setting::new(octets - 1),
+            quad_bits: Setting::new(quads.ilog2()),
+            quad_mask: Setting::new(quads - 1),
+            ..Self::default()
         }
     }
 }
@@ -267,44 +182,12 @@ impl HostPort {
 impl Logic for HostPort {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(
-            self,
-            clock,
-            phase,
-            shift,
-            bytes,
-            writes,
-            space,
-            place,
-            left,
-            waits_left,
-            waited,
-            allowed,
-            refused_held
-        );
-        dff_setup!(
-            self,
-            clock,
-            place_held,
-            data_held,
-            answer,
-            register_write_held,
-            token_push_held,
-            record_pop_held,
-            matrix_write_held,
-            matrix_read_held
-        );
-        dff_setup!(
-            self,
-            clock,
-            vmem_write_held,
-            vmem_read_held,
-            matrix_queue_write_held,
-            vector_queue_write_held,
-            kv_held
-        );
-        dff_setup!(self, clock, is_registers, is_weights, is_kv, is_vmem, is_matrix_queue, is_vector_queue);
-        dff_setup!(self, clock, is_tokens_in, is_tokens_out, in_range);
+        dff_setup!(self, clock, phase, shift, bytes, writes, space, place, left, waits_left, waited, allowed);
+        dff_setup!(self, clock, refused_held, place_held, data_held, answer, register_write_held);
+        dff_setup!(self, clock, token_push_held, record_pop_held, matrix_write_held, matrix_read_held);
+        dff_setup!(self, clock, vmem_write_held, vmem_read_held, matrix_queue_write_held);
+        dff_setup!(self, clock, vector_queue_write_held, kv_held, is_registers, is_weights, is_kv, is_vmem);
+        dff_setup!(self, clock, is_matrix_queue, is_vector_queue, is_tokens_in, is_tokens_out, in_range);
 
         // The address as each space sees it.
         self.is_registers.d.next = self.space.q.val() == self.space_registers.val();

@@ -7,7 +7,7 @@
 mod formal_tools;
 
 use formal_tools::{Tools, Verdict, decide, tools};
-use lpu_hdl::emit::emit;
+use lpu_hdl::emit::{Design, Module, emit};
 use lpu_hdl::icu::layout::executes;
 use lpu_hdl::soc::AsyncFifo;
 use lpu_isa::Geometry;
@@ -38,38 +38,22 @@ const METASTABLE: [Bug; 3] = [
 /// A planted bug: what stands in the module, and what instead.
 type Bug = (&'static str, &'static str);
 
-/// The modules of the chip, and of a queue between two clocks, each with its name and its text.
-fn modules() -> &'static Vec<(String, String)> {
-    static MODULES: OnceLock<Vec<(String, String)>> = OnceLock::new();
-    MODULES.get_or_init(|| {
+/// The chip, and a queue between two clocks.
+fn designs() -> &'static [Design; 2] {
+    static DESIGNS: OnceLock<[Design; 2]> = OnceLock::new();
+    DESIGNS.get_or_init(|| {
         let chip = lpu_hdl::chip::emit(&Geometry::NANO, "lpu").expect("the chip is emitted");
         let queue = emit(&mut AsyncFifo::<2, 3, 8>::default(), "async_fifo").expect("the queue is emitted");
-        let texts = [chip.verilog, queue.verilog];
-        texts
-            .iter()
-            .flat_map(|text| text.split_inclusive("endmodule\n"))
-            .filter_map(|text| {
-                let text = &text[text.find("module ")?..];
-                Some((text.split_whitespace().nth(1)?.to_owned(), text.to_owned()))
-            })
-            .collect()
+        [chip, queue]
     })
 }
 
 /// A module and those inside of it, each once and before its users.
-fn closure(name: &str) -> Vec<&'static (String, String)> {
-    let module = modules().iter().find(|(known, _)| known == name).unwrap_or_else(|| {
+fn closure(name: &str) -> Vec<&'static Module> {
+    let found = designs().iter().map(|design| design.closure(name)).find(|modules| !modules.is_empty());
+    found.unwrap_or_else(|| {
         panic!("the chip has no module `{name}`: give the proof the name that it has in the emitted Verilog")
-    });
-    let mut found = Vec::new();
-    for word in module.1.lines().filter_map(|line| line.split_whitespace().next()) {
-        if word != name && modules().iter().any(|(known, _)| known == word) {
-            found
-                .extend(closure(word).into_iter().filter(|inner| !found.contains(inner)).collect::<Vec<_>>());
-        }
-    }
-    found.push(module);
-    found
+    })
 }
 
 /// The codes of operations of a module's queue, as a case label.
@@ -92,18 +76,18 @@ impl Proof {
             codes(self.module, false),
             codes(self.module, true)
         );
-        for (name, module) in closure(self.module) {
-            let mut module = module.clone();
-            if name == self.module {
-                let crossing = if name == "async_fifo" { &METASTABLE[..] } else { &[] };
-                for (from, to) in crossing.iter().chain(bug) {
-                    assert!(module.contains(from), "`{name}` has no text `{from}` to plant a bug in");
-                    module = module.replacen(from, to, 1);
-                }
-                let end = module.rfind("endmodule").expect("a module ends");
-                module.insert_str(end, property);
+        for module in closure(self.module) {
+            if module.name != self.module {
+                text += &module.to_string();
+                continue;
             }
-            text += &module;
+            let mut module = module.clone();
+            let crossing = if module.name == "async_fifo" { &METASTABLE[..] } else { &[] };
+            for (from, to) in crossing.iter().chain(bug) {
+                assert!(module.body.contains(from), "`{}` has no text `{from}` to plant a bug in", module.name);
+                module.body = module.body.replacen(from, to, 1);
+            }
+            text += &module.verilog_with(property);
         }
         text
     }

@@ -82,7 +82,7 @@ fn chips(
             emit(geometry, &format!("lpu{number}")).map_err(|error| format!("{}: {error}", geometry.name))?;
         let folder = models.add(out, &prefix)?;
         let text = folder.join(format!("{prefix}.sv"));
-        write(&text, &design.verilog)?;
+        write(&text, &design.verilog())?;
         let (observer, option) = match waves.contains(geometry) {
             true => ("Waves", Some("--trace-fst".as_ref())),
             false => ("Recorder", None),
@@ -112,7 +112,7 @@ fn boards(models: &mut Models, verilator: &Verilator, out: &Path) -> Result<Stri
         let design = lpu_hdl::board::emit(&plan)?;
         let folder = models.add(out, &prefix)?;
         let text = folder.join(format!("{prefix}.sv"));
-        write(&text, &format!("`define LPU_CLOCK_ARGUMENT\n{}", design.verilog))?;
+        write(&text, &format!("`define LPU_CLOCK_ARGUMENT\n{}", design.verilog()))?;
         verilator.translate(&[text], &design.top, &prefix, &folder, None)?;
         write!(list, "X({number}, {prefix}) ").expect("text grows");
     }

@@ -136,7 +136,7 @@ pub(super) fn executable(design: &Design, optimisation: Optimisation) -> Result<
         }
     };
     let ports = port_functions(design);
-    let key = hash((&design.verilog, &design.top, &ports, HARNESS, WAIVERS, &version, optimisation));
+    let key = hash((design.verilog(), &design.top, &ports, HARNESS, WAIVERS, &version, optimisation));
     let name = format!("{}-{key}", design.top);
     let folder = cached(&name, |folder| build(folder, design, &ports, optimisation, &version))?;
     Ok(folder.join("dut"))
@@ -149,7 +149,7 @@ fn build(
     optimisation: Optimisation,
     version: &str,
 ) -> Result<(), BenchError> {
-    write(folder, "design.sv", &design.verilog)?;
+    write(folder, "design.sv", &design.verilog())?;
     write(folder, "waivers.vlt", WAIVERS)?;
     write(folder, "ports.h", ports)?;
     let mut verilator = Command::new("verilator");

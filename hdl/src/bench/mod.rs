@@ -115,13 +115,14 @@ mod tests {
 
     fn design(body: &str) -> Design {
         Design {
-            verilog: format!(
+            preamble: format!(
                 "module wide(input wire clock, input wire [287:0] a, input wire [35:0] b, input wire [4:0] s,\n\
                  output logic [287:0] q, output logic [35:0] r);\n{body}\nendmodule\n"
             ),
             top: "wide".into(),
             inputs: vec![Port::new("clock", 1), Port::new("a", 288), Port::new("b", 36), Port::new("s", 5)],
             outputs: vec![Port::new("q", 288), Port::new("r", 36)],
+            ..Design::default()
         }
     }
 

@@ -20,9 +20,9 @@ pub enum Family {
 /// # Errors
 /// Yosys is missing or refuses the design: a latch, a loop, a width fault in an instance.
 pub fn cells(design: &Design, family: Family) -> Result<BTreeMap<String, usize>, BenchError> {
-    let key = hash((&design.verilog, &design.top, family));
+    let key = hash((design.verilog(), &design.top, family));
     let folder = cached(&format!("yosys-{}-{key}", design.top), |folder| {
-        write(folder, "design.sv", &design.verilog)?;
+        write(folder, "design.sv", &design.verilog())?;
         let top = &design.top;
         let script = match family {
             Family::Ecp5 => format!(

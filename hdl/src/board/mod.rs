@@ -33,14 +33,13 @@ pub use crate::primitives::pll::PllSettings;
 pub use power_on::PowerOn;
 
 use crate::chip::Lpu;
+use crate::dialect::*;
 use crate::emit::Design;
-use crate::kind::Kind;
 use crate::primitives::pll::Pll;
 use crate::primitives::{BitstreamNumber, FlashClock};
 use crate::soc::{Soc, SocPlan, core_source};
 use lpu_isa::Geometry;
 use lpu_isa::soc::leds;
-use rust_hdl::prelude::*;
 
 /// Name of the top module.
 pub const TOP: &str = "board";
@@ -59,7 +58,7 @@ pub struct Plan {
 }
 
 /// The top of a bitstream.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Board {
     pub oscillator: Signal<In, Clock>,
     pub serial_in: Signal<In, Bit>,
@@ -82,7 +81,7 @@ pub struct Board {
     flash_pin: FlashClock,
     bitstream: BitstreamNumber,
     chip: Lpu,
-    dark: Constant<Bit>,
+    dark: Setting<1>,
     kind: Kind<Self>,
 }
 
@@ -90,29 +89,11 @@ impl Board {
     /// The top for a board.
     pub fn new(plan: &Plan) -> Self {
         Self {
-            oscillator: Default::default(),
-            serial_in: Default::default(),
-            serial_out: Default::default(),
-            flash_select_n: Default::default(),
-            flash_clock: Default::default(),
-            flash_out: Default::default(),
-            flash_in: Default::default(),
-            flash_hold_n: Default::default(),
-            flash_protect_n: Default::default(),
-            led_alive: Default::default(),
-            led_loaded: Default::default(),
-            led_busy: Default::default(),
-            led_fault: Default::default(),
-            led_cause_0: Default::default(),
-            led_cause_1: Default::default(),
             pll: Pll::new(plan.pll),
-            power_on: Default::default(),
             soc: Soc::new(&plan.soc),
-            flash_pin: Default::default(),
-            bitstream: Default::default(),
             chip: Lpu::new(&plan.geometry),
-            dark: Constant::new(plan.leds_active_low),
-            kind: Default::default(),
+            dark: Setting::new(plan.leds_active_low),
+            ..Self::default()
         }
     }
 }
@@ -124,7 +105,7 @@ impl Board {
 /// `constraints/`.
 pub fn emit(plan: &Plan) -> Result<Design, String> {
     let mut design = crate::emit::emit(&mut Board::new(plan), TOP).map_err(|error| error.to_string())?;
-    design.verilog.insert_str(0, &core_source()?);
+    design.preamble = core_source()?;
     Ok(design)
 }
 
@@ -166,12 +147,13 @@ impl Logic for Board {
         self.flash_protect_n.next = true;
 
         // Lights.
-        self.led_alive.next = self.soc.leds.val().get_bit(0) ^ self.dark.val();
-        self.led_loaded.next = self.soc.leds.val().get_bit(1) ^ self.dark.val();
-        self.led_busy.next = self.chip.busy.val() ^ self.dark.val();
-        self.led_fault.next = (self.chip.fault.val() | self.soc.leds.val().get_bit(7)) ^ self.dark.val();
-        self.led_cause_0.next = self.soc.leds.val().get_bit(4) ^ self.dark.val();
-        self.led_cause_1.next = self.soc.leds.val().get_bit(5) ^ self.dark.val();
+        self.led_alive.next = self.soc.leds.val().get_bit(0) ^ self.dark.val().get_bit(0);
+        self.led_loaded.next = self.soc.leds.val().get_bit(1) ^ self.dark.val().get_bit(0);
+        self.led_busy.next = self.chip.busy.val() ^ self.dark.val().get_bit(0);
+        self.led_fault.next =
+            (self.chip.fault.val() | self.soc.leds.val().get_bit(7)) ^ self.dark.val().get_bit(0);
+        self.led_cause_0.next = self.soc.leds.val().get_bit(4) ^ self.dark.val().get_bit(0);
+        self.led_cause_1.next = self.soc.leds.val().get_bit(5) ^ self.dark.val().get_bit(0);
     }
 }
 

@@ -11,8 +11,7 @@
 //!
 //! The chip has no reset: nothing in it moves until a byte comes. `ready` lets the soft core start, from which they come.
 
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// The wait after power-on.
 #[derive(LogicBlock, Default)]

@@ -60,7 +60,7 @@ fn received(response: &Response, rows: usize) -> Vec<u8> {
 #[test]
 fn a_host_on_the_serial_line_reads_who_the_chip_is() {
     let mut plan_with_number = emit(&plan()).unwrap();
-    plan_with_number.verilog.insert_str(0, "`define LPU_BITSTREAM 64'hfedc_ba98_7654_3210\n");
+    plan_with_number.preamble.insert_str(0, "`define LPU_BITSTREAM 64'hfedc_ba98_7654_3210\n");
     let bench = Bench::new(&plan_with_number).unwrap();
     let mut stimulus = bench.stimulus();
     hold(&mut stimulus, 1, 2 * (PowerOn::LATENCY + PowerOn::WAIT_CYCLES) + 2000);
@@ -87,7 +87,7 @@ fn a_host_on_the_serial_line_reads_who_the_chip_is() {
 
 #[test]
 fn the_familys_cells_stand_under_its_define() {
-    let ecp5 = emit(&plan()).unwrap().verilog;
+    let ecp5 = emit(&plan()).unwrap().verilog();
     let texts = ["`ifdef LPU_ECP5", "EHXPLLL", ".CLKFB_DIV(4)", ".CLKOP_DIV(6)", ".CLKOS_DIV(12)", "USRMCLK"];
     for text in texts {
         assert!(ecp5.contains(text), "{text}");

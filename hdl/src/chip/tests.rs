@@ -71,7 +71,7 @@ fn number(response: &Response, cycles: std::ops::Range<usize>) -> u64 {
 fn every_chip_is_emitted() {
     for geometry in Geometry::ALL {
         let design = super::emit(&geometry, "lpu").unwrap();
-        assert!(design.verilog.contains("module lpu ("), "{}", geometry.name);
+        assert!(design.verilog().contains("module lpu ("), "{}", geometry.name);
     }
 }
 

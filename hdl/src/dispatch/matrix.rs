@@ -26,15 +26,14 @@
 //! 1. Rows are numbers of 24 bits that wrap; a negative row is therefore a very large one.
 
 use super::DISPATCH_CYCLES;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::mem::RowAddress;
-use crate::primitives::{Delay, MatrixPayload, ShiftRegister};
+use crate::primitives::{Delay, MatrixPayload};
 use crate::widths::{GROUP, MATRIX_ROW};
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// The registers between the matrix queue and the matrix side.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct MatrixDispatch {
     pub clock: Signal<In, Clock>,
     pub issue: Signal<In, Bit>,
@@ -58,13 +57,13 @@ pub struct MatrixDispatch {
     pub row: Signal<Out, Bits<24>>,
     pub chunk: Signal<Out, Bits<GROUP>>,
     payload: MatrixPayload,
-    issue_later: ShiftRegister<1>,
-    first_later: ShiftRegister<1>,
-    last_later: ShiftRegister<1>,
-    gather_later: ShiftRegister<1>,
-    part_later: Vec<ShiftRegister<64>>,
-    position_later: ShiftRegister<16>,
-    last_chunk: Constant<Bits<GROUP>>,
+    issue_later: Delay<1>,
+    first_later: Delay<1>,
+    last_later: Delay<1>,
+    gather_later: Delay<1>,
+    part_later: Vec<Delay<64>>,
+    position_later: Delay<16>,
+    last_chunk: Setting<GROUP>,
     token_1: DFF<Bits<16>>,
     position_1: DFF<Bits<16>>,
     offset_first_1: DFF<Bits<24>>,
@@ -91,50 +90,19 @@ impl MatrixDispatch {
         let payload = MatrixPayload::default();
         let parts = payload.part.len();
         Self {
-            clock: Default::default(),
-            issue: Default::default(),
-            first: Default::default(),
-            last: Default::default(),
-            gather: Default::default(),
-            part: (0..parts).map(|_| Default::default()).collect(),
-            offset_first: Default::default(),
-            offset_second: Default::default(),
-            token: Default::default(),
-            position: Default::default(),
-            issue_0: Default::default(),
-            first_0: Default::default(),
-            last_0: Default::default(),
-            gather_0: Default::default(),
-            part_0: (0..parts).map(|_| Default::default()).collect(),
-            position_0: Default::default(),
-            host_access: Default::default(),
-            host_row: Default::default(),
-            host_chunk: Default::default(),
-            row: Default::default(),
-            chunk: Default::default(),
+            part: many(parts),
+            part_0: many(parts),
             payload,
-            issue_later: ShiftRegister::new(DISPATCH_CYCLES),
-            first_later: ShiftRegister::new(DISPATCH_CYCLES),
-            last_later: ShiftRegister::new(DISPATCH_CYCLES),
-            gather_later: ShiftRegister::new(DISPATCH_CYCLES),
-            part_later: (0..parts).map(|_| ShiftRegister::new(DISPATCH_CYCLES - 1)).collect(),
-            position_later: ShiftRegister::new(DISPATCH_CYCLES),
-            last_chunk: Constant::new((geometry.groups() - 1).to_bits()),
-            token_1: Default::default(),
-            position_1: Default::default(),
-            offset_first_1: Default::default(),
-            offset_second_1: Default::default(),
-            number: Default::default(),
-            item: Default::default(),
-            base: Default::default(),
-            step: Default::default(),
-            offset: Default::default(),
-            issues: Default::default(),
-            begins: Default::default(),
-            gathers: Default::default(),
+            issue_later: Delay::new(DISPATCH_CYCLES),
+            first_later: Delay::new(DISPATCH_CYCLES),
+            last_later: Delay::new(DISPATCH_CYCLES),
+            gather_later: Delay::new(DISPATCH_CYCLES),
+            part_later: (0..parts).map(|_| Delay::new(DISPATCH_CYCLES - 1)).collect(),
+            position_later: Delay::new(DISPATCH_CYCLES),
+            last_chunk: Setting::new(geometry.groups() - 1),
             address: RowAddress::new(geometry),
             _group_bits: geometry.groups().ilog2() as usize,
-            kind: Kind::default(),
+            ..Self::default()
         }
     }
 }
@@ -142,10 +110,10 @@ impl MatrixDispatch {
 impl Logic for MatrixDispatch {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, item, base, step, offset);
-        dff_setup!(self, clock, token_1, position_1, offset_first_1, offset_second_1);
-        clock!(self, clock, issue_later, first_later, last_later, gather_later, position_later);
-        clock!(self, clock, issues, begins, gathers, address);
+        dff_setup!(self, clock, item, base, step, offset, token_1, position_1, offset_first_1);
+        dff_setup!(self, clock, offset_second_1);
+        clock!(self, clock, issue_later, first_later, last_later, gather_later, position_later, issues);
+        clock!(self, clock, begins, gathers, address);
         self.issue_later.x.next = self.issue.val().into();
         self.first_later.x.next = self.first.val().into();
         self.last_later.x.next = self.last.val().into();
@@ -158,7 +126,7 @@ impl Logic for MatrixDispatch {
         self.position_0.next = self.position_later.y.val();
         for p in 0..self.part.len() {
             self.payload.part[p].next = self.part[p].val();
-            self.part_later[p].clock.next = self.clock.val();
+            clock!(self, clock, part_later[p]);
             self.part_later[p].x.next = self.part[p].val();
             self.part_0[p].next = self.part_later[p].y.val();
         }

@@ -27,16 +27,15 @@
 //! 1. What the sequencer says travels with the issues: a side sees position and token change between two tokens' issues.
 
 use super::DISPATCH_CYCLES;
-use crate::kind::Kind;
-use crate::primitives::vector::{EXACT_ROW, Fixed, RowStart, Setting, many};
-use crate::primitives::{ShiftRegister, VectorPayload};
+use crate::dialect::*;
+use crate::primitives::vector::{EXACT_ROW, RowStart};
+use crate::primitives::{Delay, VectorPayload};
 use crate::widths::SCALAR_NUMBER;
 use lpu_isa::Geometry;
 use lpu_isa::instruction::{B, Function, VmemIndex};
-use rust_hdl::prelude::*;
 
 /// The registers between the vector queue and the vector side.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct VectorDispatch {
     pub clock: Signal<In, Clock>,
     pub issue: Signal<In, Bit>,
@@ -77,14 +76,14 @@ pub struct VectorDispatch {
     offset_first_1: DFF<Bits<24>>,
     payload: VectorPayload,
     row_start: RowStart,
-    issue_later: ShiftRegister<1>,
-    first_later: ShiftRegister<1>,
-    last_later: ShiftRegister<1>,
-    part_later: Vec<ShiftRegister<64>>,
-    offset_second_later: ShiftRegister<24>,
-    token_later: ShiftRegister<16>,
-    position_later: ShiftRegister<16>,
-    run_start_later: ShiftRegister<1>,
+    issue_later: Delay<1>,
+    first_later: Delay<1>,
+    last_later: Delay<1>,
+    part_later: Vec<Delay<64>>,
+    offset_second_later: Delay<24>,
+    token_later: Delay<16>,
+    position_later: Delay<16>,
+    run_start_later: Delay<1>,
     kind: Kind<Self>,
 }
 
@@ -96,56 +95,22 @@ impl VectorDispatch {
     pub fn new(geometry: &Geometry) -> Self {
         let payload = VectorPayload::default();
         let parts = payload.part.len();
-        let lanes = geometry.vxm_lanes as u64;
+        let lanes = geometry.vxm_lanes;
         Self {
-            clock: Default::default(),
-            issue: Default::default(),
-            first: Default::default(),
-            last: Default::default(),
             part: many(parts),
-            offset_first: Default::default(),
-            offset_second: Default::default(),
-            token: Default::default(),
-            position: Default::default(),
-            run_start: Default::default(),
-            issue_0: Default::default(),
-            first_0: Default::default(),
-            last_0: Default::default(),
             part_0: many(parts),
-            offset_second_0: Default::default(),
-            token_0: Default::default(),
-            position_0: Default::default(),
-            run_start_0: Default::default(),
-            vmem_start: Default::default(),
-            number_0: Default::default(),
-            pair_0: Default::default(),
-            is_multiply: Default::default(),
-            is_pair: Default::default(),
-            issue_1: Default::default(),
-            first_1: Default::default(),
-            number_2: Default::default(),
-            pair_2: Default::default(),
-            number_3: Default::default(),
-            pair_3: Default::default(),
-            by_token_row: Default::default(),
-            by_position_row: Default::default(),
-            by_position_lane: Default::default(),
-            lane_bits: Setting::new(u64::from(lanes.ilog2())),
+            lane_bits: Setting::new(lanes.ilog2()),
             lane_mask: Setting::new(lanes - 1),
-            token_1: Default::default(),
-            position_1: Default::default(),
-            offset_first_1: Default::default(),
             payload,
-            row_start: Default::default(),
-            issue_later: ShiftRegister::new(DISPATCH_CYCLES),
-            first_later: ShiftRegister::new(DISPATCH_CYCLES),
-            last_later: ShiftRegister::new(DISPATCH_CYCLES),
-            part_later: (0..parts).map(|_| ShiftRegister::new(DISPATCH_CYCLES - 1)).collect(),
-            offset_second_later: ShiftRegister::new(DISPATCH_CYCLES),
-            token_later: ShiftRegister::new(DISPATCH_CYCLES),
-            position_later: ShiftRegister::new(DISPATCH_CYCLES),
-            run_start_later: ShiftRegister::new(DISPATCH_CYCLES),
-            kind: Kind::default(),
+            issue_later: Delay::new(DISPATCH_CYCLES),
+            first_later: Delay::new(DISPATCH_CYCLES),
+            last_later: Delay::new(DISPATCH_CYCLES),
+            part_later: (0..parts).map(|_| Delay::new(DISPATCH_CYCLES - 1)).collect(),
+            offset_second_later: Delay::new(DISPATCH_CYCLES),
+            token_later: Delay::new(DISPATCH_CYCLES),
+            position_later: Delay::new(DISPATCH_CYCLES),
+            run_start_later: Delay::new(DISPATCH_CYCLES),
+            ..Self::default()
         }
     }
 }
@@ -171,7 +136,7 @@ impl Logic for VectorDispatch {
         self.position_0.next = self.position_later.y.val();
         for p in 0..self.part.len() {
             self.payload.part[p].next = self.part[p].val();
-            self.part_later[p].clock.next = self.clock.val();
+            clock!(self, clock, part_later[p]);
             self.part_later[p].x.next = self.part[p].val();
             self.part_0[p].next = self.part_later[p].y.val();
         }

@@ -1,8 +1,8 @@
 //! Kernel expressions to Verilog, with the widths that Verilog needs said and Rust leaves to its types.
 
-use super::EmitError;
+use super::error::EmitError;
 use super::names::{Loops, lookup, resolve};
-use super::walk::{Net, NetKind, Scope};
+use super::scope::{Net, NetKind, Scope};
 use rust_hdl::prelude::VerilogLiteral;
 use rust_hdl::prelude::ast::{VerilogExpression, VerilogOp, VerilogOpUnary};
 

@@ -5,10 +5,10 @@
 //! into groups: two statements share a group when they write the same signal, or when one reads what a later one
 //! writes. Between groups the order cannot matter, so each becomes an assignment of its own.
 
-use super::EmitError;
+use super::error::EmitError;
 use super::expression::Renderer;
 use super::names::resolve;
-use super::walk::Scope;
+use super::scope::Scope;
 use rust_hdl::prelude::ast::{
     VerilogBlockOrConditional, VerilogConditional, VerilogExpression, VerilogMatch, VerilogStatement,
 };

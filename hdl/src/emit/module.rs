@@ -1,9 +1,10 @@
 //! One module's text: ports, declarations, instances, assignments, registers.
 
-use super::EmitError;
+use super::design::Module;
+use super::error::EmitError;
 use super::expression::range;
 use super::kernel::{Group, groups};
-use super::walk::{Instance, Net, NetKind, Scope};
+use super::scope::{Child, Net, NetKind, Scope};
 use rust_hdl::prelude::Verilog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -12,18 +13,16 @@ use std::fmt::Write;
 const INLINE_CHARACTERS_MAX: usize = 60;
 
 /// Port list and body of `scope`; the name is the caller's business.
-pub(super) fn render(scope: &Scope) -> Result<(String, String), EmitError> {
-    let header = port_list(scope);
+pub(super) fn render(scope: &Scope, modules: &[Module]) -> Result<(String, String), EmitError> {
     let body = match &scope.body {
-        Verilog::Combinatorial(block) => kernel_body(scope, groups(scope, block)?),
+        Verilog::Combinatorial(block) => kernel_body(scope, modules, groups(scope, block)?),
         Verilog::Custom(code) => indent(code),
-        Verilog::Wrapper(wrapper) => indent(&wrapper.code),
-        Verilog::Blackbox(blackbox) => {
-            return Err(EmitError::Unsupported(format!("the black box {}", blackbox.name)));
-        }
         Verilog::Empty => String::new(),
+        Verilog::Wrapper(_) | Verilog::Blackbox(_) => {
+            return Err(EmitError::Unsupported(format!("Verilog of others, `{}`,", scope.kind_name())));
+        }
     };
-    Ok((header, format!("{body}endmodule\n")))
+    Ok((port_list(scope), body))
 }
 
 fn port_list(scope: &Scope) -> String {
@@ -65,10 +64,9 @@ struct Plan {
 fn plan(scope: &Scope, all: Vec<Group>) -> Plan {
     let mut used: BTreeSet<String> = all.iter().flat_map(|group| group.reads.iter().cloned()).collect();
     let is_input_pin = |name: &str| {
-        let pin = |i: &Instance| {
-            name.strip_prefix(&i.name).and_then(|rest| rest.strip_prefix('$')).map(str::to_owned)
-        };
-        scope.instances.iter().any(|i| {
+        let pin =
+            |i: &Child| name.strip_prefix(&i.name).and_then(|rest| rest.strip_prefix('$')).map(str::to_owned);
+        scope.children.iter().any(|i| {
             pin(i).is_some_and(|p| {
                 i.ports.iter().any(|port| port.name == p && matches!(port.kind, NetKind::Input))
             })
@@ -92,12 +90,14 @@ fn plan(scope: &Scope, all: Vec<Group>) -> Plan {
     Plan { at_pin, groups: kept, used }
 }
 
-fn kernel_body(scope: &Scope, all: Vec<Group>) -> String {
+fn kernel_body(scope: &Scope, modules: &[Module], all: Vec<Group>) -> String {
     let plan = plan(scope, all);
     let mut out = String::new();
     declarations(scope, &plan, &mut out);
-    for instance in scope.instances.iter().filter(|i| i.flip_flop_initial.is_none()) {
-        instantiate(instance, &plan, &mut out);
+    for child in &scope.children {
+        if let Some(module) = child.module {
+            instantiate(child, &modules[module].name, &plan, &mut out);
+        }
     }
     for group in &plan.groups {
         if let (Some(_), [line]) = (&group.single, group.lines.as_slice()) {
@@ -127,11 +127,11 @@ fn declarations(scope: &Scope, plan: &Plan, out: &mut String) {
             NetKind::Input | NetKind::Output => {}
         }
     }
-    for instance in &scope.instances {
-        for port in &instance.ports {
-            let name = format!("{}${}", instance.name, port.name);
-            if instance.flip_flop_initial.is_some() && port.name == "q" {
-                let _ = writeln!(out, "    logic{} {};", range(port), instance.name);
+    for child in &scope.children {
+        for port in &child.ports {
+            let name = format!("{}${}", child.name, port.name);
+            if child.is_register() && port.name == "q" {
+                let _ = writeln!(out, "    logic{} {};", range(port), child.name);
             } else if plan.used.contains(&name) {
                 let _ = writeln!(out, "    logic{} {name};", range(port));
             }
@@ -140,8 +140,8 @@ fn declarations(scope: &Scope, plan: &Plan, out: &mut String) {
 }
 
 /// The text at a pin: the expression written in place, the net, or nothing where no one reads an output.
-fn pin(instance: &Instance, port: &str, plan: &Plan) -> String {
-    let name = format!("{}${port}", instance.name);
+fn pin(child: &Child, port: &str, plan: &Plan) -> String {
+    let name = format!("{}${port}", child.name);
     match plan.at_pin.get(&name) {
         Some(value) => value.clone(),
         None if plan.used.contains(&name) => name,
@@ -149,25 +149,24 @@ fn pin(instance: &Instance, port: &str, plan: &Plan) -> String {
     }
 }
 
-fn instantiate(instance: &Instance, plan: &Plan, out: &mut String) {
-    let pins: Vec<String> = instance
+fn instantiate(child: &Child, module: &str, plan: &Plan, out: &mut String) {
+    let pins: Vec<String> = child
         .ports
         .iter()
-        .map(|port| format!("        .{}({})", port.name, pin(instance, &port.name, plan)))
+        .map(|port| format!("        .{}({})", port.name, pin(child, &port.name, plan)))
         .collect();
-    let _ = write!(out, "    {} {} (\n{}\n    );\n", instance.module, instance.name, pins.join(",\n"));
+    let _ = write!(out, "    {module} {} (\n{}\n    );\n", child.name, pins.join(",\n"));
 }
 
-/// Flip-flops, one block per clock.
+/// Registers, one block per clock. All are zero at power-up.
 fn registers(scope: &Scope, plan: &Plan, out: &mut String) {
     let mut by_clock = BTreeMap::<String, Vec<String>>::new();
     let mut initial = vec![];
-    for instance in &scope.instances {
-        if let Some(value) = &instance.flip_flop_initial {
-            initial.push(format!("        {} = {value};\n", instance.name));
-            let line = format!("        {} <= {};\n", instance.name, pin(instance, "d", plan));
-            by_clock.entry(pin(instance, "clock", plan)).or_default().push(line);
-        }
+    for register in scope.children.iter().filter(|child| child.is_register()) {
+        let width = register.ports.iter().find(|port| port.name == "q").map_or(1, |port| port.width);
+        initial.push(format!("        {} = {width}'h0;\n", register.name));
+        let line = format!("        {} <= {};\n", register.name, pin(register, "d", plan));
+        by_clock.entry(pin(register, "clock", plan)).or_default().push(line);
     }
     if !initial.is_empty() {
         let _ = write!(out, "    initial begin\n{}    end\n", initial.concat());

@@ -1,6 +1,6 @@
 //! Names and index arithmetic of a kernel: loop indices are replaced, `lane[i+1]$out` becomes `lane$4$out`.
 
-use super::EmitError;
+use super::error::EmitError;
 
 /// The loop indices in force, outermost first.
 pub(super) type Loops = Vec<(String, i128)>;

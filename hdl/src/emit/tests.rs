@@ -1,6 +1,5 @@
 use super::*;
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// Adds a constant to its input and registers the sum, holding it while `hold` is set.
 #[derive(LogicBlock)]
@@ -129,7 +128,7 @@ endmodule
 #[test]
 fn equal_lanes_become_one_readable_module() {
     let design = emit(&mut Row::new([5, 5]), "row").unwrap();
-    assert_eq!(design.verilog, format!("{LANE}\n{ROW}"));
+    assert_eq!(design.verilog(), format!("{LANE}\n{ROW}"));
     assert_eq!(design.inputs, [Port::new("clock", 1), Port::new("x", 8)]);
     assert_eq!(design.outputs, [Port::new("y", 8)]);
 }
@@ -137,8 +136,8 @@ fn equal_lanes_become_one_readable_module() {
 #[test]
 fn lanes_that_differ_stay_apart_and_the_text_is_stable() {
     let first = emit(&mut Row::new([5, 6, 5]), "row").unwrap();
-    assert_eq!(first.verilog.matches("\nmodule ").count() + 1, 3, "{}", first.verilog);
-    assert!(first.verilog.contains("add_lane_8_2 lane$1 ("), "{}", first.verilog);
+    assert_eq!(first.verilog().matches("\nmodule ").count() + 1, 3, "{}", first.verilog());
+    assert!(first.verilog().contains("add_lane_8_2 lane$1 ("), "{}", first.verilog());
     assert_eq!(first, emit(&mut Row::new([5, 6, 5]), "row").unwrap());
 }
 
@@ -176,7 +175,7 @@ fn faults_are_told_to_the_user() {
     assert_eq!(
         constant.to_string(),
         "`W` in the kernel of `faulty_3` is no signal: Rust constants do not reach the Verilog, put the value in a \
-         `Constant` field"
+         `Fixed` or `Setting` field"
     );
     let open = emit(&mut Opened::default(), "opened").unwrap_err();
     assert_eq!(
@@ -244,7 +243,7 @@ impl Logic for Expressions {
 
 #[test]
 fn expressions_carry_their_widths_and_parentheses() {
-    let text = emit(&mut Expressions::default(), "expressions").unwrap().verilog;
+    let text = emit(&mut Expressions::default(), "expressions").unwrap().verilog();
     for line in [
         "assign narrow = 8'(a + b);",
         "assign wide = {8'h0, a};",
@@ -281,6 +280,6 @@ impl<const W: usize, const TOTAL: usize> Logic for Second<W, TOTAL> {
 fn a_slice_offset_may_come_from_a_constant() {
     let stride = Constant::new(18.into());
     let mut block = Second::<18, 288> { bus: Signal::default(), lane: Signal::default(), stride };
-    let text = emit(&mut block, "second").unwrap().verilog;
+    let text = emit(&mut block, "second").unwrap().verilog();
     assert!(text.contains("assign lane = bus[35:18];"), "{text}");
 }

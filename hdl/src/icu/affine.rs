@@ -21,10 +21,9 @@
 //! # Invariants
 //! 1. `less_one` is exact: [`COUNTER`] bits hold it for all constants and all blocks of every chip.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::{Extend, Multiplier};
 use crate::widths::BLOCKS;
-use rust_hdl::prelude::*;
 
 /// Bits of delays and counts with their sign.
 pub const COUNTER: usize = 21;
@@ -58,12 +57,12 @@ impl<const PER_BLOCK: usize> Logic for Affine<PER_BLOCK> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, held, decremented, sum);
+        clock!(self, clock, multiplier);
         self.wide_constant.x.next = self.constant.val();
         self.held.d.next = self.wide_constant.y.val();
         self.decremented.d.next = self.held.q.val() - 1;
 
         self.wide_factor.x.next = self.per_block.val();
-        self.multiplier.clock.next = self.clock.val();
         self.multiplier.a.next = self.wide_factor.y.val();
         self.multiplier.b.next = bit_cast::<18, BLOCKS>(self.blocks.val());
         self.sum.d.next = self.decremented.q.val() + self.multiplier.product.val().get_bits::<COUNTER>(0);

@@ -25,14 +25,13 @@
 
 use super::layout::{opcode, parts};
 use super::queue::IssueQueue;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::widths::{BLOCKS, QUEUE_INDEX};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Queue;
-use rust_hdl::prelude::*;
 
 /// The instruction control unit.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Icu {
     pub clock: Signal<In, Clock>,
     pub matrix_write: Signal<In, Bit>,
@@ -60,7 +59,7 @@ pub struct Icu {
     pub vector_underrun: Signal<Out, Bit>,
     pub illegal: Signal<Out, Bit>,
     pub sync_lost: Signal<Out, Bit>,
-    code_gather: Constant<Bits<4>>,
+    code_gather: Setting<4>,
     matrix: IssueQueue,
     vector: IssueQueue,
     meet: Signal<Local, Bit>,
@@ -76,39 +75,12 @@ impl Icu {
     /// The unit of a chip.
     pub fn new(geometry: &Geometry) -> Self {
         Self {
-            clock: Default::default(),
-            matrix_write: Default::default(),
-            vector_write: Default::default(),
-            write_part: Default::default(),
-            write_index: Default::default(),
-            write_data: Default::default(),
-            start: Default::default(),
-            blocks: Default::default(),
-            matrix_issue: Default::default(),
-            matrix_first: Default::default(),
-            matrix_last: Default::default(),
-            gather: Default::default(),
-            matrix_part: (1..parts(Queue::Matrix)).map(|_| Default::default()).collect(),
-            matrix_offset_first: Default::default(),
-            matrix_offset_second: Default::default(),
-            vector_issue: Default::default(),
-            vector_first: Default::default(),
-            vector_last: Default::default(),
-            vector_part: (1..parts(Queue::Vector)).map(|_| Default::default()).collect(),
-            vector_offset_first: Default::default(),
-            vector_offset_second: Default::default(),
-            over: Default::default(),
-            matrix_underrun: Default::default(),
-            vector_underrun: Default::default(),
-            illegal: Default::default(),
-            sync_lost: Default::default(),
-            code_gather: Constant::new(opcode("Gather").to_bits()),
+            matrix_part: many(parts(Queue::Matrix) - 1),
+            vector_part: many(parts(Queue::Vector) - 1),
+            code_gather: Setting::new(opcode("Gather")),
             matrix: IssueQueue::new(geometry, Queue::Matrix),
             vector: IssueQueue::new(geometry, Queue::Vector),
-            meet: Default::default(),
-            all_rest: Default::default(),
-            lost: Default::default(),
-            kind: Kind::default(),
+            ..Self::default()
         }
     }
 }
@@ -117,6 +89,7 @@ impl Logic for Icu {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, lost);
+        clock!(self, clock, matrix, vector);
         self.meet.next = self.matrix.waiting.val() & self.vector.waiting.val();
         self.all_rest.next = (self.matrix.waiting.val() | self.matrix.ended.val())
             & (self.vector.waiting.val() | self.vector.ended.val());
@@ -125,7 +98,6 @@ impl Logic for Icu {
             self.all_rest.val() & !self.meet.val() & (self.matrix.waiting.val() | self.vector.waiting.val());
         self.sync_lost.next = self.lost.q.val();
 
-        self.matrix.clock.next = self.clock.val();
         self.matrix.write.next = self.matrix_write.val();
         self.matrix.write_part.next = self.write_part.val();
         self.matrix.write_index.next = self.write_index.val();
@@ -144,7 +116,6 @@ impl Logic for Icu {
             self.matrix_part[p].next = self.matrix.part[p].val();
         }
 
-        self.vector.clock.next = self.clock.val();
         self.vector.write.next = self.vector_write.val();
         self.vector.write_part.next = self.write_part.val();
         self.vector.write_index.next = self.write_index.val();

@@ -29,18 +29,17 @@
 
 use super::affine::{Affine, COUNTER};
 use super::layout::{self, executes, opcode, parts};
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::{LocalCopy, QueueStore};
 use crate::widths::{BLOCKS, QUEUE_INDEX};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::{Queue, TABLE};
-use rust_hdl::prelude::*;
 
 /// Bits of a place in the program: one more than an index has, so that the end is seen.
 const PLACE: usize = QUEUE_INDEX + 1;
 
 /// The fetch unit of a queue.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Fetch {
     pub clock: Signal<In, Clock>,
     pub write: Signal<In, Bit>,
@@ -61,13 +60,13 @@ pub struct Fetch {
     pub count_less_one: Signal<Out, Bits<COUNTER>>,
     pub interval_less_one: Signal<Out, Bits<8>>,
     pub part: Vec<Signal<Out, Bits<64>>>,
-    depth: Constant<Bits<PLACE>>,
-    code_loop: Constant<Bits<4>>,
-    code_end_loop: Constant<Bits<4>>,
-    code_sync: Constant<Bits<4>>,
-    code_end: Constant<Bits<4>>,
-    legal_codes: Vec<Constant<Bits<4>>>,
-    issuing_codes: Vec<Constant<Bits<4>>>,
+    depth: Setting<PLACE>,
+    code_loop: Setting<4>,
+    code_end_loop: Setting<4>,
+    code_sync: Setting<4>,
+    code_end: Setting<4>,
+    legal_codes: Vec<Setting<4>>,
+    issuing_codes: Vec<Setting<4>>,
     store: QueueStore,
     write_here: Vec<LocalCopy<1>>,
     index_here: Vec<LocalCopy<QUEUE_INDEX>>,
@@ -102,67 +101,33 @@ impl Fetch {
     /// The fetch unit of a chip's queue.
     pub fn new(geometry: &Geometry, queue: Queue) -> Self {
         let name = format!("{queue:?}").to_lowercase();
-        let code = |name| Constant::new(opcode(name).to_bits());
+        let code = |name| Setting::new(opcode(name));
         let codes = |issuing: bool| {
             let rows = TABLE.iter().filter(move |row| executes(queue, row));
             let rows = rows.filter(move |row| !issuing || !executes(other(queue), row));
-            rows.map(|row| Constant::new(row.code.to_bits())).collect()
+            rows.map(|row| Setting::new(row.code)).collect()
         };
         Self {
-            clock: Default::default(),
-            write: Default::default(),
-            write_part: Default::default(),
-            write_index: Default::default(),
-            write_data: Default::default(),
-            blocks: Default::default(),
-            activate: Default::default(),
-            again: Default::default(),
-            rewind: Default::default(),
-            opcode: Default::default(),
-            issues: Default::default(),
-            loops: Default::default(),
-            meets: Default::default(),
-            ends: Default::default(),
-            illegal: Default::default(),
-            delay_less_one: Default::default(),
-            count_less_one: Default::default(),
-            interval_less_one: Default::default(),
-            part: (1..parts(queue)).map(|_| Default::default()).collect(),
-            depth: Constant::new(geometry.queue_depth(queue).to_bits()),
+            part: many(parts(queue) - 1),
+            depth: Setting::new(geometry.queue_depth(queue)),
             code_loop: code("Loop"),
             code_end_loop: code("EndLoop"),
             code_sync: code("Sync"),
             code_end: code("End"),
             legal_codes: codes(false),
             issuing_codes: codes(true),
-            write_here: (0..=parts(queue)).map(|_| Default::default()).collect(),
-            index_here: (0..=parts(queue)).map(|_| Default::default()).collect(),
-            data_here: Default::default(),
+            write_here: many(parts(queue) + 1),
+            index_here: many(parts(queue) + 1),
             store: QueueStore::new(
                 &format!("{name}_store"),
                 geometry.queue_depth(queue),
                 banks(geometry, queue),
             ),
             _upper: parts(queue),
-            delay: Default::default(),
-            count: Default::default(),
-            control: Default::default(),
-            next_place: Default::default(),
-            place: Default::default(),
-            places: (0..=parts(queue)).map(|_| Default::default()).collect(),
-            part_held: (1..parts(queue)).map(|_| Default::default()).collect(),
-            body: Default::default(),
-            code: Default::default(),
-            interval: Default::default(),
-            outside: Default::default(),
-            interval_held: Default::default(),
-            issues_held: Default::default(),
-            loops_held: Default::default(),
-            meets_held: Default::default(),
-            ends_held: Default::default(),
-            returns_held: Default::default(),
-            legal_held: Default::default(),
+            places: many(parts(queue) + 1),
+            part_held: many(parts(queue) - 1),
             kind: Kind::named(format!("{name}_fetch")),
+            ..Self::default()
         }
     }
 }
@@ -186,23 +151,19 @@ fn other(queue: Queue) -> Queue {
 impl Logic for Fetch {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, place, body, code, interval, outside);
-        dff_setup!(self, clock, interval_held, issues_held, loops_held, meets_held, ends_held);
-        dff_setup!(self, clock, returns_held, legal_held);
+        dff_setup!(self, clock, place, body, code, interval, outside, interval_held, issues_held, loops_held);
+        dff_setup!(self, clock, meets_held, ends_held, returns_held, legal_held);
+        clock!(self, clock, store, data_here, delay, count);
 
-        self.store.clock.next = self.clock.val();
-        self.data_here.clock.next = self.clock.val();
         self.data_here.d.next = self.write_data.val();
         self.store.write_data.next = self.data_here.q.val();
         for p in 0..self.places.len() {
-            self.write_here[p].clock.next = self.clock.val();
+            clock!(self, clock, write_here[p], index_here[p], places[p]);
             self.write_here[p].d.next =
                 (self.write.val() & (self.write_part.val() == p.to_bits::<3>())).into();
             self.store.write[p].next = self.write_here[p].q.val();
-            self.index_here[p].clock.next = self.clock.val();
             self.index_here[p].d.next = self.write_index.val();
             self.store.write_index[p].next = self.index_here[p].q.val();
-            self.places[p].clock.next = self.clock.val();
             self.store.read_index[p].next = self.places[p].q.val();
         }
         for u in self._upper..(self._upper + 1) {
@@ -210,17 +171,15 @@ impl Logic for Fetch {
             self.control.next = self.store.part[0].val() | self.store.part[u].val();
         }
         for p in 0..self.part.len() {
-            self.part_held[p].clock.next = self.clock.val();
+            clock!(self, clock, part_held[p]);
             self.part_held[p].d.next = self.store.part[p + 1].val();
             self.part[p].next = self.part_held[p].q.val();
         }
 
-        self.delay.clock.next = self.clock.val();
         self.delay.constant.next = self.control.val().get_bits::<16>(4);
         self.delay.per_block.next = self.control.val().get_bits::<12>(20);
         self.delay.blocks.next = self.blocks.val();
         self.delay_less_one.next = self.delay.less_one.val();
-        self.count.clock.next = self.clock.val();
         self.count.constant.next = self.control.val().get_bits::<16>(32);
         self.count.per_block.next = self.control.val().get_bits::<8>(48);
         self.count.blocks.next = self.blocks.val();

@@ -31,20 +31,19 @@ use super::fetch::Fetch;
 use super::layout::{field, parts};
 use super::timer::Timer;
 use super::trips::Trips;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::LocalCopy;
 use crate::widths::{BLOCKS, QUEUE_INDEX};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Queue;
 use lpu_isa::timing::{MIN_PERIOD_CYCLES, START_CYCLES, SYNC_CYCLES};
-use rust_hdl::prelude::*;
 
 // The activation itself is one cycle, fetching the rest.
 const _: () = assert!(MIN_PERIOD_CYCLES == Fetch::LATENCY as i64 + 1);
 const _: () = assert!(START_CYCLES == MIN_PERIOD_CYCLES && SYNC_CYCLES == MIN_PERIOD_CYCLES);
 
 /// An instruction queue.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct IssueQueue {
     pub clock: Signal<In, Clock>,
     pub write: Signal<In, Bit>,
@@ -66,10 +65,10 @@ pub struct IssueQueue {
     pub ended: Signal<Out, Bit>,
     pub underrun: Signal<Out, Bit>,
     pub illegal: Signal<Out, Bit>,
-    code_end_loop: Constant<Bits<4>>,
+    code_end_loop: Setting<4>,
     /// Cycles after an activation until the next may be decided, and after a start or a meeting, counted down to zero.
-    age_activated: Constant<Bits<2>>,
-    age_started: Constant<Bits<2>>,
+    age_activated: Fixed<{ Fetch::LATENCY as u64 }, 2>,
+    age_started: Fixed<{ Fetch::LATENCY as u64 - 1 }, 2>,
     fetch: Fetch,
     timer: Timer,
     trips: Trips,
@@ -98,45 +97,13 @@ impl IssueQueue {
         assert!(field("EndLoop", "first_step").low == 0 && field("EndLoop", "second_step").low == 24);
         let count = parts(queue) - 1;
         Self {
-            clock: Default::default(),
-            write: Default::default(),
-            write_part: Default::default(),
-            write_index: Default::default(),
-            write_data: Default::default(),
-            blocks: Default::default(),
-            start: Default::default(),
-            meet: Default::default(),
-            over: Default::default(),
-            issue: Default::default(),
-            first: Default::default(),
-            last: Default::default(),
-            opcode: Default::default(),
-            part: (0..count).map(|_| Default::default()).collect(),
-            offset_first: Default::default(),
-            offset_second: Default::default(),
-            waiting: Default::default(),
-            ended: Default::default(),
-            underrun: Default::default(),
-            illegal: Default::default(),
-            code_end_loop: Constant::new(super::layout::opcode("EndLoop").to_bits()),
-            age_activated: Constant::new(Fetch::LATENCY.to_bits()),
-            age_started: Constant::new((Fetch::LATENCY - 1).to_bits()),
+            part: many(count),
+            code_end_loop: Setting::new(super::layout::opcode("EndLoop")),
             fetch: Fetch::new(geometry, queue),
-            timer: Default::default(),
-            trips: Default::default(),
-            activate: Default::default(),
-            wanted: Default::default(),
-            age: Default::default(),
-            waiting_held: Default::default(),
-            ended_held: Default::default(),
-            meet_1: Default::default(),
-            opens_1: Default::default(),
-            activate_1: (0..count).map(|_| Default::default()).collect(),
-            underrun_held: Default::default(),
-            illegal_held: Default::default(),
-            code: Default::default(),
-            parts: (0..count).map(|_| Default::default()).collect(),
+            activate_1: many(count),
+            parts: many(count),
             kind: Kind::named(format!("{queue:?}_queue").to_lowercase()),
+            ..Self::default()
         }
     }
 }
@@ -144,21 +111,10 @@ impl IssueQueue {
 impl Logic for IssueQueue {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(
-            self,
-            clock,
-            wanted,
-            age,
-            waiting_held,
-            ended_held,
-            meet_1,
-            opens_1,
-            underrun_held,
-            illegal_held,
-            code
-        );
+        dff_setup!(self, clock, wanted, age, waiting_held, ended_held, meet_1, opens_1, underrun_held);
+        dff_setup!(self, clock, illegal_held, code);
+        clock!(self, clock, fetch, timer, trips);
         self.activate.next = (self.wanted.q.val() | self.timer.due.val()) & (self.age.q.val() == 0);
-        self.fetch.clock.next = self.clock.val();
         self.fetch.write.next = self.write.val();
         self.fetch.write_part.next = self.write_part.val();
         self.fetch.write_index.next = self.write_index.val();
@@ -168,7 +124,6 @@ impl Logic for IssueQueue {
         self.fetch.rewind.next = self.over.val();
         self.fetch.activate.next = self.activate.val();
 
-        self.timer.clock.next = self.clock.val();
         self.timer.activate.next = self.activate.val();
         self.timer.issues.next = self.fetch.issues.val();
         self.timer.timed.next = !(self.fetch.meets.val() | self.fetch.ends.val() | self.fetch.illegal.val());
@@ -179,7 +134,6 @@ impl Logic for IssueQueue {
         self.first.next = self.timer.first.val();
         self.last.next = self.timer.last.val();
 
-        self.trips.clock.next = self.clock.val();
         self.trips.clear.next = self.start.val();
         // What was fetched stands for a cycle after its activation: the loop opens then.
         self.opens_1.d.next = self.activate.val() & self.fetch.loops.val();
@@ -224,9 +178,8 @@ impl Logic for IssueQueue {
         self.underrun.next = self.underrun_held.q.val();
         self.illegal.next = self.illegal_held.q.val();
         for p in 0..self.parts.len() {
-            self.parts[p].clock.next = self.clock.val();
-            self.parts[p].d.next = self.parts[p].q.val();
-            self.activate_1[p].clock.next = self.clock.val();
+            dff_setup!(self, clock, parts[p]);
+            clock!(self, clock, activate_1[p]);
             self.activate_1[p].d.next = self.activate.val().into();
             if self.activate_1[p].q.val().get_bit(0) {
                 self.parts[p].d.next = self.fetch.part[p].val();

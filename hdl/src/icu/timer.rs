@@ -24,11 +24,10 @@
 //!    `a + delay - 1`, but not before `a`.
 
 use super::affine::COUNTER;
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// The timer of a queue.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Timer {
     pub clock: Signal<In, Clock>,
     pub activate: Signal<In, Bit>,
@@ -41,7 +40,8 @@ pub struct Timer {
     pub first: Signal<Out, Bit>,
     pub last: Signal<Out, Bit>,
     pub due: Signal<Out, Bit>,
-    none: Constant<Bits<COUNTER>>,
+    /// Minus one, as `left` counts.
+    none: Fixed<{ (1 << COUNTER) - 1 }, COUNTER>,
     active: DFF<Bit>,
     /// Issues yet to come, less one.
     left: DFF<Bits<COUNTER>>,
@@ -63,42 +63,6 @@ pub struct Timer {
     kind: Kind<Self>,
 }
 
-impl Default for Timer {
-    fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            activate: Default::default(),
-            issues: Default::default(),
-            timed: Default::default(),
-            delay_less_one: Default::default(),
-            count_less_one: Default::default(),
-            interval_less_one: Default::default(),
-            issue: Default::default(),
-            first: Default::default(),
-            last: Default::default(),
-            due: Default::default(),
-            // Minus one, as `left` counts.
-            none: Constant::new(((1u64 << COUNTER) - 1).to_bits()),
-            active: Default::default(),
-            left: Default::default(),
-            cycles: Default::default(),
-            zero: Default::default(),
-            interval: Default::default(),
-            interval_zero: Default::default(),
-            begun: Default::default(),
-            due_held: Default::default(),
-            issue_held: Default::default(),
-            first_held: Default::default(),
-            last_held: Default::default(),
-            at_once: Default::default(),
-            count: Default::default(),
-            elapsed: Default::default(),
-            exhausted: Default::default(),
-            kind: Default::default(),
-        }
-    }
-}
-
 impl Timer {
     /// Cycles from `activate` to the first issue of an instruction without delay.
     pub const LATENCY: usize = 1;
@@ -107,8 +71,8 @@ impl Timer {
 impl Logic for Timer {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, active, left, cycles, zero, interval, interval_zero);
-        dff_setup!(self, clock, begun, due_held, issue_held, first_held, last_held);
+        dff_setup!(self, clock, active, left, cycles, zero, interval, interval_zero, begun, due_held);
+        dff_setup!(self, clock, issue_held, first_held, last_held);
         self.issue.next = self.issue_held.q.val();
         self.first.next = self.first_held.q.val();
         self.last.next = self.last_held.q.val();

@@ -20,8 +20,7 @@
 //! 1. At most one of the strobes is set in a cycle, and two are at least two cycles apart.
 
 use super::affine::COUNTER;
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// The loop unit of a queue.
 #[derive(LogicBlock, Default)]

@@ -26,14 +26,13 @@
 //! 2. `gather` and `row_step` are stable from the first issue of an instruction to its last.
 //! 3. Rows are numbers of 24 bits that wrap; a negative row is therefore a very large one.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::Extend;
 use crate::widths::{GROUP, MATRIX_ROW};
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// The row address generator.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct RowAddress {
     pub clock: Signal<In, Clock>,
     pub issue: Signal<In, Bit>,
@@ -48,7 +47,7 @@ pub struct RowAddress {
     pub host_chunk: Signal<In, Bits<GROUP>>,
     pub row: Signal<Out, Bits<24>>,
     pub chunk: Signal<Out, Bits<GROUP>>,
-    last_chunk: Constant<Bits<GROUP>>,
+    last_chunk: Setting<GROUP>,
     step: Extend<16, 24>,
     augend: Signal<Local, Bits<24>>,
     addend: Signal<Local, Bits<24>>,
@@ -64,29 +63,7 @@ impl RowAddress {
 
     /// The generator of a chip.
     pub fn new(geometry: &Geometry) -> Self {
-        Self {
-            clock: Default::default(),
-            issue: Default::default(),
-            first: Default::default(),
-            gather: Default::default(),
-            base: Default::default(),
-            offset: Default::default(),
-            first_chunk: Default::default(),
-            row_step: Default::default(),
-            host_access: Default::default(),
-            host_row: Default::default(),
-            host_chunk: Default::default(),
-            row: Default::default(),
-            chunk: Default::default(),
-            last_chunk: Constant::new((geometry.groups() - 1).to_bits()),
-            step: Default::default(),
-            augend: Default::default(),
-            addend: Default::default(),
-            next_chunk: Default::default(),
-            row_held: Default::default(),
-            chunk_held: Default::default(),
-            kind: Kind::default(),
-        }
+        Self { last_chunk: Setting::new(geometry.groups() - 1), ..Self::default() }
     }
 }
 

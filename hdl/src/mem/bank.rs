@@ -25,10 +25,9 @@
 //! 1. `weight` and `code` at `t + LATENCY` depend only on `row` at `t` and earlier writes.
 //! 2. The caller does not read a row in the cycle in which it writes it.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::{Ebr, JoinLanes};
 use crate::widths::{KV_ROW, MATRIX_ROW, WEIGHT_ROW};
-use rust_hdl::prelude::*;
 
 /// Weights and KV codes of two lanes.
 #[derive(LogicBlock, Default)]
@@ -55,8 +54,9 @@ impl PairBank {
 impl Logic for PairBank {
     #[hdl_gen]
     fn update(&mut self) {
+        clock!(self, clock, kv);
         for i in 0..2 {
-            self.weights[i].clock.next = self.clock.val();
+            clock!(self, clock, weights[i]);
             self.weights[i].read_address.next = self.row.val().get_bits::<WEIGHT_ROW>(0);
             self.weights[i].write_enable.next = self.weight_write.val();
             self.weights[i].write_address.next = self.write_row.val().get_bits::<WEIGHT_ROW>(0);
@@ -65,7 +65,6 @@ impl Logic for PairBank {
             self.kv_word.lane[i].next = self.data[i].val();
             self.code[i].next = self.kv.read_data.val().get_bits::<9>(i * 9);
         }
-        self.kv.clock.next = self.clock.val();
         self.kv.read_address.next = self.row.val().get_bits::<KV_ROW>(0);
         self.kv.write_enable.next = self.kv_write.val();
         self.kv.write_address.next = self.write_row.val().get_bits::<KV_ROW>(0);

@@ -22,11 +22,10 @@
 //! 1. There are 2 to 8 groups; with fewer than 8, the last steps are registers.
 //! 2. `load` comes no sooner than `GATHER_INTERVAL` cycles after the one before.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::LocalCopy;
 use crate::widths::GROUP;
 use lpu_isa::timing::GATHER_INTERVAL;
-use rust_hdl::prelude::*;
 
 /// Lanes that share a wire.
 pub const LANES: usize = GATHER_INTERVAL as usize;
@@ -46,10 +45,10 @@ pub struct Shifter {
 impl Logic for Shifter {
     #[hdl_gen]
     fn update(&mut self) {
-        self.load_4.clock.next = self.clock.val();
+        clock!(self, clock, load_4);
         self.load_4.d.next = self.load.val().into();
         for i in 0..LANES {
-            self.held[i].clock.next = self.clock.val();
+            clock!(self, clock, held[i]);
             self.held[i].d.next = self.lane[i].val();
         }
         if !self.load_4.q.val().get_bit(0) {
@@ -62,7 +61,7 @@ impl Logic for Shifter {
 }
 
 /// The path of four lanes.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Gather {
     pub clock: Signal<In, Clock>,
     pub load: Signal<In, Bit>,
@@ -93,23 +92,14 @@ impl Gather {
         assert!((2..=8).contains(&groups), "a gather path takes 2 to 8 groups, not {groups}");
         let (pairs, quads) = (groups / 2, groups.div_ceil(4));
         Self {
-            clock: Default::default(),
-            load: Default::default(),
-            chunk: Default::default(),
-            lane: (0..LANES * groups).map(|_| Default::default()).collect(),
-            word: Default::default(),
-            load_4: Default::default(),
-            choice_4: Default::default(),
-            choice_5: Default::default(),
-            choice_6: Default::default(),
-            choice_7: Default::default(),
-            group_5: (0..groups).map(|_| Default::default()).collect(),
-            pair_6: (0..pairs).map(|_| Default::default()).collect(),
-            quad_7: (0..quads).map(|_| Default::default()).collect(),
-            came_8: Default::default(),
+            lane: many(LANES * groups),
+            group_5: many(groups),
+            pair_6: many(pairs),
+            quad_7: many(quads),
             _pairs_per_quad: pairs / quads,
             _last: LANES - 1,
             kind: Kind::named(format!("gather_{groups}")),
+            ..Self::default()
         }
     }
 }
@@ -118,10 +108,10 @@ impl Logic for Gather {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, load_4, choice_4, choice_6, choice_7);
+        clock!(self, clock, choice_5);
         // The choice stays while the lanes pass.
         self.load_4.d.next = self.load.val();
         self.choice_4.d.next = self.chunk.val();
-        self.choice_5.clock.next = self.clock.val();
         self.choice_5.d.next = self.choice_5.q.val();
         if self.load_4.q.val() {
             self.choice_5.d.next = self.choice_4.q.val();
@@ -129,21 +119,21 @@ impl Logic for Gather {
         self.choice_6.d.next = self.choice_5.q.val();
         self.choice_7.d.next = self.choice_6.q.val();
         for g in 0..self.group_5.len() {
-            self.group_5[g].clock.next = self.clock.val();
+            clock!(self, clock, group_5[g]);
             self.group_5[g].load.next = self.load.val();
             for i in 0..LANES {
                 self.group_5[g].lane[i].next = self.lane[4 * g + i].val();
             }
         }
         for p in 0..self.pair_6.len() {
-            self.pair_6[p].clock.next = self.clock.val();
+            clock!(self, clock, pair_6[p]);
             self.pair_6[p].d.next = self.group_5[2 * p].first.val();
             if self.choice_5.q.val().get_bit(0) {
                 self.pair_6[p].d.next = self.group_5[2 * p + 1].first.val();
             }
         }
         for q in 0..self.quad_7.len() {
-            self.quad_7[q].clock.next = self.clock.val();
+            clock!(self, clock, quad_7[q]);
             self.quad_7[q].d.next = self.pair_6[2 * q].q.val();
             for i in 1..self._pairs_per_quad {
                 if self.choice_6.q.val().get_bit(1) {
@@ -158,7 +148,7 @@ impl Logic for Gather {
             }
         }
         for i in 0..LANES {
-            self.came_8[i].clock.next = self.clock.val();
+            clock!(self, clock, came_8[i]);
         }
         for i in 1..LANES {
             self.came_8[i].d.next = self.came_8[i - 1].q.val();

@@ -32,13 +32,11 @@
 //! 2. A command comes after the data of the read before it.
 //! 3. KV codes come back from the decoder as numbers; encoding them again gives each code back, for no two share one.
 
-use crate::kind::Kind;
-use crate::mxm::group::defaults;
+use crate::dialect::*;
 use crate::primitives::vector::kv_encode::KvEncode;
 use crate::primitives::{Extend, JoinLanes};
 use crate::widths::{GROUP, HALVES, MATRIX_ROW, OCTET};
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// Lanes of a host word.
 const OCTET_LANES: usize = 8;
@@ -99,7 +97,7 @@ impl HostAccess {
         assert!(lanes == 8 || lanes == 16, "the host reaches chips of 8 or 16 vector lanes, not {lanes}");
         let octets_per_chunk = lanes / OCTET_LANES;
         Self {
-            word: defaults(lanes),
+            word: many(lanes),
             _octets: geometry.mxm_lanes / OCTET_LANES,
             _octets_per_chunk: octets_per_chunk,
             _halves_per_octet: 2 / octets_per_chunk,
@@ -163,13 +161,11 @@ impl Logic for HostAccess {
             }
         }
         for i in 0..OCTET_LANES {
-            self.number_held[i].clock.next = self.clock.val();
+            clock!(self, clock, number_held[i], code_held[i], weight_held[i]);
             self.number_held[i].d.next = self.number[i].val();
             self.wide[i].x.next = self.number_held[i].q.val();
             self.encode[i].x.next = self.wide[i].y.val();
-            self.code_held[i].clock.next = self.clock.val();
             self.code_held[i].d.next = self.encode[i].code.val();
-            self.weight_held[i].clock.next = self.clock.val();
             self.weight_held[i].d.next = self.number_held[i].q.val().get_bits::<9>(0);
             self.read_lane.lane[i].next = self.weight_held[i].q.val();
             if self.is_kv.q.val() {

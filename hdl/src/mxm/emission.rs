@@ -33,15 +33,14 @@
 //! 1. Rows of one instruction go to consecutive addresses from `store`, in the order in which they leave.
 //! 2. What a row needs later travels with it: queue and position may show something else by then.
 
-use crate::kind::Kind;
-use crate::primitives::ShiftRegister;
+use crate::dialect::*;
+use crate::primitives::Delay;
 use crate::widths::{LANE, SCALAR, VMEM_ROW};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Emit;
-use rust_hdl::prelude::*;
 
 /// Emission of rows.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Emission {
     pub clock: Signal<In, Clock>,
     pub beat: Signal<In, Bit>,
@@ -66,11 +65,11 @@ pub struct Emission {
     pub ends: Signal<Out, Bit>,
     pub scalar: Signal<Out, Bits<SCALAR>>,
     pub outside: Signal<Out, Bit>,
-    emit_wrap: Constant<Bits<2>>,
-    emit_last: Constant<Bits<2>>,
-    emit_both: Constant<Bits<2>>,
-    last_lane: Constant<Bits<LANE>>,
-    rows: Constant<Bits<24>>,
+    emit_wrap: Fixed<{ Emit::Wrap as u64 }, 2>,
+    emit_last: Fixed<{ Emit::Last as u64 }, 2>,
+    emit_both: Fixed<{ Emit::WrapOrLast as u64 }, 2>,
+    last_lane: Setting<LANE>,
+    rows: Setting<24>,
     beat_1: DFF<Bit>,
     gathers_1: DFF<Bit>,
     first_1: DFF<Bit>,
@@ -94,15 +93,15 @@ pub struct Emission {
     seen: DFF<Bit>,
     fresh_now: Signal<Local, Bit>,
     outside_3: DFF<Bit>,
-    gather_later: ShiftRegister<1>,
-    gather_store_later: ShiftRegister<VMEM_ROW>,
-    shift_later: ShiftRegister<5>,
-    limit_later: ShiftRegister<LANE>,
-    sums_later: ShiftRegister<1>,
-    sums_store_later: ShiftRegister<VMEM_ROW>,
-    fresh_later: ShiftRegister<1>,
-    ends_later: ShiftRegister<1>,
-    scalar_later: ShiftRegister<SCALAR>,
+    gather_later: Delay<1>,
+    gather_store_later: Delay<VMEM_ROW>,
+    shift_later: Delay<5>,
+    limit_later: Delay<LANE>,
+    sums_later: Delay<1>,
+    sums_store_later: Delay<VMEM_ROW>,
+    fresh_later: Delay<1>,
+    ends_later: Delay<1>,
+    scalar_later: Delay<SCALAR>,
     kind: Kind<Self>,
 }
 
@@ -115,67 +114,18 @@ impl Emission {
         // Cycle in which a row of sums stands before the store port.
         let ready = lpu_isa::timing::dot_store_port(geometry) as usize - 1;
         Self {
-            clock: Default::default(),
-            beat: Default::default(),
-            gathers: Default::default(),
-            first: Default::default(),
-            last: Default::default(),
-            emits: Default::default(),
-            sum_shift: Default::default(),
-            mask: Default::default(),
-            maximum: Default::default(),
-            wanted_scalar: Default::default(),
-            store: Default::default(),
-            position: Default::default(),
-            wraps: Default::default(),
-            gather_leaves: Default::default(),
-            gather_store: Default::default(),
-            shift: Default::default(),
-            limit: Default::default(),
-            sums_leave: Default::default(),
-            sums_store: Default::default(),
-            fresh: Default::default(),
-            ends: Default::default(),
-            scalar: Default::default(),
-            outside: Default::default(),
-            emit_wrap: Constant::new((Emit::Wrap as u32).to_bits()),
-            emit_last: Constant::new((Emit::Last as u32).to_bits()),
-            emit_both: Constant::new((Emit::WrapOrLast as u32).to_bits()),
-            last_lane: Constant::new((geometry.vxm_lanes - 1).to_bits()),
-            rows: Constant::new(geometry.vmem_rows.to_bits()),
-            beat_1: Default::default(),
-            gathers_1: Default::default(),
-            first_1: Default::default(),
-            last_1: Default::default(),
-            on_wrap_1: Default::default(),
-            on_last_1: Default::default(),
-            mask_1: Default::default(),
-            maximum_1: Default::default(),
-            store_1: Default::default(),
-            mask_limit: Default::default(),
-            beat_2: Default::default(),
-            gathers_2: Default::default(),
-            first_2: Default::default(),
-            on_wrap_2: Default::default(),
-            on_last_2: Default::default(),
-            ends_2: Default::default(),
-            store_2: Default::default(),
-            leaves: Default::default(),
-            address: Default::default(),
-            next_address: Default::default(),
-            seen: Default::default(),
-            fresh_now: Default::default(),
-            outside_3: Default::default(),
-            gather_later: ShiftRegister::new(GATHER_READY - 3),
-            gather_store_later: ShiftRegister::new(GATHER_READY - 2),
-            shift_later: ShiftRegister::new(ready - 3),
-            limit_later: ShiftRegister::new(ready - 2),
-            sums_later: ShiftRegister::new(ready - 2),
-            sums_store_later: ShiftRegister::new(ready - GATHER_READY),
-            fresh_later: ShiftRegister::new(ready - 1),
-            ends_later: ShiftRegister::new(ready - 1),
-            scalar_later: ShiftRegister::new(ready + 1),
-            kind: Kind::default(),
+            last_lane: Setting::new(geometry.vxm_lanes - 1),
+            rows: Setting::new(geometry.vmem_rows),
+            gather_later: Delay::new(GATHER_READY - 3),
+            gather_store_later: Delay::new(GATHER_READY - 2),
+            shift_later: Delay::new(ready - 3),
+            limit_later: Delay::new(ready - 2),
+            sums_later: Delay::new(ready - 2),
+            sums_store_later: Delay::new(ready - GATHER_READY),
+            fresh_later: Delay::new(ready - 1),
+            ends_later: Delay::new(ready - 1),
+            scalar_later: Delay::new(ready + 1),
+            ..Self::default()
         }
     }
 }
@@ -183,10 +133,11 @@ impl Emission {
 impl Logic for Emission {
     #[hdl_gen]
     fn update(&mut self) {
+        clock!(self, clock, gather_later, gather_store_later, sums_store_later, shift_later, limit_later);
+        clock!(self, clock, sums_later, fresh_later, ends_later, scalar_later);
         // Cycle 0.
-        dff_setup!(
-            self, clock, beat_1, gathers_1, first_1, last_1, on_wrap_1, on_last_1, mask_1, maximum_1, store_1
-        );
+        dff_setup!(self, clock, beat_1, gathers_1, first_1, last_1, on_wrap_1, on_last_1, mask_1, maximum_1);
+        dff_setup!(self, clock, store_1);
         self.beat_1.d.next = self.beat.val();
         self.gathers_1.d.next = self.gathers.val();
         self.first_1.d.next = self.first.val();
@@ -242,24 +193,15 @@ impl Logic for Emission {
         self.fresh_later.x.next = self.fresh_now.val().into();
         self.ends_later.x.next = self.ends_2.q.val().into();
 
-        self.gather_later.clock.next = self.clock.val();
         self.gather_leaves.next = self.gather_later.y.val().get_bit(0);
-        self.gather_store_later.clock.next = self.clock.val();
         self.gather_store.next = self.gather_store_later.y.val();
-        self.sums_store_later.clock.next = self.clock.val();
         self.sums_store_later.x.next = self.gather_store_later.y.val();
         self.sums_store.next = self.sums_store_later.y.val();
-        self.shift_later.clock.next = self.clock.val();
         self.shift.next = self.shift_later.y.val();
-        self.limit_later.clock.next = self.clock.val();
         self.limit.next = self.limit_later.y.val();
-        self.sums_later.clock.next = self.clock.val();
         self.sums_leave.next = self.sums_later.y.val().get_bit(0);
-        self.fresh_later.clock.next = self.clock.val();
         self.fresh.next = self.fresh_later.y.val().get_bit(0);
-        self.ends_later.clock.next = self.clock.val();
         self.ends.next = self.ends_later.y.val().get_bit(0);
-        self.scalar_later.clock.next = self.clock.val();
         self.scalar.next = self.scalar_later.y.val();
     }
 }

@@ -19,13 +19,12 @@
 //! 1. Entries count modulo their number. Before any beat, the entry after the last is 0.
 //! 2. `entry` holds between beats.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::widths::ENTRY;
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// The read pointer of the activation file.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct EntryPointer {
     pub clock: Signal<In, Clock>,
     pub beat: Signal<In, Bit>,
@@ -35,7 +34,7 @@ pub struct EntryPointer {
     pub advance: Signal<In, Bit>,
     pub entry: Signal<Out, Bits<ENTRY>>,
     pub reads: Signal<Out, Bit>,
-    last_entry: Constant<Bits<ENTRY>>,
+    last_entry: Setting<ENTRY>,
     beat_1: DFF<Bit>,
     wanted_1: DFF<Bits<ENTRY>>,
     takes_wanted_1: DFF<Bit>,
@@ -53,26 +52,7 @@ impl EntryPointer {
 
     /// The pointer of a chip.
     pub fn new(geometry: &Geometry) -> Self {
-        Self {
-            clock: Default::default(),
-            beat: Default::default(),
-            first: Default::default(),
-            wanted: Default::default(),
-            continues: Default::default(),
-            advance: Default::default(),
-            entry: Default::default(),
-            reads: Default::default(),
-            last_entry: Constant::new((geometry.act_entries - 1).to_bits()),
-            beat_1: Default::default(),
-            wanted_1: Default::default(),
-            takes_wanted_1: Default::default(),
-            takes_next_1: Default::default(),
-            chosen: Default::default(),
-            now: Default::default(),
-            next: Default::default(),
-            reads_2: Default::default(),
-            kind: Kind::default(),
-        }
+        Self { last_entry: Setting::new(geometry.act_entries - 1), ..Self::default() }
     }
 }
 

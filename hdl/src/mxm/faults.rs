@@ -15,13 +15,12 @@
 //! # Invariants
 //! 1. Outputs are strobes, one cycle for each fault; a legal program raises none.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::widths::{ENTRY, HALVES, KV_ROW};
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// The fault checks.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Faults {
     pub clock: Signal<In, Clock>,
     pub issue: Signal<In, Bit>,
@@ -36,8 +35,8 @@ pub struct Faults {
     pub matrix_address: Signal<Out, Bit>,
     pub kv_conflict: Signal<Out, Bit>,
     pub act_conflict: Signal<Out, Bit>,
-    weight_rows: Constant<Bits<24>>,
-    kv_rows: Constant<Bits<24>>,
+    weight_rows: Setting<24>,
+    kv_rows: Setting<24>,
     issue_1: DFF<Bit>,
     row_1: DFF<Bits<24>>,
     reads_kv_1: DFF<Bit>,
@@ -53,30 +52,9 @@ impl Faults {
     /// The checks of a chip.
     pub fn new(geometry: &Geometry) -> Self {
         Self {
-            clock: Default::default(),
-            issue: Default::default(),
-            reads_kv: Default::default(),
-            row: Default::default(),
-            kv_write: Default::default(),
-            kv_row: Default::default(),
-            reads_act: Default::default(),
-            entry: Default::default(),
-            act_write: Default::default(),
-            act_entry: Default::default(),
-            matrix_address: Default::default(),
-            kv_conflict: Default::default(),
-            act_conflict: Default::default(),
-            weight_rows: Constant::new(geometry.weight_rows.to_bits()),
-            kv_rows: Constant::new(geometry.kv_rows.to_bits()),
-            issue_1: Default::default(),
-            row_1: Default::default(),
-            reads_kv_1: Default::default(),
-            reads_act_3: Default::default(),
-            entry_3: Default::default(),
-            address_held: Default::default(),
-            kv_held: Default::default(),
-            act_held: Default::default(),
-            kind: Kind::default(),
+            weight_rows: Setting::new(geometry.weight_rows),
+            kv_rows: Setting::new(geometry.kv_rows),
+            ..Self::default()
         }
     }
 }
@@ -84,18 +62,8 @@ impl Faults {
 impl Logic for Faults {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(
-            self,
-            clock,
-            issue_1,
-            row_1,
-            reads_kv_1,
-            reads_act_3,
-            entry_3,
-            address_held,
-            kv_held,
-            act_held
-        );
+        dff_setup!(self, clock, issue_1, row_1, reads_kv_1, reads_act_3, entry_3, address_held, kv_held);
+        dff_setup!(self, clock, act_held);
         self.issue_1.d.next = self.issue.val();
         self.row_1.d.next = self.row.val();
         self.reads_kv_1.d.next = self.issue.val() & self.reads_kv.val();

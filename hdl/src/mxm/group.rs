@@ -30,14 +30,13 @@
 //! 2. What arrives in a cycle is activations or codes; `kv_transposed` is low while it is activations.
 
 use super::lane::MatrixLane;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::mem::PairBank;
 use crate::primitives::{JoinLanes, LocalCopy};
 use crate::widths::{ENTRY, LANES, MATRIX_ROW};
-use rust_hdl::prelude::*;
 
 /// The lanes of one group with their memories.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct LaneGroup {
     pub clock: Signal<In, Clock>,
     pub row: Signal<In, Bits<MATRIX_ROW>>,
@@ -72,11 +71,6 @@ pub struct LaneGroup {
     kind: Kind<Self>,
 }
 
-/// `count` values of a type's default.
-pub(crate) fn defaults<T: Default>(count: usize) -> Vec<T> {
-    (0..count).map(|_| T::default()).collect()
-}
-
 impl LaneGroup {
     /// Cycles from row to product.
     pub const LATENCY: usize = LocalCopy::<MATRIX_ROW>::LATENCY + PairBank::LATENCY + MatrixLane::LATENCY;
@@ -86,34 +80,17 @@ impl LaneGroup {
     /// A group of `lanes` lanes.
     pub fn new(lanes: usize) -> Self {
         Self {
-            clock: Default::default(),
-            row: Default::default(),
-            from_kv: Default::default(),
-            entry: Default::default(),
-            operand: defaults(lanes),
-            product: defaults(lanes),
-            act_write: Default::default(),
-            act_write_entry: Default::default(),
-            sent: defaults(lanes),
-            kv_write: Default::default(),
-            kv_transposed: Default::default(),
-            kv_value: Default::default(),
-            weight_write: Default::default(),
-            write_row: Default::default(),
-            row_here: Default::default(),
-            from_kv_here: defaults(lanes / 4),
-            entry_here: Default::default(),
-            act_write_16: Default::default(),
-            act_entry_16: Default::default(),
-            sent_16: defaults(lanes),
-            kv_write_16: Default::default(),
-            weight_write_16: Default::default(),
-            write_row_16: Default::default(),
-            kv_enable: defaults(lanes / 2),
-            bank: defaults(lanes / 2),
-            lane: defaults(lanes),
+            operand: many(lanes),
+            product: many(lanes),
+            sent: many(lanes),
+            from_kv_here: many(lanes / 4),
+            sent_16: many(lanes),
+            kv_enable: many(lanes / 2),
+            bank: many(lanes / 2),
+            lane: many(lanes),
             _half: lanes / 2,
             kind: Kind::named(format!("lane_group_{lanes}")),
+            ..Self::default()
         }
     }
 }
@@ -121,36 +98,31 @@ impl LaneGroup {
 impl Logic for LaneGroup {
     #[hdl_gen]
     fn update(&mut self) {
+        clock!(self, clock, entry_here, act_write_16, act_entry_16, kv_write_16, weight_write_16);
+        clock!(self, clock, write_row_16);
         for h in 0..2 {
-            self.row_here[h].clock.next = self.clock.val();
+            clock!(self, clock, row_here[h]);
             self.row_here[h].d.next = self.row.val();
         }
         for q in 0..self.from_kv_here.len() {
-            self.from_kv_here[q].clock.next = self.clock.val();
+            clock!(self, clock, from_kv_here[q]);
             self.from_kv_here[q].d.next = self.from_kv.val().into();
         }
-        self.entry_here.clock.next = self.clock.val();
         self.entry_here.d.next = self.entry.val();
-        self.act_write_16.clock.next = self.clock.val();
         self.act_write_16.d.next = self.act_write.val();
-        self.act_entry_16.clock.next = self.clock.val();
         self.act_entry_16.d.next = self.act_write_entry.val();
-        self.kv_write_16.clock.next = self.clock.val();
         self.kv_write_16.d.next = self.kv_write.val();
-        self.weight_write_16.clock.next = self.clock.val();
         self.weight_write_16.d.next = self.weight_write.val();
-        self.write_row_16.clock.next = self.clock.val();
         self.write_row_16.d.next = self.write_row.val();
         for half in self._half..(self._half + 1) {
             for j in 0..self.lane.len() {
-                self.lane[j].clock.next = self.clock.val();
+                clock!(self, clock, lane[j], sent_16[j]);
                 self.lane[j].from_kv.next = self.from_kv_here[j / 4].q.val().get_bit(0);
                 self.lane[j].entry.next = self.entry_here.q.val();
                 self.lane[j].weight.next = self.bank[j / 2].weight[j % 2].val();
                 self.lane[j].code.next = self.bank[j / 2].code[j % 2].val();
                 self.operand[j].next = self.lane[j].operand.val();
                 self.product[j].next = self.lane[j].product.val();
-                self.sent_16[j].clock.next = self.clock.val();
                 self.sent_16[j].d.next = self.sent[j].val();
                 if self.kv_transposed.val() {
                     self.sent_16[j].d.next = bit_cast::<16, 9>(self.kv_value.val());
@@ -171,7 +143,7 @@ impl Logic for LaneGroup {
                 self.kv_enable[j / 2].lane[j % 2].next = self.kv_write_16.q.val().get_bits::<1>(j);
             }
             for p in 0..self.bank.len() {
-                self.bank[p].clock.next = self.clock.val();
+                clock!(self, clock, bank[p]);
                 self.bank[p].kv_write.next = self.kv_enable[p].bus.val();
                 self.bank[p].write_row.next = self.write_row_16.q.val();
             }

@@ -21,10 +21,8 @@
 //! # Invariants
 //! 1. `wanted[r]` implies `wanted[r - 1]` of the same beat.
 
-use super::group::defaults;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::LocalCopy;
-use rust_hdl::prelude::*;
 
 /// One lane of a rung: with `wanted`, the level's result goes up, else what came from below.
 #[derive(LogicBlock, Default)]
@@ -43,7 +41,7 @@ impl Logic for RungLane {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, held);
-        self.wanted_here.clock.next = self.clock.val();
+        clock!(self, clock, wanted_here);
         self.wanted_here.d.next = self.wanted.val();
         self.held.d.next = self.below.val();
         if self.wanted_here.q.val().get_bit(0) {
@@ -54,7 +52,7 @@ impl Logic for RungLane {
 }
 
 /// A rung and those above it.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct TapLadder {
     pub clock: Signal<In, Clock>,
     pub wanted: Vec<Signal<In, Bits<1>>>,
@@ -72,16 +70,16 @@ impl TapLadder {
     /// The rungs of `results`, half as many, ... one result, over `lanes` lanes.
     pub fn new(results: usize, lanes: usize) -> Self {
         Self {
-            clock: Default::default(),
-            wanted: defaults(Self::latency(results)),
-            sum: defaults(2 * results - 1),
-            below: defaults(lanes),
-            bus: defaults(lanes),
-            rung: defaults(lanes),
+            wanted: many(Self::latency(results)),
+            sum: many(2 * results - 1),
+            below: many(lanes),
+            bus: many(lanes),
+            rung: many(lanes),
             upper: if results > 1 { vec![Self::new(results / 2, lanes)] } else { vec![] },
             _results: results,
             _tops: usize::from(results == 1),
             kind: Kind::named(format!("tap_ladder_{results}_of_{lanes}")),
+            ..Self::default()
         }
     }
 
@@ -96,14 +94,14 @@ impl Logic for TapLadder {
     fn update(&mut self) {
         for n in self._results..(self._results + 1) {
             for l in 0..self.rung.len() {
-                self.rung[l].clock.next = self.clock.val();
+                clock!(self, clock, rung[l]);
                 self.rung[l].wanted.next = self.wanted[0].val();
                 self.rung[l].result.next = self.sum[n - 1 + l % n].val();
                 self.rung[l].below.next = self.below[l].val();
             }
         }
         for u in 0..self.upper.len() {
-            self.upper[u].clock.next = self.clock.val();
+            clock!(self, clock, upper[u]);
             for r in 1..self.wanted.len() {
                 self.upper[u].wanted[r - 1].next = self.wanted[r].val();
             }

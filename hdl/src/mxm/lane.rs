@@ -23,10 +23,9 @@
 //! 1. `product` needs 25 bits: |operand| <= 509 and |activation| <= 2^15, so |product| < 2^24.
 //! 2. `product` at cycle 6 depends only on the inputs at cycle 3 and earlier activation writes.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::{Extend, LutRam, Multiplier, OperandSelect};
 use crate::widths::ENTRY;
-use rust_hdl::prelude::*;
 
 /// A lane without its memories.
 #[derive(LogicBlock, Default)]
@@ -60,13 +59,13 @@ impl Logic for MatrixLane {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, operand_held, held);
+        clock!(self, clock, activations, multiplier);
         self.select.weight.next = self.weight.val();
         self.select.code.next = self.code.val();
         self.select.from_kv.next = self.from_kv.val();
         self.operand_held.d.next = self.select.operand.val();
         self.operand.next = self.operand_held.q.val();
 
-        self.activations.clock.next = self.clock.val();
         self.activations.write_enable.next = self.act_write.val();
         self.activations.write_address.next = self.act_write_entry.val();
         self.activations.write_data.next = self.act_data.val();
@@ -75,7 +74,6 @@ impl Logic for MatrixLane {
 
         self.wide_operand.x.next = self.operand_held.q.val();
         self.wide_held.x.next = self.held.q.val();
-        self.multiplier.clock.next = self.clock.val();
         self.multiplier.a.next = self.wide_operand.y.val();
         self.multiplier.b.next = self.wide_held.y.val();
         self.product.next = self.multiplier.product.val().get_bits::<32>(0);

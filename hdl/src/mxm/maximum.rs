@@ -23,15 +23,13 @@
 //! # Invariants
 //! 1. A maximum covers every row with `valid` since the last `fresh` one, both included.
 
-use super::group::defaults;
-use crate::kind::Kind;
-use crate::primitives::{ShiftRegister, SignedMax};
+use crate::dialect::*;
+use crate::primitives::{Delay, SignedMax};
 use crate::widths::SCALAR;
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// Maximum over rows and lanes.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Maximum {
     pub clock: Signal<In, Clock>,
     pub valid: Signal<In, Bit>,
@@ -46,8 +44,8 @@ pub struct Maximum {
     best: Vec<DFF<Bits<18>>>,
     over_lanes: Vec<SignedMax<18>>,
     node: Vec<DFF<Bits<18>>>,
-    write_later: ShiftRegister<1>,
-    index_later: ShiftRegister<SCALAR>,
+    write_later: Delay<1>,
+    index_later: Delay<SCALAR>,
     _leaves: usize,
     kind: Kind<Self>,
 }
@@ -58,23 +56,16 @@ impl Maximum {
         let lanes = geometry.vxm_lanes;
         let latency = Self::latency(geometry);
         Self {
-            clock: Default::default(),
-            valid: Default::default(),
-            fresh: Default::default(),
-            last: Default::default(),
-            scalar: Default::default(),
-            row: defaults(lanes),
-            write: Default::default(),
-            index: Default::default(),
-            value: Default::default(),
-            over_rows: defaults(lanes),
-            best: defaults(lanes),
-            over_lanes: defaults(lanes - 1),
-            node: defaults(lanes - 1),
-            write_later: ShiftRegister::new(latency),
-            index_later: ShiftRegister::new(latency),
+            row: many(lanes),
+            over_rows: many(lanes),
+            best: many(lanes),
+            over_lanes: many(lanes - 1),
+            node: many(lanes - 1),
+            write_later: Delay::new(latency),
+            index_later: Delay::new(latency),
             _leaves: lanes / 2,
             kind: Kind::named(format!("maximum_{lanes}")),
+            ..Self::default()
         }
     }
 
@@ -87,11 +78,11 @@ impl Maximum {
 impl Logic for Maximum {
     #[hdl_gen]
     fn update(&mut self) {
+        clock!(self, clock, write_later, index_later);
         for l in 0..self.best.len() {
             self.over_rows[l].a.next = self.row[l].val();
             self.over_rows[l].b.next = self.best[l].q.val();
-            self.best[l].clock.next = self.clock.val();
-            self.best[l].d.next = self.best[l].q.val();
+            dff_setup!(self, clock, best[l]);
             if self.valid.val() {
                 self.best[l].d.next = self.over_rows[l].y.val();
                 if self.fresh.val() {
@@ -110,13 +101,11 @@ impl Logic for Maximum {
             }
         }
         for i in 0..self.node.len() {
-            self.node[i].clock.next = self.clock.val();
+            clock!(self, clock, node[i]);
             self.node[i].d.next = self.over_lanes[i].y.val();
         }
-        self.write_later.clock.next = self.clock.val();
         self.write_later.x.next = (self.valid.val() & self.last.val()).into();
         self.write.next = self.write_later.y.val().get_bit(0);
-        self.index_later.clock.next = self.clock.val();
         self.index_later.x.next = self.scalar.val();
         self.index.next = self.index_later.y.val();
         self.value.next = self.node[0].q.val();

@@ -40,23 +40,22 @@
 use super::emission::Emission;
 use super::entry::EntryPointer;
 use super::faults::Faults;
-use super::group::{LaneGroup, defaults};
+use super::group::LaneGroup;
 use super::ladder::TapLadder;
 use super::maximum::Maximum;
 use super::store::StorePort;
 use super::sums::Sums;
 use super::tree::AdderTree;
 use super::window::LaneWindow;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::mem::gather::LANES as GATHER_LANES;
 use crate::mem::{Gather, HostAccess};
-use crate::primitives::ShiftRegister;
+use crate::primitives::Delay;
 use crate::widths::{ENTRY, GROUP, HALVES, KV_ROW, LANE, LANES, MATRIX_ROW, OCTET, SCALAR, VMEM_ROW};
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// The matrix side of a chip.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct MatrixSide {
     pub clock: Signal<In, Clock>,
     pub issue: Signal<In, Bit>,
@@ -120,7 +119,7 @@ pub struct MatrixSide {
     pub vmem_address: Signal<Out, Bit>,
     beat: Signal<Local, Bit>,
     from_kv: Signal<Local, Bit>,
-    from_kv_later: ShiftRegister<1>,
+    from_kv_later: Delay<1>,
     host: HostAccess,
     entry_pointer: EntryPointer,
     window: LaneWindow,
@@ -132,8 +131,8 @@ pub struct MatrixSide {
     kv_write_16: DFF<Bit>,
     kv_row_16: DFF<Bits<KV_ROW>>,
     group: Vec<LaneGroup>,
-    chunk_later: ShiftRegister<GROUP>,
-    wanted_later: ShiftRegister<1>,
+    chunk_later: Delay<GROUP>,
+    wanted_later: Delay<1>,
     chunk_word: Vec<Gather>,
     tree: AdderTree,
     first_level: Vec<DFF<Bits<32>>>,
@@ -159,84 +158,27 @@ impl MatrixSide {
     pub fn new(geometry: &Geometry) -> Self {
         let (lanes, groups) = (geometry.vxm_lanes, geometry.groups());
         Self {
-            clock: Default::default(),
-            issue: Default::default(),
-            gather: Default::default(),
-            first: Default::default(),
-            last: Default::default(),
-            memory: Default::default(),
-            row: Default::default(),
-            chunk: Default::default(),
-            entry: Default::default(),
-            entry_continue: Default::default(),
-            entry_advance: Default::default(),
-            tap: Default::default(),
-            lane: Default::default(),
-            lane_advance: Default::default(),
-            clear: Default::default(),
-            emit: Default::default(),
-            shift: Default::default(),
-            mask: Default::default(),
-            maximum: Default::default(),
-            scalar: Default::default(),
-            store: Default::default(),
-            position: Default::default(),
-            act_write: Default::default(),
-            act_entry: Default::default(),
-            sent: defaults(lanes),
-            kv_write: Default::default(),
-            kv_row: Default::default(),
-            group_act_write: defaults(groups),
-            group_act_entry: defaults(groups),
-            group_kv_write: defaults(groups),
-            group_weight_write: defaults(groups),
-            group_row: defaults(groups),
-            group_kv_transposed: defaults(groups),
-            host_write: Default::default(),
-            host_read: Default::default(),
-            host_kv: Default::default(),
-            host_row: Default::default(),
-            host_octet: Default::default(),
-            host_data: Default::default(),
-            host_access: Default::default(),
-            host_chunk: Default::default(),
-            host_read_data: Default::default(),
-            host_kv_write: Default::default(),
-            host_weight_write: Default::default(),
-            host_row_1: Default::default(),
-            host_halves: Default::default(),
-            host_lane: defaults(8),
-            store_valid: Default::default(),
-            store_address_next: Default::default(),
-            store_address: Default::default(),
-            store_row: defaults(lanes),
-            maximum_write: Default::default(),
-            maximum_index: Default::default(),
-            maximum_value: Default::default(),
-            saturated: Default::default(),
-            kv_conflict: Default::default(),
-            act_conflict: Default::default(),
-            matrix_address: Default::default(),
-            vmem_conflict: Default::default(),
-            vmem_address: Default::default(),
-            beat: Default::default(),
-            from_kv: Default::default(),
-            from_kv_later: ShiftRegister::new(FROM_KV_CYCLE),
+            sent: many(lanes),
+            group_act_write: many(groups),
+            group_act_entry: many(groups),
+            group_kv_write: many(groups),
+            group_weight_write: many(groups),
+            group_row: many(groups),
+            group_kv_transposed: many(groups),
+            host_lane: many(8),
+            store_row: many(lanes),
+            from_kv_later: Delay::new(FROM_KV_CYCLE),
             host: HostAccess::new(geometry),
             entry_pointer: EntryPointer::new(geometry),
             window: LaneWindow::new(geometry),
             emission: Emission::new(geometry),
             faults: Faults::new(geometry),
-            act_write_16: Default::default(),
-            act_entry_16: Default::default(),
-            kv_write_16: Default::default(),
-            kv_row_16: Default::default(),
             group: (0..groups).map(|_| LaneGroup::new(lanes)).collect(),
-            chunk_later: ShiftRegister::new(CHUNK_CYCLE),
-            wanted_later: ShiftRegister::new(CHUNK_CYCLE),
+            chunk_later: Delay::new(CHUNK_CYCLE),
+            wanted_later: Delay::new(CHUNK_CYCLE),
             chunk_word: (0..lanes / GATHER_LANES).map(|_| Gather::new(groups)).collect(),
             tree: AdderTree::new(geometry),
-            first_level: defaults(lanes),
+            first_level: many(lanes),
             ladder: TapLadder::new(lanes / 2, lanes),
             sums: Sums::new(geometry),
             port: StorePort::new(geometry),
@@ -244,6 +186,7 @@ impl MatrixSide {
             _lanes: lanes,
             _first_node: lanes - 1,
             kind: Kind::named(format!("matrix_side_{}", geometry.mxm_lanes)),
+            ..Self::default()
         }
     }
 }
@@ -252,6 +195,8 @@ impl Logic for MatrixSide {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, act_write_16, act_entry_16, kv_write_16, kv_row_16);
+        clock!(self, clock, from_kv_later, chunk_later, wanted_later, entry_pointer, window, emission, host);
+        clock!(self, clock, tree, ladder, sums, port, best, faults);
 
         // Issue.
         self.beat.next = self.issue.val() & !self.gather.val();
@@ -259,26 +204,20 @@ impl Logic for MatrixSide {
         if self.host.issue.val() {
             self.from_kv.next = self.host.from_kv.val();
         }
-        self.from_kv_later.clock.next = self.clock.val();
         self.from_kv_later.x.next = self.from_kv.val().into();
-        self.chunk_later.clock.next = self.clock.val();
         self.chunk_later.x.next = self.chunk.val();
-        self.wanted_later.clock.next = self.clock.val();
         self.wanted_later.x.next = ((self.issue.val() & self.gather.val()) | self.host.issue.val()).into();
-        self.entry_pointer.clock.next = self.clock.val();
         self.entry_pointer.beat.next = self.beat.val();
         self.entry_pointer.first.next = self.first.val();
         self.entry_pointer.wanted.next = self.entry.val().get_bits::<ENTRY>(0);
         self.entry_pointer.continues.next = self.entry_continue.val();
         self.entry_pointer.advance.next = self.entry_advance.val();
-        self.window.clock.next = self.clock.val();
         self.window.beat.next = self.beat.val();
         self.window.first.next = self.first.val();
         self.window.tap.next = self.tap.val();
         self.window.wanted.next = self.lane.val().get_bits::<LANE>(0);
         self.window.advance.next = self.lane_advance.val();
         self.window.clears.next = self.clear.val();
-        self.emission.clock.next = self.clock.val();
         self.emission.beat.next = self.beat.val();
         self.emission.gathers.next = self.issue.val() & self.gather.val();
         self.emission.first.next = self.first.val();
@@ -293,7 +232,6 @@ impl Logic for MatrixSide {
         self.emission.wraps.next = self.window.wraps.val();
 
         // The host.
-        self.host.clock.next = self.clock.val();
         self.host.write.next = self.host_write.val();
         self.host.read.next = self.host_read.val();
         self.host.kv.next = self.host_kv.val();
@@ -313,7 +251,7 @@ impl Logic for MatrixSide {
 
         // Lanes.
         for g in 0..self.group.len() {
-            self.group[g].clock.next = self.clock.val();
+            clock!(self, clock, group[g]);
             self.group[g].row.next = self.row.val().get_bits::<MATRIX_ROW>(0);
             self.group[g].from_kv.next = self.from_kv_later.y.val().get_bit(0);
             self.group[g].entry.next = self.entry_pointer.entry.val();
@@ -338,15 +276,12 @@ impl Logic for MatrixSide {
         }
 
         // Sums of products, up the tree and the ladder into the row of sums.
-        self.tree.clock.next = self.clock.val();
-        self.ladder.clock.next = self.clock.val();
-        self.sums.clock.next = self.clock.val();
         for node in self._first_node..(self._first_node + 1) {
             for i in 0..self._first_node {
                 self.ladder.sum[i].next = self.tree.sum[i].val();
             }
             for l in 0..self._lanes {
-                self.first_level[l].clock.next = self.clock.val();
+                clock!(self, clock, first_level[l]);
                 self.first_level[l].d.next = self.tree.sum[node + l].val();
                 self.ladder.below[l].next = self.first_level[l].q.val();
                 self.sums.bus[l].next = self.ladder.bus[l].val();
@@ -362,7 +297,6 @@ impl Logic for MatrixSide {
         self.sums.keep.next = self.window.keep.val();
 
         // The store port, and the maximum of what passes it.
-        self.port.clock.next = self.clock.val();
         self.port.shift.next = self.emission.shift.val();
         self.port.limit.next = self.emission.limit.val();
         self.port.sums_leave.next = self.emission.sums_leave.val();
@@ -372,13 +306,12 @@ impl Logic for MatrixSide {
         self.store_valid.next = self.port.valid.val();
         self.store_address_next.next = self.port.address_next.val();
         self.store_address.next = self.port.address.val();
-        self.best.clock.next = self.clock.val();
         self.best.valid.next = self.port.of_sums.val();
         self.best.fresh.next = self.emission.fresh.val();
         self.best.last.next = self.emission.ends.val();
         self.best.scalar.next = self.emission.scalar.val();
         for q in 0..self.chunk_word.len() {
-            self.chunk_word[q].clock.next = self.clock.val();
+            clock!(self, clock, chunk_word[q]);
             self.chunk_word[q].load.next = self.wanted_later.y.val().get_bit(0);
             self.chunk_word[q].chunk.next = self.chunk_later.y.val();
             for i in 0..GATHER_LANES {
@@ -395,7 +328,6 @@ impl Logic for MatrixSide {
         self.maximum_value.next = self.best.value.val();
 
         // Faults.
-        self.faults.clock.next = self.clock.val();
         self.faults.issue.next = self.issue.val();
         self.faults.reads_kv.next = self.from_kv.val();
         self.faults.row.next = self.row.val();

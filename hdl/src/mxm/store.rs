@@ -27,16 +27,14 @@
 //! # Invariants
 //! 1. Without `conflict`, each row that was said to leave stands at the port in its cycle, unchanged.
 
-use super::group::defaults;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::{Extend, LocalCopy, Normalise};
 use crate::widths::{LANE, VMEM_ROW};
 use lpu_isa::Geometry;
 use lpu_isa::arith::{WORD_BITS, WORD_MIN};
-use rust_hdl::prelude::*;
 
 /// One lane of the store port.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct StoreLane {
     pub clock: Signal<In, Clock>,
     pub sum: Signal<In, Bits<32>>,
@@ -46,7 +44,7 @@ pub struct StoreLane {
     pub gather: Signal<In, Bit>,
     pub row: Signal<Out, Bits<18>>,
     pub over: Signal<Out, Bit>,
-    word_min: Constant<Bits<18>>,
+    word_min: Fixed<{ WORD_MIN as u64 & ((1 << WORD_BITS) - 1) }, 18>,
     shift_here: LocalCopy<5>,
     gather_here: LocalCopy<1>,
     masked_here: DFF<Bit>,
@@ -57,40 +55,14 @@ pub struct StoreLane {
     kind: Kind<Self>,
 }
 
-impl Default for StoreLane {
-    fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            sum: Default::default(),
-            shift: Default::default(),
-            masked: Default::default(),
-            word: Default::default(),
-            gather: Default::default(),
-            row: Default::default(),
-            over: Default::default(),
-            word_min: Constant::new((WORD_MIN as u32 & ((1 << WORD_BITS) - 1)).to_bits()),
-            shift_here: Default::default(),
-            gather_here: Default::default(),
-            masked_here: Default::default(),
-            normalise: Default::default(),
-            extend: Default::default(),
-            held: Default::default(),
-            over_held: Default::default(),
-            kind: Kind::default(),
-        }
-    }
-}
-
 impl Logic for StoreLane {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, masked_here, held, over_held);
-        self.shift_here.clock.next = self.clock.val();
+        clock!(self, clock, shift_here, gather_here, normalise);
         self.shift_here.d.next = self.shift.val();
-        self.gather_here.clock.next = self.clock.val();
         self.gather_here.d.next = self.gather.val().into();
         self.masked_here.d.next = self.masked.val();
-        self.normalise.clock.next = self.clock.val();
         self.normalise.x.next = self.sum.val();
         self.normalise.shift.next = self.shift_here.q.val();
         self.extend.x.next = self.word.val();
@@ -145,11 +117,11 @@ impl StorePort {
     pub fn new(geometry: &Geometry) -> Self {
         let lanes = geometry.vxm_lanes;
         Self {
-            sum: defaults(lanes),
-            word: defaults(lanes),
-            row: defaults(lanes),
-            lane: defaults(lanes),
-            any_over: defaults(lanes + 1),
+            sum: many(lanes),
+            word: many(lanes),
+            row: many(lanes),
+            lane: many(lanes),
+            any_over: many(lanes + 1),
             _lanes: lanes,
             kind: Kind::named(format!("store_port_{lanes}")),
             ..Self::default()
@@ -160,16 +132,8 @@ impl StorePort {
 impl Logic for StorePort {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(
-            self,
-            clock,
-            gather_here,
-            valid_held,
-            of_sums_held,
-            address_held,
-            saturated_held,
-            conflict_held
-        );
+        dff_setup!(self, clock, gather_here, valid_held, of_sums_held, address_held, saturated_held);
+        dff_setup!(self, clock, conflict_held);
         self.gather_here.d.next = self.gather_leaves.val();
         self.valid_held.d.next = self.sums_leave.val() | self.gather_here.q.val();
         self.of_sums_held.d.next = self.sums_leave.val();
@@ -186,7 +150,7 @@ impl Logic for StorePort {
         }
         self.any_over[0].next = false;
         for l in 0..self.lane.len() {
-            self.lane[l].clock.next = self.clock.val();
+            clock!(self, clock, lane[l]);
             self.lane[l].sum.next = self.sum[l].val();
             self.lane[l].shift.next = self.shift.val();
             self.lane[l].word.next = self.word[l].val();

@@ -22,12 +22,10 @@
 //! 1. Sums wrap at 32 bits.
 //! 2. `lane` is a multiple of the window's size, so the window is all lanes whose index agrees with it in the bits of `keep`.
 
-use super::group::defaults;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::LocalCopy;
 use crate::widths::LANE;
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// One accumulator.
 #[derive(LogicBlock, Default)]
@@ -48,8 +46,8 @@ impl Logic for SumLane {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, enable, held);
+        clock!(self, clock, clear_here);
         self.enable.d.next = self.in_window.val();
-        self.clear_here.clock.next = self.clock.val();
         self.clear_here.d.next = self.clear.val().into();
         self.base.next = self.held.q.val();
         if self.clear_here.q.val().get_bit(0) {
@@ -63,7 +61,7 @@ impl Logic for SumLane {
 }
 
 /// All accumulators.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Sums {
     pub clock: Signal<In, Clock>,
     pub beat: Signal<In, Bit>,
@@ -84,15 +82,11 @@ impl Sums {
     pub fn new(geometry: &Geometry) -> Self {
         let lanes = geometry.vxm_lanes;
         Self {
-            clock: Default::default(),
-            beat: Default::default(),
-            clear: Default::default(),
-            lane: Default::default(),
-            keep: Default::default(),
-            bus: defaults(lanes),
-            sum: defaults(lanes),
-            sums: defaults(lanes),
+            bus: many(lanes),
+            sum: many(lanes),
+            sums: many(lanes),
             kind: Kind::named(format!("sums_{lanes}")),
+            ..Self::default()
         }
     }
 }
@@ -101,7 +95,7 @@ impl Logic for Sums {
     #[hdl_gen]
     fn update(&mut self) {
         for l in 0..self.sums.len() {
-            self.sums[l].clock.next = self.clock.val();
+            clock!(self, clock, sums[l]);
             self.sums[l].clear.next = self.clear.val();
             self.sums[l].in_window.next =
                 self.beat.val() & (((self.lane.val() ^ l.to_bits::<LANE>()) & self.keep.val()) == 0);

@@ -23,17 +23,15 @@
 //! 1. `sum[n - 1 + j]` is the exact sum of `lanes / n` neighbouring products, from lane `j * lanes / n` on.
 //! 2. The level of `k` additions has 25 + `k` bits; 128 lanes fill 32.
 
-use super::group::defaults;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::TreeAdder;
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// Bits of a product: see [`MatrixLane`](super::lane::MatrixLane).
 const PRODUCT_BITS: usize = 25;
 
 /// The tree over all lanes.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct AdderTree {
     pub clock: Signal<In, Clock>,
     pub product: Vec<Signal<In, Bits<32>>>,
@@ -50,12 +48,12 @@ impl AdderTree {
         // Node i adds numbers that are already sums of lanes / 2^(depth + 1) products.
         let bits = |node: usize| PRODUCT_BITS + geometry.tree_levels() - 1 - node.ilog2() as usize;
         Self {
-            clock: Default::default(),
-            product: defaults(lanes),
-            sum: defaults(2 * geometry.vxm_lanes - 1),
+            product: many(lanes),
+            sum: many(2 * geometry.vxm_lanes - 1),
             node: (1..lanes).map(|node| TreeAdder::new(bits(node))).collect(),
             _leaves: lanes / 2,
             kind: Kind::named(format!("adder_tree_{lanes}")),
+            ..Self::default()
         }
     }
 
@@ -69,7 +67,7 @@ impl Logic for AdderTree {
     #[hdl_gen]
     fn update(&mut self) {
         for i in 0..self.node.len() {
-            self.node[i].clock.next = self.clock.val();
+            clock!(self, clock, node[i]);
         }
         for leaves in self._leaves..(self._leaves + 1) {
             for i in 1..self._leaves {

@@ -28,20 +28,18 @@
 //! 1. `lane` is a multiple of the number of results at each beat, because it is at the first.
 //! 2. What a beat needs later travels with it: the queue may show another instruction's payload by then.
 
-use super::group::defaults;
 use super::sums::Sums;
-use crate::kind::Kind;
-use crate::primitives::ShiftRegister;
+use crate::dialect::*;
+use crate::primitives::Delay;
 use crate::widths::LANE;
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Clear;
-use rust_hdl::prelude::*;
 
 /// Cycle of a beat's products, where the tree begins.
 const PRODUCT_CYCLE: usize = 6;
 
 /// The lane window of beats.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct LaneWindow {
     pub clock: Signal<In, Clock>,
     pub beat: Signal<In, Bit>,
@@ -56,10 +54,10 @@ pub struct LaneWindow {
     pub clear: Signal<Out, Bit>,
     pub lane: Signal<Out, Bits<LANE>>,
     pub keep: Signal<Out, Bits<LANE>>,
-    clears_always: Constant<Bits<2>>,
-    clears_first: Constant<Bits<2>>,
-    last_lane: Constant<Bits<LANE>>,
-    results_at: Vec<Constant<Bits<LANE>>>,
+    clears_always: Fixed<{ Clear::Always as u64 }, 2>,
+    clears_first: Fixed<{ Clear::First as u64 }, 2>,
+    last_lane: Setting<LANE>,
+    results_at: Vec<Setting<LANE>>,
     beat_1: DFF<Bit>,
     first_1: DFF<Bit>,
     tap_1: DFF<Bits<4>>,
@@ -71,11 +69,11 @@ pub struct LaneWindow {
     now: DFF<Bits<LANE>>,
     next: DFF<Bits<LANE>>,
     keep_2: DFF<Bits<LANE>>,
-    rung_later: Vec<ShiftRegister<1>>,
-    beat_later: ShiftRegister<1>,
-    clear_later: ShiftRegister<1>,
-    lane_later: ShiftRegister<LANE>,
-    keep_later: ShiftRegister<LANE>,
+    rung_later: Vec<Delay<1>>,
+    beat_later: Delay<1>,
+    clear_later: Delay<1>,
+    lane_later: Delay<LANE>,
+    keep_later: Delay<LANE>,
     _first_tap: usize,
     kind: Kind<Self>,
 }
@@ -87,44 +85,19 @@ impl LaneWindow {
         let first_tap = geometry.groups().ilog2() as usize;
         let rungs = lanes.ilog2() as usize;
         // Results at tap first_tap + 1 + r; all lanes, at the first tap, is zero modulo the lanes.
-        let results = |r: usize| Constant::new((lanes >> (r + 1)).to_bits());
+        let results = |r: usize| Setting::new(lanes >> (r + 1));
         let to_sums = PRODUCT_CYCLE + tree;
         Self {
-            clock: Default::default(),
-            beat: Default::default(),
-            first: Default::default(),
-            tap: Default::default(),
-            wanted: Default::default(),
-            advance: Default::default(),
-            clears: Default::default(),
-            wraps: Default::default(),
-            rung: defaults(rungs),
-            sums_beat: Default::default(),
-            clear: Default::default(),
-            lane: Default::default(),
-            keep: Default::default(),
-            clears_always: Constant::new((Clear::Always as u32).to_bits()),
-            clears_first: Constant::new((Clear::First as u32).to_bits()),
-            last_lane: Constant::new((lanes - 1).to_bits()),
+            rung: many(rungs),
+            last_lane: Setting::new(lanes - 1),
             results_at: (0..rungs).map(results).collect(),
-            beat_1: Default::default(),
-            first_1: Default::default(),
-            tap_1: Default::default(),
-            wanted_1: Default::default(),
-            advance_1: Default::default(),
-            clear_1: Default::default(),
-            results: Default::default(),
-            chosen: Default::default(),
-            now: Default::default(),
-            next: Default::default(),
-            keep_2: Default::default(),
-            rung_later: (0..rungs).map(|r| ShiftRegister::new(PRODUCT_CYCLE + first_tap + r - 1)).collect(),
-            beat_later: ShiftRegister::new(to_sums - 1),
-            clear_later: ShiftRegister::new(to_sums - 1),
-            lane_later: ShiftRegister::new(to_sums - 2),
-            keep_later: ShiftRegister::new(to_sums - 2),
+            rung_later: (0..rungs).map(|r| Delay::new(PRODUCT_CYCLE + first_tap + r - 1)).collect(),
+            beat_later: Delay::new(to_sums - 1),
+            clear_later: Delay::new(to_sums - 1),
+            lane_later: Delay::new(to_sums - 2),
+            keep_later: Delay::new(to_sums - 2),
             _first_tap: first_tap,
-            kind: Kind::default(),
+            ..Self::default()
         }
     }
 
@@ -138,6 +111,7 @@ impl Logic for LaneWindow {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, beat_1, first_1, tap_1, wanted_1, advance_1, clear_1, now, next, keep_2);
+        clock!(self, clock, beat_later, clear_later, lane_later, keep_later);
         self.beat_1.d.next = self.beat.val();
         self.first_1.d.next = self.first.val();
         self.tap_1.d.next = self.tap.val();
@@ -169,19 +143,15 @@ impl Logic for LaneWindow {
         self.wraps.next = self.next.q.val() == 0;
 
         for r in 0..self.rung.len() {
-            self.rung_later[r].clock.next = self.clock.val();
+            clock!(self, clock, rung_later[r]);
             self.rung[r].next = self.rung_later[r].y.val();
         }
-        self.beat_later.clock.next = self.clock.val();
         self.beat_later.x.next = self.beat_1.q.val().into();
         self.sums_beat.next = self.beat_later.y.val().get_bit(0);
-        self.clear_later.clock.next = self.clock.val();
         self.clear_later.x.next = self.clear_1.q.val().into();
         self.clear.next = self.clear_later.y.val().get_bit(0);
-        self.lane_later.clock.next = self.clock.val();
         self.lane_later.x.next = self.now.q.val();
         self.lane.next = self.lane_later.y.val();
-        self.keep_later.clock.next = self.clock.val();
         self.keep_later.x.next = self.keep_2.q.val();
         self.keep.next = self.keep_later.y.val();
     }

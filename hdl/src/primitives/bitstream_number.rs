@@ -5,8 +5,7 @@
 //! |----------|-----|-------|-----------------------------------------------------|
 //! | `number` | out | 64    | the macro `LPU_BITSTREAM`; zero where it is not set |
 
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// The number of the bitstream.
 #[derive(LogicBlock, Default)]
@@ -18,10 +17,6 @@ pub struct BitstreamNumber {
 impl Logic for BitstreamNumber {
     fn update(&mut self) {
         self.number.next = 0.into();
-    }
-
-    fn connect(&mut self) {
-        self.number.connect();
     }
 
     fn hdl(&self) -> Verilog {

@@ -21,12 +21,11 @@
 //! 1. No access both reads and writes.
 
 use super::value::bits_of;
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 use std::fmt::Write;
 
 /// Memory of `2^ADDRESS` words.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct BootRam<const ADDRESS: usize> {
     pub clock: Signal<In, Clock>,
     pub enable: Signal<In, Bit>,
@@ -50,16 +49,7 @@ impl<const ADDRESS: usize> BootRam<ADDRESS> {
         assert!(image.len() <= 1 << ADDRESS, "an image of {} words in {}", image.len(), 1 << ADDRESS);
         let mut words = image.to_vec();
         words.resize(1 << ADDRESS, 0);
-        Self {
-            clock: Signal::default(),
-            enable: Signal::default(),
-            address: Signal::default(),
-            write_mask: Signal::default(),
-            write_data: Signal::default(),
-            read_data: Signal::default(),
-            _words: words,
-            kind: Kind::default(),
-        }
+        Self { _words: words, ..Self::default() }
     }
 
     /// One byte lane: its bytes, their initial content, its port.
@@ -108,10 +98,6 @@ impl<const ADDRESS: usize> Logic for BootRam<ADDRESS> {
         }
         self._words[address] = word as u32;
         self.read_data.next = bits_of(read as i64);
-    }
-
-    fn connect(&mut self) {
-        self.read_data.connect();
     }
 
     fn hdl(&self) -> Verilog {

@@ -12,11 +12,10 @@
 //! A firmware that believes in a slower clock sends its bits, and waits its fractions of a second, in fewer cycles. Nothing else of it
 //! changes: simulated seconds become cheap.
 
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// The frequency as a number.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct ClockRate {
     pub hertz: Signal<Out, Bits<32>>,
     _plan: u32,
@@ -26,23 +25,13 @@ pub struct ClockRate {
 impl ClockRate {
     /// The frequency of a plan.
     pub fn new(hertz: u32) -> Self {
-        Self { hertz: Default::default(), _plan: hertz, kind: Kind::named(format!("clock_rate_{hertz}")) }
-    }
-}
-
-impl Default for ClockRate {
-    fn default() -> Self {
-        Self::new(0)
+        Self { _plan: hertz, kind: Kind::named(format!("clock_rate_{hertz}")), ..Self::default() }
     }
 }
 
 impl Logic for ClockRate {
     fn update(&mut self) {
         self.hertz.next = u64::from(self._plan).into();
-    }
-
-    fn connect(&mut self) {
-        self.hertz.connect();
     }
 
     fn hdl(&self) -> Verilog {

@@ -1,51 +1,52 @@
-//! Delay line: what enters leaves `CYCLES` later. Long lines live in LUT RAM, not in a row of registers.
+//! Delay line: what enters leaves a number of cycles later, which is part of the type ([`Delay<W, CYCLES>`](Delay)), or which the
+//! chip's size decides ([`Delay<W>`](Delay::new)). Long lines of the first kind live in LUT RAM, not in a row of registers.
 //!
 //! ```text
-//!  x ──►[ ring of CYCLES - 1 words ]──►[reg]──► y        (x ──►[reg]──►...──►[reg]──► y when short)
+//!  x ──►[ ring of cycles - 1 words ]──►[reg]──► y        (x ──►[reg]──►...──►[reg]──► y when short)
 //! ```
 //!
 //! | port    | dir | width | meaning          | cycle        |
 //! |---------|-----|-------|------------------|--------------|
 //! | `clock` | in  | 1     |                  |              |
 //! | `x`     | in  | `W`   |                  | `t`          |
-//! | `y`     | out | `W`   | `x` as it was    | `t + CYCLES` |
+//! | `y`     | out | `W`   | `x` as it was    | `t + cycles` |
 //!
 //! # Invariants
-//! 1. `y` is zero for the first `CYCLES` cycles after power-up.
+//! 1. `cycles >= 1`; `y` is zero for as many cycles after power-up.
 
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 use std::collections::VecDeque;
 
 /// Lines shorter than this, or narrower than [`RING_BITS_MIN`], are registers: the ring's counter would cost more.
 const RING_CYCLES_MIN: usize = 4;
 const RING_BITS_MIN: usize = 4;
+/// In the place of the cycles: the constructor says how many they are.
+pub const AS_BUILT: usize = 0;
 
-/// Delays `W` bits by `CYCLES` cycles.
-#[derive(LogicBlock)]
-pub struct Delay<const W: usize, const CYCLES: usize> {
+/// Delays `W` bits.
+#[derive(LogicBlock, Default)]
+pub struct Delay<const W: usize, const CYCLES: usize = AS_BUILT> {
     pub clock: Signal<In, Clock>,
     pub x: Signal<In, Bits<W>>,
     pub y: Signal<Out, Bits<W>>,
+    _built: usize,
     _held: VecDeque<Bits<W>>,
     kind: Kind<Self>,
 }
 
-impl<const W: usize, const CYCLES: usize> Delay<W, CYCLES> {
-    /// Cycles from `x` to `y`.
-    pub const LATENCY: usize = CYCLES;
+impl<const W: usize> Delay<W> {
+    /// A line of `cycles` cycles, at least one.
+    pub fn new(cycles: usize) -> Self {
+        assert!(cycles >= 1, "a delay of no cycles is a wire");
+        let kind = Kind::named(format!("shift_register_{W}_bits_{cycles}"));
+        Self { _built: cycles, kind, ..Self::default() }
+    }
 }
 
-impl<const W: usize, const CYCLES: usize> Default for Delay<W, CYCLES> {
-    fn default() -> Self {
-        const { assert!(CYCLES > 0, "a delay of no cycles is a wire") };
-        Self {
-            clock: Signal::default(),
-            x: Signal::default(),
-            y: Signal::default(),
-            _held: vec![Bits::default(); CYCLES - 1].into(),
-            kind: Kind::default(),
-        }
+impl<const W: usize, const CYCLES: usize> Delay<W, CYCLES> {
+    /// Cycles from `x` to `y`.
+    pub const fn cycles(&self) -> usize {
+        if CYCLES == AS_BUILT { self._built } else { CYCLES }
     }
 }
 
@@ -83,21 +84,34 @@ fn registers(width: usize, cycles: usize) -> String {
     format!("{declarations}initial begin\n{clear}end\nalways_ff @(posedge clock) begin\n{shift}end")
 }
 
+/// All stages in one word.
+fn stages(width: usize, cycles: usize) -> String {
+    let (all, kept) = (width * cycles, width * (cycles - 1));
+    let top = all - 1;
+    let next = if kept == 0 { "x".to_owned() } else { format!("{{held[{}:0], x}}", kept - 1) };
+    format!(
+        "logic [{top}:0] held;
+initial held = {all}'h0;
+always_ff @(posedge clock) held <= {next};
+assign y = held[{top}:{kept}];"
+    )
+}
+
 impl<const W: usize, const CYCLES: usize> Logic for Delay<W, CYCLES> {
     fn update(&mut self) {
         if self.clock.pos_edge() {
+            self._held.resize(self.cycles() - 1, Bits::default());
             self._held.push_back(self.x.val());
             self.y.next = self._held.pop_front().unwrap_or_default();
         }
     }
 
-    fn connect(&mut self) {
-        self.y.connect();
-    }
-
     fn hdl(&self) -> Verilog {
-        let is_ring = CYCLES >= RING_CYCLES_MIN && W >= RING_BITS_MIN;
-        Verilog::Custom(if is_ring { ring(W, CYCLES) } else { registers(W, CYCLES) })
+        Verilog::Custom(match CYCLES {
+            AS_BUILT => stages(W, self._built),
+            RING_CYCLES_MIN.. if W >= RING_BITS_MIN => ring(W, CYCLES),
+            _ => registers(W, CYCLES),
+        })
     }
 }
 
@@ -148,5 +162,25 @@ mod tests {
         let cells = cells(&emit(&mut Delay::<16, 12>::default(), "delay").unwrap(), Family::Ecp5).unwrap();
         assert_eq!(cells.get("TRELLIS_DPR16X4"), Some(&4), "{cells:?}");
         assert_eq!(cells.get("TRELLIS_FF"), Some(&(16 + 4)), "{cells:?}");
+    }
+
+    #[test]
+    fn a_line_may_be_as_long_as_it_is_built() {
+        for cycles in [1, 2, 14] {
+            let bench = Bench::new(&emit(&mut Delay::<9>::new(cycles), "delay").unwrap()).unwrap();
+            let mut random = Random::from_seed_variable();
+            let inputs: Vec<u64> = (0..1000).map(|_| random.unsigned(9)).collect();
+            let mut stimulus = bench.stimulus();
+            for x in &inputs {
+                stimulus.cycle().set("x", *x);
+            }
+            let response = bench.run(stimulus.idle(cycles)).unwrap();
+            for t in 0..cycles {
+                assert_eq!(response.get(t, "y"), 0);
+            }
+            for (t, x) in inputs.iter().enumerate() {
+                assert_eq!(response.get(t + cycles, "y"), *x, "cycle {t} of {cycles}");
+            }
+        }
     }
 }

@@ -26,8 +26,7 @@
 //! 2. The caller never reads an address in the cycle in which it is written: the chip leaves that undefined. The
 //!    behavioural text and the model give the old word.
 
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 use std::fmt::Write;
 
 /// Block RAM of `2^ADDRESS` words of `DATA` bits with `LANES` write enables.
@@ -48,7 +47,10 @@ impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Ebr<ADDRESS, D
     /// Cycles from address to data.
     pub const LATENCY: usize = 2;
 
-    const LANE_BITS: usize = DATA / LANES;
+    const LANE_BITS: usize = {
+        assert!(DATA.is_multiple_of(LANES), "lanes must divide the data");
+        DATA / LANES
+    };
 
     /// Port width at which one vendor block holds this shape.
     const VENDOR_WIDTH: Option<usize> = match (ADDRESS, DATA, LANES) {
@@ -61,7 +63,7 @@ impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Ebr<ADDRESS, D
 
 impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Default for Ebr<ADDRESS, DATA, LANES> {
     fn default() -> Self {
-        const { assert!(DATA.is_multiple_of(LANES), "lanes must divide the data") };
+        let role = if Self::VENDOR_WIDTH.is_some() { Role::BlockRam } else { Role::Module };
         Self {
             clock: Signal::default(),
             read_address: Signal::default(),
@@ -71,7 +73,7 @@ impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Default for Eb
             write_data: Signal::default(),
             _words: vec![Bits::default(); 1 << ADDRESS],
             _fetched: Bits::default(),
-            kind: Kind::default(),
+            kind: Kind::of(role),
         }
     }
 }
@@ -160,10 +162,6 @@ impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Logic for Ebr<
         for bit in (0..DATA).filter(|bit| self.write_enable.val().get_bit(bit / Self::LANE_BITS)) {
             *word = word.replace_bit(bit, self.write_data.val().get_bit(bit));
         }
-    }
-
-    fn connect(&mut self) {
-        self.read_data.connect();
     }
 
     fn hdl(&self) -> Verilog {

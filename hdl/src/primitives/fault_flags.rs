@@ -15,9 +15,8 @@
 //! 1. A flag goes only when it is cleared.
 
 use super::value::bits_of;
-use crate::kind::Kind;
+use crate::dialect::*;
 use lpu_isa::host::Fault;
-use rust_hdl::prelude::*;
 
 /// Declares the block with a port for each fault.
 macro_rules! fault_flags {
@@ -68,10 +67,6 @@ impl Logic for FaultFlags {
             let flags = self.flags.val().to_u64() as u32 & !(self.clear.val().to_u64() as u32);
             self.flags.next = bits_of(i64::from(flags | self.strobes()));
         }
-    }
-
-    fn connect(&mut self) {
-        self.flags.connect();
     }
 
     fn hdl(&self) -> Verilog {

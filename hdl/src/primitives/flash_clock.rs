@@ -16,8 +16,7 @@
 //! 1. Nothing but wire between `clock_in` and the memory.
 
 use super::by_family;
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// The way to the flash memory's clock pin.
 #[derive(LogicBlock, Default)]
@@ -35,10 +34,6 @@ impl FlashClock {
 impl Logic for FlashClock {
     fn update(&mut self) {
         self.pin.next = self.clock_in.val();
-    }
-
-    fn connect(&mut self) {
-        self.pin.connect();
     }
 
     fn hdl(&self) -> Verilog {

@@ -18,8 +18,7 @@
 //! 1. `TOTAL == LANES * W`, checked when the block is built.
 
 use super::value::signals;
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// Joins `LANES` lanes of `W` bits into `TOTAL` bits.
 #[derive(LogicBlock)]
@@ -50,10 +49,6 @@ impl<const LANES: usize, const W: usize, const TOTAL: usize> Logic for JoinLanes
             }
         }
         self.bus.next = bus;
-    }
-
-    fn connect(&mut self) {
-        self.bus.connect();
     }
 
     fn hdl(&self) -> Verilog {

@@ -15,8 +15,7 @@
 //! # Invariants
 //! 1. On the ECP5 there are `W` flip-flops for each instance, however many are equal.
 
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// One copy of `W` bits.
 #[derive(LogicBlock, Default)]
@@ -56,10 +55,6 @@ impl<const W: usize> Logic for LocalCopy<W> {
         }
     }
 
-    fn connect(&mut self) {
-        self.q.connect();
-    }
-
     fn hdl(&self) -> Verilog {
         let behaviour = format!("initial q = {W}'h0;\nalways_ff @(posedge clock) q <= d;");
         Verilog::Custom(super::by_family(vendor_cells(W).trim_end(), &behaviour))
@@ -85,7 +80,7 @@ mod tests {
         #[hdl_gen]
         fn update(&mut self) {
             for i in 0..4 {
-                self.copies[i].clock.next = self.clock.val();
+                clock!(self, clock, copies[i]);
                 self.copies[i].d.next = self.d.val();
                 self.q[i].next = self.copies[i].q.val();
             }

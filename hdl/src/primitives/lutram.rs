@@ -22,8 +22,7 @@
 //! 2. A read in the cycle of a write to the same address gives the old word.
 
 use super::value::signals;
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// Distributed RAM of `2^ADDRESS` words of `DATA` bits with `READS` read ports.
 #[derive(LogicBlock)]
@@ -66,10 +65,6 @@ impl<const ADDRESS: usize, const DATA: usize, const READS: usize> Logic for LutR
         for (data, address) in self.read_data.iter_mut().zip(&self.read_address) {
             data.next = self._words[address.val().index()];
         }
-    }
-
-    fn connect(&mut self) {
-        self.read_data.iter_mut().for_each(Logic::connect);
     }
 
     fn hdl(&self) -> Verilog {

@@ -122,12 +122,11 @@ pub mod payload;
 pub mod pll;
 pub mod queue_store;
 pub mod round_shift_sat;
-pub mod shift_register;
 pub mod soft_core;
 mod value;
 pub mod vector;
 
-pub use arith::{Extend, Saturate, SaturatingAdd, SignedMax};
+pub use arith::{Extend, SignedMax};
 pub use bitstream_number::BitstreamNumber;
 pub use boot_ram::BootRam;
 pub use clock_rate::ClockRate;
@@ -143,7 +142,6 @@ pub use mult::Multiplier;
 pub use payload::{MatrixPayload, VectorPayload};
 pub use queue_store::QueueStore;
 pub use round_shift_sat::RoundShiftSat;
-pub use shift_register::ShiftRegister;
 pub use soft_core::SoftCore;
 
 /// Verilog that differs by family: the vendor's cells under `LPU_ECP5`, else plain behaviour for simulation and for

@@ -22,12 +22,11 @@
 //! 2. Both input registers and the output register are the block's own: nothing is left to inference.
 
 use super::value::{bits_of, signed_of};
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 use std::fmt::Write;
 
 /// The registered signed multiplier.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct Multiplier {
     pub clock: Signal<In, Clock>,
     pub a: Signal<In, Bits<18>>,
@@ -35,6 +34,19 @@ pub struct Multiplier {
     pub product: Signal<Out, Bits<36>>,
     _held: (i64, i64),
     kind: Kind<Self>,
+}
+
+impl Default for Multiplier {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            a: Signal::default(),
+            b: Signal::default(),
+            product: Signal::default(),
+            _held: (0, 0),
+            kind: Kind::of(Role::Multiplier),
+        }
+    }
 }
 
 impl Multiplier {
@@ -83,10 +95,6 @@ impl Logic for Multiplier {
             self.product.next = bits_of(self._held.0 * self._held.1);
             self._held = (signed_of(self.a.val()), signed_of(self.b.val()));
         }
-    }
-
-    fn connect(&mut self) {
-        self.product.connect();
     }
 
     fn hdl(&self) -> Verilog {

@@ -12,9 +12,8 @@
 //! 1. Every field of the table has its port, with the table's width: the constructor's test walks the table.
 
 use super::value::bits_of;
+use crate::dialect::*;
 use crate::icu::layout;
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
 
 /// Declares the payload block of a queue: its operations, its parts beyond the first, its fields with their widths.
 macro_rules! payload {
@@ -43,10 +42,6 @@ macro_rules! payload {
                 let bits = self.part[part].val().to_u64() >> low & ((1 << $width) - 1);
                 self.$field.next = bits_of(bits as i64);
                 )+
-            }
-
-            fn connect(&mut self) {
-                $(self.$field.connect();)+
             }
 
             fn hdl(&self) -> Verilog {

@@ -18,8 +18,7 @@
 //! # Invariants
 //! 1. Rising edges of `control` fall on rising edges of `datapath` when its divisor is a multiple.
 
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// Divisors of a family's PLL, as its data sheet names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +36,15 @@ pub enum PllSettings {
     },
 }
 
+/// No clock is divided.
+impl Default for PllSettings {
+    fn default() -> Self {
+        Self::Ecp5 { input: 1, feedback: 1, output: 1, output_control: 1 }
+    }
+}
+
 /// The PLL of a board.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Pll {
     pub oscillator: Signal<In, Clock>,
     pub datapath: Signal<Out, Clock>,
@@ -62,15 +68,7 @@ impl PllSettings {
 impl Pll {
     /// The PLL with these divisors.
     pub fn new(settings: PllSettings) -> Self {
-        Self {
-            oscillator: Default::default(),
-            datapath: Default::default(),
-            control: Default::default(),
-            locked: Default::default(),
-            _settings: settings,
-            _cycles: 0,
-            kind: Kind::named("pll"),
-        }
+        Self { _settings: settings, kind: Kind::named("pll"), ..Self::default() }
     }
 
     fn vendor_cell(&self) -> (&'static str, String) {
@@ -131,12 +129,6 @@ impl Logic for Pll {
             self.control.next = (self._cycles < ratio / 2).into();
             self._cycles = (self._cycles + 1) % ratio;
         }
-    }
-
-    fn connect(&mut self) {
-        self.datapath.connect();
-        self.control.connect();
-        self.locked.connect();
     }
 
     fn hdl(&self) -> Verilog {

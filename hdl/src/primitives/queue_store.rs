@@ -19,13 +19,12 @@
 //! 2. Bits of an index beyond the memory's depth, a power of two, are left out: who reads there says so.
 
 use super::value::bits_of;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::widths::QUEUE_INDEX;
-use rust_hdl::prelude::*;
 use std::fmt::Write;
 
 /// Instruction memory of one queue.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct QueueStore {
     pub clock: Signal<In, Clock>,
     pub write: Vec<Signal<In, Bits<1>>>,
@@ -54,15 +53,14 @@ impl QueueStore {
             "1 to 8 parts, none empty"
         );
         Self {
-            clock: Signal::default(),
             write: masks.iter().map(|_| Signal::default()).collect(),
             write_index: masks.iter().map(|_| Signal::default()).collect(),
-            write_data: Signal::default(),
             read_index: masks.iter().map(|_| Signal::default()).collect(),
             part: masks.iter().map(|_| Signal::default()).collect(),
             _words: vec![vec![0; masks.len()]; depth],
             _masks: masks,
             kind: Kind::named(name),
+            ..Self::default()
         }
     }
 }
@@ -131,10 +129,6 @@ impl Logic for QueueStore {
         for (p, part) in self.part.iter_mut().enumerate() {
             part.next = bits_of(self._words[self.read_index[p].val().index() % self._words.len()][p] as i64);
         }
-    }
-
-    fn connect(&mut self) {
-        self.part.iter_mut().for_each(Logic::connect);
     }
 
     fn hdl(&self) -> Verilog {

@@ -24,16 +24,15 @@
 
 use super::arith::saturated;
 use super::value::{bits_of, signed_of};
-use crate::kind::Kind;
+use crate::dialect::*;
 use lpu_isa::arith::{round_shift, saturate};
-use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 
 /// Bits of `shift` that the fine shifter takes: it moves by 0 to 3.
 const FINE_BITS: usize = 2;
 
 /// Shifts, rounds and limits `IN` bits to `OUT` bits in `STAGES` cycles.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct RoundShiftSat<const IN: usize, const OUT: usize, const SHIFT: usize, const STAGES: usize> {
     pub clock: Signal<In, Clock>,
     pub x: Signal<In, Bits<IN>>,
@@ -48,26 +47,6 @@ impl<const IN: usize, const OUT: usize, const SHIFT: usize, const STAGES: usize>
 {
     /// Cycles from `x` and `shift` to `y`.
     pub const LATENCY: usize = STAGES;
-}
-
-impl<const IN: usize, const OUT: usize, const SHIFT: usize, const STAGES: usize> Default
-    for RoundShiftSat<IN, OUT, SHIFT, STAGES>
-{
-    fn default() -> Self {
-        const {
-            assert!(2 <= OUT && OUT < IN && IN <= 62, "RoundShiftSat narrows, from at most 62 bits");
-            assert!(FINE_BITS < SHIFT && SHIFT <= 6, "RoundShiftSat takes shifts of 3 to 6 bits");
-            assert!(1 <= STAGES && STAGES <= 4, "RoundShiftSat has 1 to 4 stages");
-        };
-        Self {
-            clock: Signal::default(),
-            x: Signal::default(),
-            shift: Signal::default(),
-            y: Signal::default(),
-            _held: vec![0; STAGES - 1].into(),
-            kind: Kind::default(),
-        }
-    }
 }
 
 /// A value of the data path: registered where the path is cut, else a wire.
@@ -88,16 +67,18 @@ impl<const IN: usize, const OUT: usize, const SHIFT: usize, const STAGES: usize>
     fn update(&mut self) {
         if self.clock.pos_edge() {
             let shifted = round_shift(signed_of(self.x.val()), self.shift.val().to_u32());
+            self._held.resize(STAGES - 1, 0);
             self._held.push_back(saturate(shifted, OUT as u32));
             self.y.next = bits_of(self._held.pop_front().unwrap_or_default());
         }
     }
 
-    fn connect(&mut self) {
-        self.y.connect();
-    }
-
     fn hdl(&self) -> Verilog {
+        const {
+            assert!(2 <= OUT && OUT < IN && IN <= 62, "RoundShiftSat narrows, from at most 62 bits");
+            assert!(FINE_BITS < SHIFT && SHIFT <= 6, "RoundShiftSat takes shifts of 3 to 6 bits");
+            assert!(1 <= STAGES && STAGES <= 4, "RoundShiftSat has 1 to 4 stages");
+        };
         let (wide, fine_top, shift_top) = (IN + 1, FINE_BITS - 1, SHIFT - 1);
         // The product with 4 of the coarse count is two zero bits below it. Both shifts stand alone on their right
         // side: an unsigned neighbour would make them shift in zeros.

@@ -24,8 +24,7 @@
 //! # Invariants
 //! 1. After `run` rises the first access is the instruction at address zero.
 
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// The soft core.
 #[derive(LogicBlock, Default)]
@@ -49,19 +48,6 @@ pub struct SoftCore {
 
 impl Logic for SoftCore {
     fn update(&mut self) {}
-
-    fn connect(&mut self) {
-        self.valid.connect();
-        self.address.connect();
-        self.write_mask.connect();
-        self.write_data.connect();
-        self.next_read.connect();
-        self.next_write.connect();
-        self.next_address.connect();
-        self.next_mask.connect();
-        self.next_data.connect();
-        self.trap.connect();
-    }
 
     fn hdl(&self) -> Verilog {
         // Counters are left out, since the timer is a register of the bus; a trap is a reset with a cause.

@@ -1,6 +1,6 @@
 //! Numbers to and from `Bits`, for the Rust side of the primitives.
 
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// The two's complement number in `bits`; at most 64 bits.
 pub(super) fn signed_of<const N: usize>(bits: Bits<N>) -> i64 {

@@ -16,9 +16,8 @@
 //! # Invariants
 //! 1. Words leave in the order in which they came; `2^ADDRESS` fit.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::LutRam;
-use rust_hdl::prelude::*;
 
 /// A queue of `2^ADDRESS` words.
 #[derive(LogicBlock, Default)]
@@ -52,12 +51,12 @@ impl<const ADDRESS: usize, const DATA: usize> Logic for Fifo<ADDRESS, DATA> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, written, taken, filled, some);
+        clock!(self, clock, memory);
         self.full.next = self.filled.q.val();
         self.empty.next = !self.some.q.val();
         self.pushes.next = self.push.val() & !self.filled.q.val();
         self.pops.next = self.pop.val() & self.some.q.val();
 
-        self.memory.clock.next = self.clock.val();
         self.memory.write_enable.next = self.pushes.val();
         self.memory.write_address.next = self.written.q.val();
         self.memory.write_data.next = self.word.val();

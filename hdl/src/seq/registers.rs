@@ -20,11 +20,10 @@
 //! # Invariants
 //! 1. Reading changes nothing.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use lpu_isa::Geometry;
 use lpu_isa::host::Register;
 use lpu_isa::instruction::ISA_HASH;
-use rust_hdl::prelude::*;
 
 /// Bits of the count of saturations.
 const SATURATIONS: usize = 40;
@@ -42,7 +41,7 @@ const READABLE: [Register; READ] = [
 const READ: usize = 8;
 
 /// The read registers.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Registers {
     pub clock: Signal<In, Clock>,
     pub address: Signal<In, Bits<24>>,
@@ -53,11 +52,11 @@ pub struct Registers {
     pub saturated: [Signal<In, Bit>; 3],
     pub bitstream: Signal<In, Bits<64>>,
     pub data: Signal<Out, Bits<64>>,
-    identity: Constant<Bits<64>>,
-    isa_hash: Constant<Bits<64>>,
-    geometry_hash: Constant<Bits<64>>,
+    identity: Fixed<{ u32::from_le_bytes(*b"LPU1") as u64 }, 64>,
+    isa_hash: Fixed<ISA_HASH, 64>,
+    geometry_hash: Setting<64>,
     word: [Signal<Local, Bits<64>>; READ],
-    at: [Constant<Bits<24>>; READ],
+    at: [Setting<24>; READ],
     which: [DFF<Bit>; READ],
     status_held: DFF<Bits<5>>,
     position_held: DFF<Bits<16>>,
@@ -75,31 +74,10 @@ impl Registers {
 
     /// The registers of a chip.
     pub fn new(geometry: &Geometry) -> Self {
-        let at = |register: Register| Constant::new((register as u32).to_bits());
         Self {
-            clock: Default::default(),
-            address: Default::default(),
-            status: Default::default(),
-            position: Default::default(),
-            faults: Default::default(),
-            run_start: Default::default(),
-            saturated: Default::default(),
-            bitstream: Default::default(),
-            data: Default::default(),
-            identity: Constant::new(u64::from(u32::from_le_bytes(*b"LPU1")).into()),
-            isa_hash: Constant::new(ISA_HASH.into()),
-            geometry_hash: Constant::new(geometry.hash().into()),
-            word: Default::default(),
-            at: READABLE.map(at),
-            which: Default::default(),
-            status_held: Default::default(),
-            position_held: Default::default(),
-            faults_held: Default::default(),
-            cycles: Default::default(),
-            saturated_now: Default::default(),
-            saturations: Default::default(),
-            held: Default::default(),
-            kind: Default::default(),
+            geometry_hash: Setting::new(geometry.hash()),
+            at: READABLE.map(|register| Setting::new(register as u64)),
+            ..Self::default()
         }
     }
 }
@@ -107,17 +85,8 @@ impl Registers {
 impl Logic for Registers {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(
-            self,
-            clock,
-            status_held,
-            position_held,
-            faults_held,
-            cycles,
-            saturated_now,
-            saturations,
-            held
-        );
+        dff_setup!(self, clock, status_held, position_held, faults_held, cycles, saturated_now, saturations);
+        dff_setup!(self, clock, held);
         self.status_held.d.next = self.status.val();
         self.position_held.d.next = self.position.val();
         self.faults_held.d.next = self.faults.val();
@@ -143,7 +112,7 @@ impl Logic for Registers {
         self.word[7].next = self.bitstream.val();
         self.held.d.next = 0.into();
         for r in 0..READ {
-            self.which[r].clock.next = self.clock.val();
+            clock!(self, clock, which[r]);
             self.which[r].d.next = self.address.val() == self.at[r].val();
             if self.which[r].q.val() {
                 self.held.d.next = self.word[r].val();

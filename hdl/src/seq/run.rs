@@ -30,13 +30,12 @@
 //! 3. A token starts only when its record has room.
 
 use super::fifo::Fifo;
+use crate::dialect::*;
 use crate::dispatch::DISPATCH_CYCLES;
-use crate::kind::Kind;
 use crate::primitives::JoinLanes;
 use crate::widths::BLOCKS;
 use lpu_isa::Geometry;
 use lpu_isa::timing::TURNAROUND_CYCLES;
-use rust_hdl::prelude::*;
 
 /// Base-2 logarithm of [`QUEUED_MAX`].
 const QUEUED_BITS: usize = 6;
@@ -44,7 +43,7 @@ const QUEUED_BITS: usize = 6;
 pub const QUEUED_MAX: usize = 1 << QUEUED_BITS;
 
 /// The token loop.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Run {
     pub clock: Signal<In, Clock>,
     pub start: Signal<In, Bit>,
@@ -73,11 +72,11 @@ pub struct Run {
     pub sampling: Signal<Out, Bit>,
     pub status: Signal<Out, Bits<5>>,
     pub next_position: Signal<Out, Bits<16>>,
-    block_bits: Constant<Bits<5>>,
-    last_position: Constant<Bits<16>>,
-    no_token: Constant<Bits<16>>,
-    turnaround: Constant<Bits<31>>,
-    record_mark: Constant<Bits<16>>,
+    block_bits: Setting<5>,
+    last_position: Setting<16>,
+    no_token: Fixed<0xffff, 16>,
+    turnaround: Fixed<{ Run::LATENCY as u64 }, 31>,
+    record_mark: Fixed<0x8000, 16>,
     prompt: Fifo<QUEUED_BITS, 16>,
     records: Fifo<QUEUED_BITS, 64>,
     join_record: JoinLanes<4, 16, 64>,
@@ -127,74 +126,9 @@ impl Run {
     pub fn new(geometry: &Geometry) -> Self {
         const { assert!(Self::LATENCY == 4) };
         Self {
-            clock: Default::default(),
-            start: Default::default(),
-            stop: Default::default(),
-            go_on: Default::default(),
-            discard: Default::default(),
-            start_position: Default::default(),
-            limit: Default::default(),
-            prompt_length: Default::default(),
-            stop_token: Default::default(),
-            stop_token_too: Default::default(),
-            sampling_wanted: Default::default(),
-            pause: Default::default(),
-            push: Default::default(),
-            prompt_token: Default::default(),
-            pop: Default::default(),
-            record: Default::default(),
-            prompt_full: Default::default(),
-            over: Default::default(),
-            chosen: Default::default(),
-            token_start: Default::default(),
-            token: Default::default(),
-            position: Default::default(),
-            blocks: Default::default(),
-            run_start: Default::default(),
-            sampling: Default::default(),
-            status: Default::default(),
-            next_position: Default::default(),
-            block_bits: Constant::new(geometry.block().ilog2().to_bits()),
-            last_position: Constant::new((geometry.positions - 1).to_bits()),
-            no_token: Constant::new(0xffffu32.to_bits()),
-            turnaround: Constant::new((Self::LATENCY as u32).to_bits()),
-            record_mark: Constant::new(0x8000u32.to_bits()),
-            prompt: Default::default(),
-            records: Default::default(),
-            join_record: Default::default(),
-            join_status: Default::default(),
-            active: Default::default(),
-            busy: Default::default(),
-            paused: Default::default(),
-            stopping: Default::default(),
-            run_started: Default::default(),
-            token_started: Default::default(),
-            limit_left: Default::default(),
-            prompt_left: Default::default(),
-            stop_held: Default::default(),
-            stop_too_held: Default::default(),
-            sampling_held: Default::default(),
-            pause_held: Default::default(),
-            next_held: Default::default(),
-            position_held: Default::default(),
-            blocks_held: Default::default(),
-            token_held: Default::default(),
-            chosen_held: Default::default(),
-            elapsed: Default::default(),
-            cycles: Default::default(),
-            settling: Default::default(),
-            settled: Default::default(),
-            limit_reached: Default::default(),
-            context_full: Default::default(),
-            prompt_done: Default::default(),
-            stop_met: Default::default(),
-            record_held: Default::default(),
-            prompt_some: Default::default(),
-            prompt_waits: Default::default(),
-            room_waits: Default::default(),
-            begins: Default::default(),
-            took: Default::default(),
-            kind: Default::default(),
+            block_bits: Setting::new(geometry.block().ilog2()),
+            last_position: Setting::new(geometry.positions - 1),
+            ..Self::default()
         }
     }
 }
@@ -203,20 +137,11 @@ impl Logic for Run {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, active, busy, paused, stopping, run_started, token_started, limit_left);
-        dff_setup!(
-            self,
-            clock,
-            prompt_some,
-            prompt_left,
-            stop_held,
-            stop_too_held,
-            sampling_held,
-            pause_held,
-            next_held
-        );
-        dff_setup!(self, clock, position_held, blocks_held, token_held, chosen_held, elapsed, cycles);
-        dff_setup!(self, clock, settling, settled, limit_reached, context_full, prompt_done);
+        dff_setup!(self, clock, prompt_some, prompt_left, stop_held, stop_too_held, sampling_held);
+        dff_setup!(self, clock, pause_held, next_held, position_held, blocks_held, token_held, chosen_held);
+        dff_setup!(self, clock, elapsed, cycles, settling, settled, limit_reached, context_full, prompt_done);
         dff_setup!(self, clock, stop_met, record_held, took);
+        clock!(self, clock, prompt, records);
 
         // What a token waits for.
         self.prompt_waits.next =
@@ -304,7 +229,6 @@ impl Logic for Run {
         }
 
         // Prompt and records.
-        self.prompt.clock.next = self.clock.val();
         self.prompt.clear.next = self.discard.val();
         self.prompt.push.next = self.push.val();
         self.prompt.word.next = self.prompt_token.val();
@@ -316,7 +240,6 @@ impl Logic for Run {
         self.join_record.lane[2].next = self.cycles.q.val().get_bits::<16>(0);
         self.join_record.lane[3].next =
             bit_cast::<16, 15>(self.cycles.q.val().get_bits::<15>(16)) | self.record_mark.val();
-        self.records.clock.next = self.clock.val();
         self.records.clear.next = self.discard.val();
         self.records.push.next = self.settling.q.val();
         self.records.word.next = self.join_record.bus.val();

@@ -18,9 +18,8 @@
 //! # Invariants
 //! 1. Everything is zero at power-up.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use lpu_isa::host::Register;
-use rust_hdl::prelude::*;
 
 /// Registers that can be written, in the order of the kernel.
 const WRITABLE: [Register; WRITTEN] = [
@@ -38,7 +37,7 @@ const WRITABLE: [Register; WRITTEN] = [
 const WRITTEN: usize = 10;
 
 /// The written registers.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Settings {
     pub clock: Signal<In, Clock>,
     pub write: Signal<In, Bit>,
@@ -58,7 +57,7 @@ pub struct Settings {
     pub go_on: Signal<Out, Bit>,
     pub discard: Signal<Out, Bit>,
     pub clear_faults: Signal<Out, Bits<32>>,
-    at: [Constant<Bits<24>>; WRITTEN],
+    at: [Setting<24>; WRITTEN],
     which: [DFF<Bit>; WRITTEN],
     write_1: DFF<Bit>,
     address_1: DFF<Bits<24>>,
@@ -80,47 +79,10 @@ pub struct Settings {
 impl Settings {
     /// Cycles from a write to its register.
     pub const LATENCY: usize = 3;
-}
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            write: Default::default(),
-            address: Default::default(),
-            data: Default::default(),
-            start_position: Default::default(),
-            limit: Default::default(),
-            prompt_length: Default::default(),
-            stop_token: Default::default(),
-            stop_token_too: Default::default(),
-            seed: Default::default(),
-            sampling: Default::default(),
-            pause: Default::default(),
-            inverse_temperature: Default::default(),
-            start: Default::default(),
-            stop: Default::default(),
-            go_on: Default::default(),
-            discard: Default::default(),
-            clear_faults: Default::default(),
-            at: WRITABLE.map(|register| Constant::new((register as u32).to_bits())),
-            which: Default::default(),
-            write_1: Default::default(),
-            address_1: Default::default(),
-            data_1: Default::default(),
-            data_2: Default::default(),
-            start_position_held: Default::default(),
-            limit_held: Default::default(),
-            prompt_length_held: Default::default(),
-            stop_token_held: Default::default(),
-            stop_token_too_held: Default::default(),
-            seed_held: Default::default(),
-            mode: Default::default(),
-            inverse_temperature_held: Default::default(),
-            control: Default::default(),
-            faults: Default::default(),
-            kind: Default::default(),
-        }
+    /// The registers, each at its address.
+    pub fn new() -> Self {
+        Self { at: WRITABLE.map(|register| Setting::new(register as u64)), ..Self::default() }
     }
 }
 
@@ -128,24 +90,15 @@ impl Logic for Settings {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, start_position_held, limit_held, prompt_length_held, stop_token_held);
-        dff_setup!(
-            self,
-            clock,
-            stop_token_too_held,
-            seed_held,
-            mode,
-            inverse_temperature_held,
-            control,
-            faults
-        );
-        dff_setup!(self, clock, write_1, address_1, data_1, data_2);
+        dff_setup!(self, clock, stop_token_too_held, seed_held, mode, inverse_temperature_held, control);
+        dff_setup!(self, clock, faults, write_1, address_1, data_1, data_2);
         self.write_1.d.next = self.write.val();
         self.address_1.d.next = self.address.val();
         self.data_1.d.next = self.data.val();
         self.data_2.d.next = self.data_1.q.val();
         // Registers before and behind the decoder: what it writes is all over the chip.
         for r in 0..WRITTEN {
-            self.which[r].clock.next = self.clock.val();
+            clock!(self, clock, which[r]);
             self.which[r].d.next = self.write_1.q.val() & (self.address_1.q.val() == self.at[r].val());
         }
         self.control.d.next = 0.into();

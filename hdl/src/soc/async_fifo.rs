@@ -24,9 +24,8 @@
 //! 1. Words leave in the order in which they came, each once; `2^ADDRESS` fit.
 //! 2. A count that arrives late makes the queue look fuller to the writer and emptier to the reader, never the reverse.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::LutRam;
-use rust_hdl::prelude::*;
 
 /// A queue of `2^ADDRESS` words; `COUNT` is `ADDRESS + 1`.
 #[derive(LogicBlock)]
@@ -49,7 +48,7 @@ pub struct AsyncFifo<const ADDRESS: usize, const COUNT: usize, const DATA: usize
     taken_first: DFF<Bits<COUNT>>,
     taken_seen: DFF<Bits<COUNT>>,
     /// The two highest bits: counts that differ in them alone, as Gray codes, are a whole queue apart.
-    opposite: Constant<Bits<COUNT>>,
+    opposite: Setting<COUNT>,
     ready: Signal<Local, Bit>,
     valid: Signal<Local, Bit>,
     written_next: Signal<Local, Bits<COUNT>>,
@@ -86,7 +85,7 @@ impl<const ADDRESS: usize, const COUNT: usize, const DATA: usize> Default
             written_seen: Default::default(),
             taken_first: Default::default(),
             taken_seen: Default::default(),
-            opposite: Constant::new((0b11u64 << (COUNT - 2)).to_bits()),
+            opposite: Setting::new(0b11u64 << (COUNT - 2)),
             ready: Default::default(),
             valid: Default::default(),
             written_next: Default::default(),
@@ -101,6 +100,7 @@ impl<const ADDRESS: usize, const COUNT: usize, const DATA: usize> Logic for Asyn
     fn update(&mut self) {
         dff_setup!(self, write_clock, written, written_gray, taken_first, taken_seen);
         dff_setup!(self, read_clock, taken, taken_gray, written_first, written_seen);
+        clock!(self, write_clock, memory);
 
         // The writer's side.
         self.taken_first.d.next = self.taken_gray.q.val();
@@ -115,7 +115,6 @@ impl<const ADDRESS: usize, const COUNT: usize, const DATA: usize> Logic for Asyn
         self.written_gray.d.next = self.written_next.val() ^ (self.written_next.val() >> 1);
 
         // The memory belongs to the writer's clock; it is read without one.
-        self.memory.clock.next = self.write_clock.val();
         self.memory.write_enable.next = self.write.val() & self.ready.val();
         self.memory.write_address.next = self.written.q.val().get_bits::<ADDRESS>(0);
         self.memory.write_data.next = self.write_data.val();

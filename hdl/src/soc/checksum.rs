@@ -16,16 +16,14 @@
 //! # Invariants
 //! 1. The state changes with a strobe only.
 
-use crate::kind::Kind;
-use crate::primitives::vector::{Fixed, many};
+use crate::dialect::*;
 use lpu_isa::soc::CHECKSUM_POLYNOMIAL;
-use rust_hdl::prelude::*;
 
 /// The polynomial as a type's parameter.
 const POLYNOMIAL: u64 = CHECKSUM_POLYNOMIAL as u64;
 
 /// The checksum.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Checksum {
     pub clock: Signal<In, Clock>,
     pub restart: Signal<In, Bit>,
@@ -35,30 +33,13 @@ pub struct Checksum {
     pub state: Signal<Out, Bits<32>>,
     polynomial: Fixed<POLYNOMIAL, 32>,
     held: DFF<Bits<32>>,
-    step: Vec<Signal<Local, Bits<32>>>,
+    step: [Signal<Local, Bits<32>>; 9],
     kind: Kind<Self>,
 }
 
 impl Checksum {
     /// Cycles from a byte to the state.
     pub const LATENCY: usize = 1;
-}
-
-impl Default for Checksum {
-    fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            restart: Default::default(),
-            value: Default::default(),
-            feed: Default::default(),
-            data: Default::default(),
-            state: Default::default(),
-            polynomial: Default::default(),
-            held: Default::default(),
-            step: many(9),
-            kind: Default::default(),
-        }
-    }
 }
 
 impl Logic for Checksum {

@@ -21,8 +21,7 @@
 //! # Invariants
 //! 1. Eight rising edges of `flash_clock` a byte, `flash_out` still around each.
 
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// The flash master.
 #[derive(LogicBlock, Default)]

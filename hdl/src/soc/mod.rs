@@ -41,9 +41,8 @@ pub use peripherals::Peripherals;
 pub use receiver::Receiver;
 pub use transmitter::Transmitter;
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::{BootRam, SoftCore};
-use rust_hdl::prelude::*;
 
 /// Address bits of the core's memory, in words.
 const MEMORY_ADDRESS: usize = lpu_isa::soc::MEMORY_WORDS.ilog2() as usize;
@@ -58,7 +57,7 @@ pub struct SocPlan {
 }
 
 /// The soft core with its memory and registers.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Soc {
     pub clock_datapath: Signal<In, Clock>,
     pub clock_soc: Signal<In, Clock>,
@@ -99,34 +98,9 @@ impl Soc {
     /// The soft core of a board.
     pub fn new(plan: &SocPlan) -> Self {
         Self {
-            clock_datapath: Default::default(),
-            clock_soc: Default::default(),
-            ready: Default::default(),
-            serial_in: Default::default(),
-            serial_out: Default::default(),
-            leds: Default::default(),
-            flash_select_n: Default::default(),
-            flash_clock: Default::default(),
-            flash_out: Default::default(),
-            flash_in: Default::default(),
-            to_chip_data: Default::default(),
-            to_chip_valid: Default::default(),
-            to_chip_ready: Default::default(),
-            from_chip_data: Default::default(),
-            from_chip_valid: Default::default(),
-            from_chip_ready: Default::default(),
-            core: Default::default(),
             memory: BootRam::new(&plan.image),
             peripherals: Peripherals::new(plan.clock_hz),
-            to_chip: Default::default(),
-            from_chip: Default::default(),
-            ready_first: Default::default(),
-            ready_seen: Default::default(),
-            reset_cycles: Default::default(),
-            run: Default::default(),
-            trap_seen: Default::default(),
-            is_register: Default::default(),
-            kind: Default::default(),
+            ..Self::default()
         }
     }
 }
@@ -135,9 +109,7 @@ impl Logic for Soc {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock_soc, ready_first, ready_seen, reset_cycles, run, trap_seen);
-        self.core.clock.next = self.clock_soc.val();
-        self.memory.clock.next = self.clock_soc.val();
-        self.peripherals.clock.next = self.clock_soc.val();
+        clock!(self, clock_soc, core, memory, peripherals);
 
         // Reset: sixteen cycles after the clocks run, after a trap and when the firmware asks.
         self.ready_first.d.next = self.ready.val();

@@ -32,12 +32,10 @@ use super::checksum::Checksum;
 use super::flash::FlashMaster;
 use super::receiver::Receiver;
 use super::transmitter::Transmitter;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::ClockRate;
-use crate::primitives::vector::Fixed;
 use crate::seq::fifo::Fifo;
 use lpu_isa::soc::{LOST, SEND_BYTES_MAX, SEND_IDLE, SocRegister, TRAPPED, VALID};
-use rust_hdl::prelude::*;
 
 /// Names a register's index in a type.
 macro_rules! index {
@@ -141,12 +139,7 @@ impl Logic for Peripherals {
     fn update(&mut self) {
         dff_setup!(self, clock, ready_held, read_held, rate, lost, send_count, leds_held, selected, timer);
         dff_setup!(self, clock, cause, lane);
-        self.receiver.clock.next = self.clock.val();
-        self.received.clock.next = self.clock.val();
-        self.sending.clock.next = self.clock.val();
-        self.transmitter.clock.next = self.clock.val();
-        self.flash.clock.next = self.clock.val();
-        self.checksum.clock.next = self.clock.val();
+        clock!(self, clock, receiver, received, sending, transmitter, flash, checksum);
 
         // Which access happens now.
         self.writes.next = self.write_mask.val().any();

@@ -17,9 +17,7 @@
 //! 1. A sample is at most a cycle from the middle of its bit, by the receiver's own rate: the phase is never rounded.
 //! 2. After a missing stop bit the receiver waits for the line to rest.
 
-use crate::kind::Kind;
-use crate::primitives::vector::Fixed;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// What the receiver waits for.
 #[derive(Copy, Clone, PartialEq, Debug, LogicState)]

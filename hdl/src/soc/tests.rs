@@ -78,7 +78,7 @@ const BIT_CYCLES: usize = 40;
 fn design(image: Vec<u32>) -> Design {
     let plan = SocPlan { clock_hz: CLOCK_HZ, image };
     let mut design = emit(&mut Soc::new(&plan), "soc").unwrap();
-    design.verilog = core_source().unwrap() + &design.verilog;
+    design.preamble = core_source().unwrap();
     design
 }
 

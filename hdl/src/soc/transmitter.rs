@@ -16,9 +16,7 @@
 //! # Invariants
 //! 1. Ten bits a byte, each of which begins within a cycle of its time: the phase is never rounded.
 
-use crate::kind::Kind;
-use crate::primitives::vector::Fixed;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// The transmitter.
 #[derive(LogicBlock, Default)]

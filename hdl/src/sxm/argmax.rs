@@ -25,12 +25,11 @@
 //! 1. Rows may come in any order and over many instructions.
 //! 2. Numbers of candidates are kept to 16 bits.
 
-use crate::kind::Kind;
-use crate::primitives::ShiftRegister;
-use crate::primitives::vector::{Fixed, Larger, Setting, many};
+use crate::dialect::*;
+use crate::primitives::Delay;
+use crate::primitives::vector::Larger;
 use crate::widths::LANE;
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// Bits of a candidate in the tree: valid, 24 of value.
 const KEY: usize = 25;
@@ -110,9 +109,9 @@ pub struct Argmax {
     candidate: Vec<Candidate>,
     /// The tree as a heap: node 1 is the root, nodes `2i` and `2i + 1` feed node `i`; node 0 is not there.
     node: Vec<Better>,
-    compares: ShiftRegister<1>,
-    restarts: ShiftRegister<1>,
-    rows: ShiftRegister<16>,
+    compares: Delay<1>,
+    restarts: Delay<1>,
+    rows: Delay<16>,
     number: Signal<Local, Bits<16>>,
     rank: Signal<Local, Bits<RANK>>,
     comparison: Larger<RANK>,
@@ -135,13 +134,13 @@ impl Argmax {
         let levels = lanes.ilog2() as usize;
         Self {
             result: many(lanes),
-            lane_bits: Setting::new(levels as u64),
+            lane_bits: Setting::new(levels),
             counts_13: many(lanes),
             candidate: many(lanes),
             node: many(lanes - 1),
-            compares: ShiftRegister::new(1 + levels),
-            restarts: ShiftRegister::new(1 + levels),
-            rows: ShiftRegister::new(levels),
+            compares: Delay::new(1 + levels),
+            restarts: Delay::new(1 + levels),
+            rows: Delay::new(levels),
             _lanes: lanes,
             ..Self::default()
         }
@@ -156,14 +155,14 @@ impl Logic for Argmax {
         for l in 0..self._lanes {
             self.candidate[l].value.next = self.result[l].val();
             self.candidate[l].counts.next = self.counts_13[l].q.val();
-            self.counts_13[l].clock.next = self.clock.val();
+            clock!(self, clock, counts_13[l]);
             self.counts_13[l].d.next =
                 !self.last.val() | !self.tail.val().any() | (self.tail.val() > l.to_bits());
         }
         // Node `i` of the heap is `node[i - 1]`; a one-trip loop names the number of lanes.
         for n in self._lanes..(self._lanes + 1) {
             for i in (self._lanes / 2)..self._lanes {
-                self.node[i - 1].clock.next = self.clock.val();
+                clock!(self, clock, node[i - 1]);
                 self.node[i - 1].low.next = self.candidate[2 * i - n].key.val();
                 self.node[i - 1].low_lane.next = (2 * i - n).to_bits();
                 self.node[i - 1].high.next = self.candidate[2 * i + 1 - n].key.val();
@@ -171,7 +170,7 @@ impl Logic for Argmax {
             }
         }
         for i in 1..(self._lanes / 2) {
-            self.node[i - 1].clock.next = self.clock.val();
+            clock!(self, clock, node[i - 1]);
             self.node[i - 1].low.next = self.node[2 * i - 1].best.val();
             self.node[i - 1].low_lane.next = self.node[2 * i - 1].best_lane.val();
             self.node[i - 1].high.next = self.node[2 * i].best.val();

@@ -40,13 +40,11 @@
 //! 2. A strobe makes exactly one write; without one, the writes and `vmem_store` are zero.
 //! 3. The host writes while no row is sent.
 
-use crate::kind::Kind;
-use crate::primitives::vector::many;
-use crate::primitives::vector::{DestinationLimit, KvEncode, Setting};
+use crate::dialect::*;
+use crate::primitives::vector::{DestinationLimit, KvEncode};
 use crate::primitives::{JoinLanes, LocalCopy};
 use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, LANES, MATRIX_ROW, VMEM_ROW};
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// Lanes of a word of the host.
 const OCTET_LANES: usize = 8;
@@ -264,7 +262,7 @@ impl Distribute {
             limits: many(lanes),
             chosen: many(lanes),
             sent_15: many(lanes),
-            part_mask: Setting::new((lanes / groups - 1) as u64),
+            part_mask: Setting::new(lanes / groups - 1),
             _lanes: lanes,
             _groups: groups,
             _quad: QUAD_LANES,
@@ -277,11 +275,10 @@ impl Distribute {
 impl Logic for Distribute {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, act_13, key_13, value_13, vmem_13, sends_13);
-        clock!(self, clock, vmem_14, act_mask_14, key_14, value_14, mask_14, row_14, entry_14);
-        clock!(self, clock, kv_halves_14, weight_halves_14, write_row_14, lane_14);
-        clock!(self, clock, act_mask_15, entry_15, kv_15, value_15, row_15, mask_15, lane_15);
-        clock!(self, clock, any_lower_15, any_upper_15, saturated_16);
+        clock!(self, clock, act_13, key_13, value_13, vmem_13, sends_13, vmem_14, act_mask_14, key_14);
+        clock!(self, clock, value_14, mask_14, row_14, entry_14, kv_halves_14, weight_halves_14);
+        clock!(self, clock, write_row_14, lane_14, act_mask_15, entry_15, kv_15, value_15, row_15, mask_15);
+        clock!(self, clock, lane_15, any_lower_15, any_upper_15, saturated_16);
 
         // Cycle 12: strobes to their copies.
         self.act_13.d.next = self.act.val();
@@ -290,9 +287,7 @@ impl Logic for Distribute {
         self.vmem_13.d.next = self.vmem.val();
         self.sends_13.d.next = self.act.val() | self.key.val() | self.value.val() | self.vmem.val();
         for q in 0..self.to_act_13.len() {
-            self.to_act_13[q].clock.next = self.clock.val();
-            self.to_vmem_13[q].clock.next = self.clock.val();
-            self.to_kv_13[q].clock.next = self.clock.val();
+            clock!(self, clock, to_act_13[q], to_vmem_13[q], to_kv_13[q]);
             self.to_act_13[q].d.next = self.act.val().into();
             self.to_vmem_13[q].d.next = self.vmem.val().into();
             self.to_kv_13[q].d.next = (self.key.val() | self.value.val()).into();
@@ -301,7 +296,7 @@ impl Logic for Distribute {
         // Cycle 13: limits, and where the row goes. One-trip loops name numbers that indices are made with.
         for s in self._quad..(self._quad + 1) {
             for l in 0..self._lanes {
-                self.limits[l].clock.next = self.clock.val();
+                clock!(self, clock, limits[l]);
                 self.limits[l].result.next = self.result[l].val();
                 self.limits[l].to_act.next = self.to_act_13[l / s].q.val().get_bit(0);
                 self.limits[l].to_vmem.next = self.to_vmem_13[l / s].q.val().get_bit(0);
@@ -331,18 +326,17 @@ impl Logic for Distribute {
         self.from_lower.next =
             self.half.val() & (self.act_13.q.val() | self.key_13.q.val()) & !self.part.val().get_bit(0);
         for q in 0..self.from_upper_14.len() {
-            self.from_upper_14[q].clock.next = self.clock.val();
-            self.from_lower_14[q].clock.next = self.clock.val();
+            clock!(self, clock, from_upper_14[q], from_lower_14[q]);
             self.from_upper_14[q].d.next = self.from_upper.val().into();
             self.from_lower_14[q].d.next = self.from_lower.val().into();
         }
         self.part_now.next = self.part.val() & self.part_mask.val();
         for c in 0..self.part_14.len() {
-            self.part_14[c].clock.next = self.clock.val();
+            clock!(self, clock, part_14[c]);
             self.part_14[c].d.next = self.value_13.q.val() & (self.part_now.val() == (c + 1).to_bits());
         }
         for l in 0..self._lanes {
-            self.kv_lanes_14[l].clock.next = self.clock.val();
+            clock!(self, clock, kv_lanes_14[l]);
             self.kv_lanes_14[l].d.next = (self.value_13.q.val() & (self.lane.val() == l.to_bits())).into();
         }
         // The host's row, or the machine's.
@@ -354,7 +348,7 @@ impl Logic for Distribute {
             self.kv_halves_14.d.next = self.mask.val();
         }
         for j in 0..OCTET_LANES {
-            self.host_lane_14[j].clock.next = self.clock.val();
+            clock!(self, clock, host_lane_14[j]);
             self.host_lane_14[j].d.next = 0.into();
             if self.host_writes.val() {
                 self.host_lane_14[j].d.next = self.host_lane[j].val();
@@ -398,19 +392,15 @@ impl Logic for Distribute {
         }
         for o in self._octet..(self._octet + 1) {
             for l in 0..self._lanes {
-                self.sent_15[l].clock.next = self.clock.val();
+                clock!(self, clock, sent_15[l]);
                 self.sent_15[l].chosen.next = self.chosen[l].val();
                 self.sent_15[l].host.next = self.host_lane_14[l % o].q.val();
             }
         }
         for u in (self._lanes / 2)..(self._lanes / 2 + 1) {
             for g in 0..self._groups {
-                self.act_write_15[g].clock.next = self.clock.val();
-                self.act_entry_15[g].clock.next = self.clock.val();
-                self.kv_write_15[g].clock.next = self.clock.val();
-                self.weight_write_15[g].clock.next = self.clock.val();
-                self.write_row_15[g].clock.next = self.clock.val();
-                self.kv_transposed_15[g].clock.next = self.clock.val();
+                clock!(self, clock, act_write_15[g], act_entry_15[g], kv_write_15[g], weight_write_15[g]);
+                clock!(self, clock, write_row_15[g], kv_transposed_15[g]);
                 self.act_write_15[g].d.next = self.act_mask_14.q.val().get_bits::<2>(2 * g);
                 self.act_entry_15[g].d.next = self.entry_14.q.val();
                 for l in 0..LANES {

@@ -19,13 +19,11 @@
 //! 1. Accumulators wrap at 32 bits; the tree is exact.
 //! 2. An issue that is its instruction's first begins a new sum, whether it reduces or not.
 
-use crate::kind::Kind;
-use crate::primitives::vector::{Fixed, many};
+use crate::dialect::*;
 use crate::primitives::{Extend, LocalCopy};
 use crate::widths::LANE;
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Reduce;
-use rust_hdl::prelude::*;
 
 /// Accumulators and tree.
 #[derive(LogicBlock, Default)]
@@ -89,11 +87,9 @@ impl Logic for Reducer {
             (self.reduce_12.val() == self.is_token.val()) | (self.reduce_12.val() == self.is_position.val());
         // Cycle 13: accumulation.
         for l in 0..self._lanes {
-            self.issue_13[l].clock.next = self.clock.val();
-            self.first_13[l].clock.next = self.clock.val();
+            clock!(self, clock, issue_13[l], first_13[l], selected_13[l]);
             self.issue_13[l].d.next = self.issue_12.val().into();
             self.first_13[l].d.next = self.first_12.val().into();
-            self.selected_13[l].clock.next = self.clock.val();
             self.selected_13[l].d.next = (self.reduce_12.val() == self.is_all.val())
                 | (self.by_lane.val() & (self.lane_12.val() == l.to_bits()));
             self.wide[l].x.next = self.result[l].val();
@@ -101,8 +97,7 @@ impl Logic for Reducer {
             if self.selected_13[l].q.val() {
                 self.addend[l].next = self.wide[l].y.val();
             }
-            self.sum_14[l].clock.next = self.clock.val();
-            self.sum_14[l].d.next = self.sum_14[l].q.val();
+            dff_setup!(self, clock, sum_14[l]);
             self.before[l].next = self.sum_14[l].q.val();
             if self.first_13[l].q.val().any() {
                 self.before[l].next = 0.into();
@@ -115,12 +110,12 @@ impl Logic for Reducer {
         // The tree. Node `i` of the heap is `node[i - 1]`; a one-trip loop names the number of lanes.
         for n in self._lanes..(self._lanes + 1) {
             for i in (self._lanes / 2)..self._lanes {
-                self.node[i - 1].clock.next = self.clock.val();
+                clock!(self, clock, node[i - 1]);
                 self.node[i - 1].d.next = self.leaf[2 * i - n].y.val() + self.leaf[2 * i + 1 - n].y.val();
             }
         }
         for i in 1..(self._lanes / 2) {
-            self.node[i - 1].clock.next = self.clock.val();
+            clock!(self, clock, node[i - 1]);
             self.node[i - 1].d.next = self.node[2 * i - 1].q.val() + self.node[2 * i].q.val();
         }
         self.total.next = self.node[0].q.val();

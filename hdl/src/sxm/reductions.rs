@@ -21,14 +21,12 @@
 
 use super::reduce::Reducer;
 use super::sfu::ScalarUnit;
-use crate::kind::Kind;
-use crate::primitives::vector::{Fixed, Setting, many};
-use crate::primitives::{Delay, ShiftRegister};
+use crate::dialect::*;
+use crate::primitives::Delay;
 use crate::widths::{LANE, SCALAR};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Reduce;
 use lpu_isa::timing;
-use rust_hdl::prelude::*;
 
 /// Accumulators, scalar unit, and the payload that waits for the total.
 #[derive(LogicBlock, Default)]
@@ -63,11 +61,11 @@ pub struct Reductions {
     sum_shift_13: Delay<5, 13>,
     reduction_13: Delay<SCALAR, 13>,
     bias_13: Delay<24, 13>,
-    done: ShiftRegister<1>,
-    scaling_total: ShiftRegister<2>,
-    sum_shift_total: ShiftRegister<5>,
-    reduction_total: ShiftRegister<SCALAR>,
-    bias_total: ShiftRegister<24>,
+    done: Delay<1>,
+    scaling_total: Delay<2>,
+    sum_shift_total: Delay<5>,
+    reduction_total: Delay<SCALAR>,
+    bias_total: Delay<24>,
     unit: ScalarUnit,
     kind: Kind<Self>,
 }
@@ -83,14 +81,14 @@ impl Reductions {
         let rest = Reducer::latency(geometry);
         Self {
             result: many(geometry.vxm_lanes),
-            lane_mask: Setting::new(geometry.vxm_lanes as u64 - 1),
-            index_mask: Setting::new(geometry.scalars as u64 - 1),
+            lane_mask: Setting::new(geometry.vxm_lanes - 1),
+            index_mask: Setting::new(geometry.scalars - 1),
             reducer: Reducer::new(geometry),
-            done: ShiftRegister::new(timing::STREAM as usize + rest),
-            scaling_total: ShiftRegister::new(rest),
-            sum_shift_total: ShiftRegister::new(rest),
-            reduction_total: ShiftRegister::new(rest),
-            bias_total: ShiftRegister::new(rest),
+            done: Delay::new(timing::STREAM as usize + rest),
+            scaling_total: Delay::new(rest),
+            sum_shift_total: Delay::new(rest),
+            reduction_total: Delay::new(rest),
+            bias_total: Delay::new(rest),
             ..Self::default()
         }
     }
@@ -99,20 +97,9 @@ impl Reductions {
 impl Logic for Reductions {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(
-            self,
-            clock,
-            issue_12,
-            first_12,
-            reduce_12,
-            lane_12,
-            reducer,
-            scaling_13,
-            sum_shift_13,
-            reduction_13,
-            bias_13
-        );
-        clock!(self, clock, done, scaling_total, sum_shift_total, reduction_total, bias_total, unit);
+        clock!(self, clock, issue_12, first_12, reduce_12, lane_12, reducer, scaling_13, sum_shift_13);
+        clock!(self, clock, reduction_13, bias_13, done, scaling_total, sum_shift_total, reduction_total);
+        clock!(self, clock, bias_total, unit);
         self.issue_12.x.next = self.issue.val().into();
         self.first_12.x.next = self.first.val().into();
         self.reduce_12.x.next = self.reduce.val();

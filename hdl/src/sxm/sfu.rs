@@ -21,12 +21,11 @@
 //! # Invariants
 //! 1. `value` is what `lpu_isa::arith` computes of the clamped sum, bit for bit.
 
-use crate::kind::Kind;
-use crate::primitives::vector::{Fixed, Interpolate, NormaliseBytes, ReciprocalTable};
+use crate::dialect::*;
+use crate::primitives::vector::{Interpolate, NormaliseBytes, ReciprocalTable};
 use crate::primitives::{Delay, Extend, JoinLanes, LocalCopy, Multiplier, RoundShiftSat};
 use crate::widths::SCALAR;
 use lpu_isa::instruction::Scaling;
-use rust_hdl::prelude::*;
 
 /// The scalar unit.
 #[derive(LogicBlock, Default)]
@@ -90,27 +89,10 @@ impl ScalarUnit {
 impl Logic for ScalarUnit {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(
-            self,
-            clock,
-            sum_1,
-            shift_1,
-            plain,
-            plain_7,
-            clamped_2,
-            normal_3,
-            zero_bytes_3,
-            zero_bits_3,
-            fraction_4,
-            zeros_4
-        );
-        clock!(
-            self, clock, scaling_4, once_5, even_5, odd_5, is_root_5, is_odd_5, fraction_5, exponent_5,
-            base_6
-        );
-        clock!(
-            self, clock, multiplier, base_7, exponent_7, scaling_7, mantissa_8, exponent_8, done_8, index_8
-        );
+        clock!(self, clock, sum_1, shift_1, plain, plain_7, clamped_2, normal_3, zero_bytes_3, zero_bits_3);
+        clock!(self, clock, fraction_4, zeros_4, scaling_4, once_5, even_5, odd_5, is_root_5, is_odd_5);
+        clock!(self, clock, fraction_5, exponent_5, base_6, multiplier, base_7, exponent_7, scaling_7);
+        clock!(self, clock, mantissa_8, exponent_8, done_8, index_8);
         self.wide.x.next = self.total.val();
         self.sum_1.d.next = self.wide.y.val() + bit_cast::<37, 24>(self.bias.val());
         self.shift_1.d.next = self.sum_shift.val();
@@ -132,7 +114,7 @@ impl Logic for ScalarUnit {
         // Zero has 31 leading zeros like one, and both have nothing below their highest bit.
         self.normal.next = self.normal_3.q.val() << self.zero_bits_3.q.val();
         for i in 0..3 {
-            self.index_4[i].clock.next = self.clock.val();
+            clock!(self, clock, index_4[i]);
             self.index_4[i].d.next = self.normal.val().get_bits::<6>(25);
             self.indices.lane[i].next = self.index_4[i].q.val();
         }

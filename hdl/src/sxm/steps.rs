@@ -25,13 +25,12 @@
 //! 1. Entries continue from the last one written by any `Act`, over instructions and tokens.
 //! 2. Steps move at issues only.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::Delay;
-use crate::primitives::vector::{Fixed, HalfMatch, HalfSpan, RowStart, RowStep, Setting};
+use crate::primitives::vector::{HalfMatch, HalfSpan, RowStart, RowStep};
 use crate::widths::{ENTRY, HALVES, LANE};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::Destination;
-use rust_hdl::prelude::*;
 
 /// Bits of a half row's number that count: what lies above never meets a period.
 const START: usize = 15;
@@ -163,15 +162,14 @@ impl Steps {
     /// The stepping of a chip's destinations.
     pub fn new(geometry: &Geometry) -> Self {
         let rows_max = geometry.vmem_rows.max(geometry.kv_rows);
-        let bits = |count: usize| u64::from(count.ilog2());
         Self {
-            half_bits: Setting::new(bits(geometry.halves())),
-            half_mask: Setting::new(geometry.halves() as u64 - 1),
-            all_halves: Setting::new((1 << geometry.halves()) - 1),
-            lane_mask: Setting::new(geometry.vxm_lanes as u64 - 1),
-            entry_mask: Setting::new(geometry.act_entries as u64 - 1),
-            vmem_bits: Setting::new(bits(geometry.vmem_rows)),
-            kv_bits: Setting::new(bits(geometry.kv_rows)),
+            half_bits: Setting::new(geometry.halves().ilog2()),
+            half_mask: Setting::new(geometry.halves() - 1),
+            all_halves: Setting::new((1u64 << geometry.halves()) - 1),
+            lane_mask: Setting::new(geometry.vxm_lanes - 1),
+            entry_mask: Setting::new(geometry.act_entries - 1),
+            vmem_bits: Setting::new(geometry.vmem_rows.ilog2()),
+            kv_bits: Setting::new(geometry.kv_rows.ilog2()),
             rows: RowStep::new(rows_max),
             ..Self::default()
         }
@@ -181,42 +179,15 @@ impl Steps {
 impl Logic for Steps {
     #[hdl_gen]
     fn update(&mut self) {
+        dff_setup!(self, clock, following, entry_2, start_2, part_2);
         clock!(self, clock, issue_1, first_1, destination_1, half_1, sub_1, sub_advance_1, entry_1);
         clock!(self, clock, entry_continue_1, entry_advance_1, start_1, length_1, period_1, start_step_1);
-        clock!(
-            self,
-            clock,
-            row_1,
-            row_step_1,
-            offset_1,
-            index_1,
-            position_1,
-            positions_1,
-            moved_2,
-            destination_2,
-            half_2,
-            length_2,
-            period_2
-        );
-        clock!(
-            self,
-            clock,
-            row_start,
-            issue_3,
-            first_3,
-            row_step_3,
-            rows,
-            destination_4,
-            vmem_outside_5,
-            kv_outside_5
-        );
-        clock!(
-            self, clock, start_3, start_4, second_4, length_4, period_3, counted_4, first_5, second_5, mask_6
-        );
+        clock!(self, clock, row_1, row_step_1, offset_1, index_1, position_1, positions_1, moved_2);
+        clock!(self, clock, destination_2, half_2, length_2, period_2, row_start, issue_3, first_3);
+        clock!(self, clock, row_step_3, rows, destination_4, vmem_outside_5, kv_outside_5, start_3, start_4);
+        clock!(self, clock, second_4, length_4, period_3, counted_4, first_5, second_5, mask_6);
         clock!(self, clock, destination_11, act_late, key_late, value_late, vmem_late, argmax_late);
-        clock!(self, clock, row_delay, entry_delay);
-        clock!(self, clock, mask_delay, lane_delay, half_delay, part_delay);
-        dff_setup!(self, clock, following, entry_2, start_2, part_2);
+        clock!(self, clock, row_delay, entry_delay, mask_delay, lane_delay, half_delay, part_delay);
 
         // Cycle 0: what the position adds to rows.
         self.is_kv.next =

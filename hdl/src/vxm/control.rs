@@ -37,13 +37,12 @@
 //! 1. Stepping registers hold between issues; the payload is sampled in cycle 0 only.
 
 use super::lane::Mode;
-use crate::kind::Kind;
-use crate::primitives::vector::{EXACT_ROW, Fixed, RowStep};
+use crate::dialect::*;
+use crate::primitives::vector::{EXACT_ROW, RowStep};
 use crate::primitives::{Delay, Extend};
 use crate::widths::{VMEM_ROW, VREG_ROW};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::{B, C, Function, X};
-use rust_hdl::prelude::*;
 
 /// The shift that the sigmoid's slopes are made for.
 const SIGMOID_SHIFT: u64 = 12;
@@ -156,24 +155,10 @@ impl Logic for VectorControl {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, a_1, b_1, target_1);
-        clock!(
-            self, clock, rows, used_1, outside_2, reads_1, take_1, x_1, shift_x_1, select_1, b_vreg_b_2,
-            b_vmem_2, b_factor_2, c_1
-        );
-        clock!(
-            self,
-            clock,
-            subtract_delay,
-            swap_delay,
-            function_2,
-            square_2,
-            mode,
-            sigmoid_3,
-            shift_3,
-            scales_2
-        );
-        clock!(self, clock, exponent_lower, exponent_upper, shift_lower_4, shift_upper_4);
-        clock!(self, clock, relu_delay, write_delay, target_delay, issue_delay);
+        clock!(self, clock, rows, used_1, outside_2, reads_1, take_1, x_1, shift_x_1, select_1, b_vreg_b_2);
+        clock!(self, clock, b_vmem_2, b_factor_2, c_1, subtract_delay, swap_delay, function_2, square_2);
+        clock!(self, clock, mode, sigmoid_3, shift_3, scales_2, exponent_lower, exponent_upper);
+        clock!(self, clock, shift_lower_4, shift_upper_4, relu_delay, write_delay, target_delay, issue_delay);
 
         // Row of vector memory. The host's row goes the same way, as an instruction of one issue.
         self.rows.issue.next = self.issue.val() | self.host_read.val();

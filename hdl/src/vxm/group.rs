@@ -35,11 +35,9 @@
 
 use super::lane::Lane;
 use super::vreg::VregLane;
-use crate::kind::Kind;
-use crate::primitives::vector::many;
+use crate::dialect::*;
 use crate::primitives::{Extend, LocalCopy};
 use crate::widths::VREG_ROW;
-use rust_hdl::prelude::*;
 
 /// Lanes that share control copies.
 #[derive(LogicBlock, Default)]
@@ -125,9 +123,9 @@ impl LaneGroup {
 impl Logic for LaneGroup {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, x_vmem_2, x_shift_2, c_select_2, swap_3, mode_4);
-        clock!(self, clock, row_a_2, row_b_2, b_vreg_b_3, b_vmem_3, b_factor_3, scalar_3, factor_3);
-        clock!(self, clock, subtrahend_4, minus_4, shift_5, shift_6, relu_11, write_12, target_12, any_13);
+        clock!(self, clock, x_vmem_2, x_shift_2, c_select_2, swap_3, mode_4, row_a_2, row_b_2, b_vreg_b_3);
+        clock!(self, clock, b_vmem_3, b_factor_3, scalar_3, factor_3, subtrahend_4, minus_4, shift_5);
+        clock!(self, clock, shift_6, relu_11, write_12, target_12, any_13);
         self.row_a_2.d.next = self.row_a.val();
         self.row_b_2.d.next = self.row_b.val();
         self.x_vmem_2.d.next = self.x_vmem.val().into();
@@ -155,25 +153,19 @@ impl Logic for LaneGroup {
 
         self.any.next = false;
         for l in 0..self.lane.len() {
-            self.x_vmem_3[l].clock.next = self.clock.val();
-            self.x_shift_3[l].clock.next = self.clock.val();
-            self.c_select_3[l].clock.next = self.clock.val();
-            self.swap_4[l].clock.next = self.clock.val();
-            self.mode_5[l].clock.next = self.clock.val();
-            self.mode_6[l].clock.next = self.clock.val();
+            clock!(self, clock, x_vmem_3[l], x_shift_3[l], c_select_3[l], swap_4[l], mode_5[l], mode_6[l]);
+            clock!(self, clock, registers[l], lane[l]);
             self.x_vmem_3[l].d.next = self.x_vmem_2.q.val();
             self.x_shift_3[l].d.next = self.x_shift_2.q.val();
             self.c_select_3[l].d.next = self.c_select_2.q.val();
             self.swap_4[l].d.next = self.swap_3.q.val();
             self.mode_5[l].d.next = self.mode_4.q.val();
             self.mode_6[l].d.next = self.mode_5[l].q.val();
-            self.registers[l].clock.next = self.clock.val();
             self.registers[l].row_a.next = self.row_a_2.q.val();
             self.registers[l].row_b.next = self.row_b_2.q.val();
             self.registers[l].write.next = self.write_12.q.val().into();
             self.registers[l].target.next = self.target_12.q.val();
             self.registers[l].value.next = self.lane[l].result.val();
-            self.lane[l].clock.next = self.clock.val();
             self.lane[l].vmem.next = self.vmem[l].val();
             self.lane[l].noise.next = self.noise[l].val();
             self.lane[l].vreg_a.next = self.registers[l].a.val();

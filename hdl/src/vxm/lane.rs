@@ -38,14 +38,13 @@
 //! 1. `result` is what `lpu_isa::arith` computes, bit for bit, for each function.
 //! 2. Nothing is held: a result depends on the inputs of its own issue only.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::vector::{
-    AddSubtract, Difference, EDGE_FACTOR, Exp2Table, Fixed, Limit, OperandShift, ProductShift, ResultLimit,
+    AddSubtract, Difference, EDGE_FACTOR, Exp2Table, Limit, OperandShift, ProductShift, ResultLimit,
     ShiftAmount, SigmoidPlace, SigmoidTable,
 };
 use crate::primitives::{Extend, Multiplier};
 use lpu_isa::instruction::{C, Function};
-use rust_hdl::prelude::*;
 
 /// What a lane computes: the codes of the functions, and one more.
 pub struct Mode;
@@ -156,11 +155,10 @@ impl Lane {
 impl Logic for Lane {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, x_4, round_4, b_register_4, b_word_4, b_is_word_4, c_4);
-        clock!(self, clock, forward_5, backward_5, b_5, c_5);
-        clock!(self, clock, x_6, exp2_6, select_6, extra_6, segment_6, fraction_6, negative_6, b_6, c_6);
-        clock!(self, clock, total_7, amount_8, multiplier, shifter);
-        clock!(self, clock, sum_11, over_11, negative_11, result_12, over_12);
+        clock!(self, clock, x_4, round_4, b_register_4, b_word_4, b_is_word_4, c_4, forward_5, backward_5);
+        clock!(self, clock, b_5, c_5, x_6, exp2_6, select_6, extra_6, segment_6, fraction_6, negative_6, b_6);
+        clock!(self, clock, c_6, total_7, amount_8, multiplier, shifter, sum_11, over_11, negative_11);
+        clock!(self, clock, result_12, over_12);
 
         // Cycle 3: operands.
         self.x_operand.x.next = self.vreg_a.val();
@@ -272,8 +270,7 @@ impl Logic for Lane {
 
         // Cycles 7 to 10: product, shift, and what waits for them.
         for i in 0..4 {
-            self.c[i].clock.next = self.clock.val();
-            self.turned[i].clock.next = self.clock.val();
+            clock!(self, clock, c[i], turned[i]);
         }
         for i in 1..4 {
             self.c[i].d.next = self.c[i - 1].q.val();

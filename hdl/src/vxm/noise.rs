@@ -22,14 +22,12 @@
 //! # Invariants
 //! 1. A row is written only while it waits for nobody: at most `noise_rows` are complete or begun.
 
-use crate::kind::Kind;
-use crate::primitives::vector::many;
-use crate::primitives::vector::{Gumbel, Setting, Taus88Step};
+use crate::dialect::*;
+use crate::primitives::vector::{Gumbel, Taus88Step};
 use crate::primitives::{LocalCopy, LutRam};
 use crate::widths::{LANE, NOISE_ROW};
 use lpu_isa::Geometry;
 use lpu_isa::arith::Taus88;
-use rust_hdl::prelude::*;
 
 /// Cycles from a step of the generator to its number at the memories.
 const NUMBER_CYCLES: usize = 1 + Gumbel::LATENCY;
@@ -90,15 +88,15 @@ impl Noise {
     /// The generator of a chip.
     pub fn new(geometry: &Geometry) -> Self {
         let lanes = geometry.vxm_lanes;
-        let rows = geometry.noise_rows as u64;
+        let rows = geometry.noise_rows;
         Self {
             row: many(lanes),
-            seed_step: Taus88::SEED_STEP.map(|step| Setting::new(step.into())),
-            seed_mask: Taus88::SEED_MASK.map(|mask| Setting::new(mask.into())),
+            seed_step: Taus88::SEED_STEP.map(Setting::new),
+            seed_mask: Taus88::SEED_MASK.map(Setting::new),
             rows: Setting::new(rows),
             row_mask: Setting::new(2 * rows - 1),
             last_row: Setting::new(rows - 1),
-            last_lane: Setting::new(lanes as u64 - 1),
+            last_lane: Setting::new(lanes - 1),
             write_8: many(lanes),
             memory: many(lanes),
             taken_2: many(lanes),
@@ -119,8 +117,7 @@ impl Logic for Noise {
         self.step.b.next = self.state[1].q.val();
         self.step.c.next = self.state[2].q.val();
         for i in 0..3 {
-            self.state[i].clock.next = self.clock.val();
-            self.state[i].d.next = self.state[i].q.val();
+            dff_setup!(self, clock, state[i]);
         }
         if self.making.q.val() {
             self.state[0].d.next = self.step.a_next.val();
@@ -143,7 +140,7 @@ impl Logic for Noise {
             self.making.d.next = self.waiting.q.val() != self.rows.val();
         }
         for i in 0..NUMBER_CYCLES {
-            self.arriving[i].clock.next = self.clock.val();
+            clock!(self, clock, arriving[i]);
         }
         self.arriving[0].d.next = self.making.q.val();
         for i in 1..NUMBER_CYCLES {
@@ -168,17 +165,14 @@ impl Logic for Noise {
         self.number_8.d.next = self.number.val();
         self.row_8.d.next = self.complete.q.val().get_bits::<NOISE_ROW>(0);
         for l in 0..self.memory.len() {
-            self.write_8[l].clock.next = self.clock.val();
+            clock!(self, clock, write_8[l], memory[l], taken_2[l], row_3[l]);
             self.write_8[l].d.next =
                 (self.arriving[6].q.val() & (self.lane_written.q.val() == l.to_bits())).into();
-            self.memory[l].clock.next = self.clock.val();
             self.memory[l].write_enable.next = self.write_8[l].q.val().any();
             self.memory[l].write_address.next = self.row_8.q.val();
             self.memory[l].write_data.next = self.number_8.q.val();
-            self.taken_2[l].clock.next = self.clock.val();
             self.taken_2[l].d.next = self.taken.q.val().get_bits::<NOISE_ROW>(0);
             self.memory[l].read_address[0].next = self.taken_2[l].q.val();
-            self.row_3[l].clock.next = self.clock.val();
             self.row_3[l].d.next = self.memory[l].read_data[0].val();
             self.row[l].next = self.row_3[l].q.val();
         }

@@ -24,13 +24,11 @@
 //! The tables are read a cycle before the scalar is sampled, so that a whole cycle remains for its way to all lanes. What is
 //! written in between replaces what was read.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::LutRam;
-use crate::primitives::vector::{Fixed, Setting};
 use crate::widths::{SCALAR, SCALAR_NUMBER};
 use lpu_isa::Geometry;
 use lpu_isa::arith::Scalar;
-use rust_hdl::prelude::*;
 
 /// The scalar banks.
 #[derive(LogicBlock, Default)]
@@ -84,7 +82,7 @@ impl Scalars {
 
     /// The scalars of a chip.
     pub fn new(geometry: &Geometry) -> Self {
-        let count = geometry.scalars as u64;
+        let count = geometry.scalars;
         Self {
             first_reduction: Setting::new(count),
             one_number: Setting::new(2 * count),
@@ -114,14 +112,8 @@ impl Logic for Scalars {
         self.reductions.write_data.next = self.reduction_value.val();
 
         for i in 0..2 {
-            self.index_1[i].clock.next = self.clock.val();
-            self.is_maximum_1[i].clock.next = self.clock.val();
-            self.is_reduction_1[i].clock.next = self.clock.val();
-            self.is_one_1[i].clock.next = self.clock.val();
-            self.is_temperature_1[i].clock.next = self.clock.val();
-            self.index_2[i].clock.next = self.clock.val();
-            self.is_reduction_2[i].clock.next = self.clock.val();
-            self.value_2[i].clock.next = self.clock.val();
+            clock!(self, clock, index_1[i], is_maximum_1[i], is_reduction_1[i], is_one_1[i]);
+            clock!(self, clock, is_temperature_1[i], index_2[i], is_reduction_2[i], value_2[i]);
             self.index_1[i].d.next = self.wanted[i].val().get_bits::<SCALAR>(0) & self.index_mask.val();
             self.is_maximum_1[i].d.next = self.wanted[i].val() < self.first_reduction.val();
             self.is_reduction_1[i].d.next = (self.wanted[i].val() >= self.first_reduction.val())

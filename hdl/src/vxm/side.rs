@@ -41,13 +41,12 @@
 //! 1. Values take effect in the cycles of `lpu_isa::timing`; nothing stalls and nothing is decided by data.
 
 use super::{LaneGroup, Noise, Scalars, VectorControl, Vmem};
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::Delay;
-use crate::primitives::vector::{EXACT_ROW, many};
+use crate::primitives::vector::EXACT_ROW;
 use crate::sxm::{Argmax, Distribute, Reductions, Steps};
 use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, LANES, MATRIX_ROW, QUAD, SCALAR, VMEM_ROW, VREG_ROW};
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// Lanes of a word of the host.
 const OCTET_LANES: usize = 8;
@@ -280,7 +279,7 @@ impl Logic for VectorSide {
         self.any.next = false;
         for s in self._per_group..(self._per_group + 1) {
             for q in 0..self.group.len() {
-                self.group[q].clock.next = self.clock.val();
+                clock!(self, clock, group[q]);
                 self.group[q].row_a.next = self.control.row_a.val();
                 self.group[q].row_b.next = self.control.row_b.val();
                 self.group[q].x_vmem.next = self.control.x_vmem.val();
@@ -300,7 +299,7 @@ impl Logic for VectorSide {
                 for j in 0..self._per_group {
                     self.group[q].vmem[j].next = self.memory.row[q * s + j].val();
                     self.group[q].noise[j].next = self.noise.row[q * s + j].val();
-                    self.stream_13[q * s + j].clock.next = self.clock.val();
+                    clock!(self, clock, stream_13[q * s + j]);
                     self.stream_13[q * s + j].d.next = self.group[q].result[j].val();
                     self.distribute.result[q * s + j].next = self.stream_13[q * s + j].q.val();
                     self.reductions.result[q * s + j].next = self.stream_13[q * s + j].q.val();

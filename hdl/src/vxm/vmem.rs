@@ -30,12 +30,10 @@
 //! 3. `result_row` is zero in the cycle in which the host writes, `result_word` in the next, and nothing is stored in that.
 //! 4. `host_quad` is held from a host's read until its word is there.
 
-use crate::kind::Kind;
-use crate::primitives::vector::many;
+use crate::dialect::*;
 use crate::primitives::{Ebr, JoinLanes, LocalCopy};
 use crate::widths::{QUAD, VMEM_ROW};
 use lpu_isa::Geometry;
-use rust_hdl::prelude::*;
 
 /// The memory of a chip.
 #[derive(LogicBlock, Default)]
@@ -121,9 +119,7 @@ impl Logic for Vmem {
             self.row_next.next = self.result_row.val() | self.host_row_now.val();
         }
         for q in 0..(self._lanes / 4) {
-            self.own[q].clock.next = self.clock.val();
-            self.own_write[q].clock.next = self.clock.val();
-            self.write_row[q].clock.next = self.clock.val();
+            clock!(self, clock, own[q], own_write[q], write_row[q]);
             self.write_row[q].d.next = self.row_next.val();
             self.own[q].d.next = (self.result_comes.val() | self.host_write.val()).into();
             self.own_write[q].d.next = (self.result_comes.val()
@@ -137,7 +133,7 @@ impl Logic for Vmem {
                 }
             }
             for p in 0..2 {
-                self.bank[q * 2 + p].clock.next = self.clock.val();
+                clock!(self, clock, bank[q * 2 + p]);
                 self.bank[q * 2 + p].read_address.next = self.read_row.val();
                 self.bank[q * 2 + p].write_address.next = self.write_row[q].q.val();
                 self.bank[q * 2 + p].write_enable.next =

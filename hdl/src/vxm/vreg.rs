@@ -19,10 +19,9 @@
 //! # Invariants
 //! 1. A read in the cycle of a write to the same register gives the old value.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::LutRam;
 use crate::widths::VREG_ROW;
-use rust_hdl::prelude::*;
 
 /// The lane's registers.
 #[derive(LogicBlock, Default)]

@@ -115,7 +115,7 @@ pub fn plan(board: &Board, clocks: &Clocks) -> Plan {
 
 /// The Verilog of a board, for its own clock or another.
 pub fn verilog(board: &Board, clocks: &Clocks) -> Result<String, Error> {
-    lpu_hdl::board::emit(&plan(board, clocks)).map(|design| design.verilog).map_err(Error::Input)
+    lpu_hdl::board::emit(&plan(board, clocks)).map(|design| design.verilog()).map_err(Error::Input)
 }
 
 /// The cells that the board's floorplan gives a site.

@@ -14,8 +14,7 @@
 //! 1. No site is taken twice; a cell that is not named here has sites left.
 //! 2. Equal inputs have equal answers.
 
-use lpu_hdl::census::census;
-use lpu_hdl::emit::Design;
+use lpu_hdl::emit::{Design, Path};
 use serde::Deserialize;
 
 /// Multipliers in a block: the lanes of a group, or the vector lanes.
@@ -97,6 +96,7 @@ pub struct Placed {
 }
 
 /// What a cell is in the chip.
+#[derive(Clone, Copy)]
 enum Role {
     Multiplier {
         group: usize,
@@ -120,20 +120,18 @@ enum Role {
 }
 
 impl Role {
-    /// Reads a path such as `matrix.group$3.lane$12.multiplier`.
-    fn of(path: &str) -> Option<Self> {
-        let mut names = path.split('.').map(|name| {
-            let (name, number) = name.split_once('$').unwrap_or((name, ""));
-            (name, number.parse().unwrap_or(0))
-        });
-        match (names.next()?.0, names.next()?, names.next()?) {
-            ("matrix", ("group", group), ("lane", lane)) => Some(Self::Multiplier { group, lane }),
-            ("vector", ("group", group), ("lane", lane)) => Some(Self::VectorMultiplier { group, lane }),
-            ("matrix", ("group", group), ("bank", pair)) => {
-                Some(Self::MatrixMemory { group, pair, is_written: names.next()?.0 == "kv" })
+    /// The role of a cell by the instances that it stands in, such as lane 12 of group 3 of the matrix side.
+    fn of(path: &Path) -> Option<Self> {
+        match path.names()[..] {
+            [("matrix", _), ("group", group), ("lane", lane), ..] => Some(Self::Multiplier { group, lane }),
+            [("vector", _), ("group", group), ("lane", lane), ..] => {
+                Some(Self::VectorMultiplier { group, lane })
             }
-            ("vector", ("memory", _), ("bank", bank)) => Some(Self::VectorMemory { bank }),
-            ("icu", _, ("fetch", _)) | ("vector", ("reductions", _), ("unit", _)) => {
+            [("matrix", _), ("group", group), ("bank", pair), (memory, _)] => {
+                Some(Self::MatrixMemory { group, pair, is_written: memory == "kv" })
+            }
+            [("vector", _), ("memory", _), ("bank", bank)] => Some(Self::VectorMemory { bank }),
+            [("icu", _), _, ("fetch", _), ..] | [("vector", _), ("reductions", _), ("unit", _), ..] => {
                 Some(Self::SingleMultiplier)
             }
             _ => None,
@@ -156,13 +154,10 @@ fn first_of(sites: &[Site], row: usize, place: Place) -> Option<usize> {
 impl Floorplan {
     /// Every cell that has a site here; none for a chip of other shape than the plan.
     pub fn place(&self, chip: &Design) -> Vec<Placed> {
-        let counts = census(chip);
-        let is_leaf = |path: &str| !counts.keys().any(|other| other.starts_with(&format!("{path}.")));
-        let cells: Vec<(&str, Role)> = counts
-            .keys()
-            .filter(|path| is_leaf(path))
-            .filter_map(|path| Some((path.as_str(), Role::of(path)?)))
-            .collect();
+        let mut cells: Vec<(String, Role)> =
+            chip.cells().iter().filter_map(|(path, _)| Some((path.to_string(), Role::of(path)?))).collect();
+        cells.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let cells: Vec<(&str, Role)> = cells.iter().map(|(path, role)| (path.as_str(), *role)).collect();
         let Some(multipliers) = self.multipliers(&cells) else { return Vec::new() };
         let memories = self.memories(&cells, &multipliers);
         let cell = |kind: &'static str| {

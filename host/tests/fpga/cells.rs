@@ -13,7 +13,7 @@ use lpu_sim::netlist::Machine;
 fn of_cells(primitive: &Design) -> Option<Machine> {
     let yosys = real_tools::tools(&[Tool::Yosys])?.find(Tool::Yosys).expect("it was found");
     let folder = tempfile::TempDir::new().expect("a temporary folder");
-    std::fs::write(folder.path().join("design.sv"), &primitive.verilog).expect("writable");
+    std::fs::write(folder.path().join("design.sv"), primitive.verilog()).expect("writable");
     let top = &primitive.top;
     let script = format!(
         "read_verilog -sv -D LPU_ECP5 design.sv; synth_ecp5 -top {top}; select {top}; json -o cells.json"

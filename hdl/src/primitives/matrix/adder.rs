@@ -19,12 +19,11 @@
 //! 1. The bits of the inputs from `bits - 1` up are equal.
 //! 2. `bits < 32`: the widest level adds 31-bit numbers, and the sum never overflows.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::value::{bits_of, signed_of};
-use rust_hdl::prelude::*;
 
 /// The registered adder.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct TreeAdder {
     pub clock: Signal<In, Clock>,
     pub a: Signal<In, Bits<32>>,
@@ -41,14 +40,7 @@ impl TreeAdder {
     /// An adder of `bits`-bit numbers.
     pub fn new(bits: usize) -> Self {
         assert!((1..32).contains(&bits), "an adder of the tree takes 1 to 31 bits, not {bits}");
-        Self {
-            clock: Signal::default(),
-            a: Signal::default(),
-            b: Signal::default(),
-            sum: Signal::default(),
-            _bits: bits,
-            kind: Kind::named(format!("tree_adder_{bits}")),
-        }
+        Self { _bits: bits, kind: Kind::named(format!("tree_adder_{bits}")), ..Self::default() }
     }
 }
 
@@ -57,10 +49,6 @@ impl Logic for TreeAdder {
         if self.clock.pos_edge() {
             self.sum.next = bits_of(signed_of(self.a.val()) + signed_of(self.b.val()));
         }
-    }
-
-    fn connect(&mut self) {
-        self.sum.connect();
     }
 
     fn hdl(&self) -> Verilog {

@@ -22,10 +22,9 @@
 //! # Invariants
 //! 1. The outputs at `t + LATENCY` depend only on the inputs at `t`.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::value::{bits_of, signed_of};
 use lpu_isa::arith;
-use rust_hdl::prelude::*;
 
 /// Shift, rounding and saturation of a lane's sum.
 #[derive(LogicBlock, Default)]
@@ -87,11 +86,6 @@ impl Logic for Normalise {
             self.over.next = y != arith::round_shift(x, shift);
             self._held = (signed_of(self.x.val()), self.shift.val().to_u32());
         }
-    }
-
-    fn connect(&mut self) {
-        self.y.connect();
-        self.over.connect();
     }
 
     fn hdl(&self) -> Verilog {

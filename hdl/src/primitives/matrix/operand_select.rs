@@ -17,10 +17,9 @@
 //! # Invariants
 //! 1. With `from_kv`, `operand` is [`kv_decode`] of `code`; else it is `weight`.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::value::{bits_of, signed_of};
 use lpu_isa::arith::kv_decode;
-use rust_hdl::prelude::*;
 
 /// Selection and decoding.
 #[derive(LogicBlock, Default)]
@@ -63,10 +62,6 @@ impl Logic for OperandSelect {
     fn update(&mut self) {
         let (weight, code) = (signed_of(self.weight.val()), signed_of(self.code.val()));
         self.operand.next = bits_of(Self::model(weight, code, self.from_kv.val()));
-    }
-
-    fn connect(&mut self) {
-        self.operand.connect();
     }
 
     fn hdl(&self) -> Verilog {

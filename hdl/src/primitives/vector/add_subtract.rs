@@ -8,7 +8,7 @@
 //! | `subtract` | in  |     1 | take the product off            | `t`   |
 //! | `sum`      | out |    26 | signed                          | `t`   |
 
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 combinational! {
     /// One carry chain for both signs and the rounding; a bit of one below makes the carry.

@@ -14,7 +14,7 @@ macro_rules! combinational {
         pub struct $name {
             $(pub $input: Signal<In, Bits<$iw>>,)+
             $(pub $output: Signal<Out, Bits<$ow>>,)+
-            kind: $crate::kind::Kind<Self>,
+            kind: $crate::dialect::Kind<Self>,
         }
 
         impl $name {
@@ -32,10 +32,6 @@ macro_rules! combinational {
                 let ($($output,)+) =
                     Self::model($(combinational_number!($ikind, self.$input.val())),+);
                 $(self.$output.next = $crate::primitives::value::bits_of($output);)+
-            }
-
-            fn connect(&mut self) {
-                $(self.$output.connect();)+
             }
 
             fn hdl(&self) -> Verilog {

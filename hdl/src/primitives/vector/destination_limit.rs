@@ -18,8 +18,8 @@
 //! One circuit for all widths: a result that does not fit has its sign and the sign's complement in every bit below,
 //! however many of them the destination takes.
 
+use crate::dialect::*;
 use lpu_isa::arith::saturate;
-use rust_hdl::prelude::*;
 
 combinational! {
     /// Limits of a result's destinations.

@@ -18,7 +18,7 @@
 //! is each chain's carry, which is why the caller, who has it once for many lanes, gives the negative of `s` too. A
 //! bit of one below both addends makes the carry.
 
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 combinational! {
     /// Exact difference and its negative.

@@ -17,8 +17,8 @@
 //! ISA; it is asked before it is known whether the score is in range.
 
 use super::rom_by_bits;
+use crate::dialect::*;
 use lpu_isa::arith;
-use rust_hdl::prelude::*;
 
 /// The factor of a score at a limit.
 pub const EDGE_FACTOR: u64 = arith::EXP2[0] as u64;

@@ -18,9 +18,8 @@
 
 use super::gumbel_table::GumbelTable;
 use super::normalise::NormaliseBytes;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::Delay;
-use rust_hdl::prelude::*;
 
 /// Leading zeros, tables and sum.
 #[derive(LogicBlock, Default)]
@@ -58,30 +57,9 @@ impl Gumbel {
 impl Logic for Gumbel {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(
-            self,
-            clock,
-            normal_1,
-            zero_bytes_1,
-            zero_bits_1,
-            fraction_2,
-            zeros_2,
-            place_2,
-            log2_3,
-            tail_3
-        );
-        clock!(
-            self,
-            clock,
-            log2_choice_3,
-            tail_choice_3,
-            log2_4,
-            tail_4,
-            zeros_4,
-            minus_log2_5,
-            tail_5,
-            value_6
-        );
+        clock!(self, clock, normal_1, zero_bytes_1, zero_bits_1, fraction_2, zeros_2, place_2, log2_3);
+        clock!(self, clock, tail_3, log2_choice_3, tail_choice_3, log2_4, tail_4, zeros_4, minus_log2_5);
+        clock!(self, clock, tail_5, value_6);
         self.bytes.x.next = self.bits.val();
         self.normal_1.d.next = self.bytes.shifted.val();
         self.zero_bytes_1.d.next = self.bytes.zero_bytes.val();

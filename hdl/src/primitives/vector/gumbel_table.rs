@@ -11,8 +11,8 @@
 //! The tables are logic: the chip has no block RAM to spare.
 
 use super::rom_by_bits;
+use crate::dialect::*;
 use lpu_isa::arith::{GUMBEL_TAIL, LOG2};
-use rust_hdl::prelude::*;
 
 /// Entry `index` of each quarter of a table, side by side.
 fn quarters(table: &[i32; 256], bits: u32, index: usize) -> u64 {

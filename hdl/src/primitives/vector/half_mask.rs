@@ -18,7 +18,7 @@
 //! `(h - start) mod 2^period` is 0 when `h` and `start` agree in the lowest `period` bits, and 1 when `h` and
 //! `start + 1` do: two masked comparisons with constants instead of a subtraction for each half row.
 
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// Half rows that a mask has room for.
 pub const HALVES_MAX: usize = 32;

@@ -8,8 +8,8 @@
 //!
 //! A one below the base makes the highest bit rounded off the carry of the only adder.
 
+use crate::dialect::*;
 use lpu_isa::arith::round_shift;
-use rust_hdl::prelude::*;
 
 combinational! {
     /// Rounded addition.

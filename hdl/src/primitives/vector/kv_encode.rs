@@ -8,8 +8,8 @@
 //! The steps are rounded without an adder: adding to the lowest bit turns each bit below which all are ones. A negative code is its
 //! magnitude's complement, as the number is, so that its bits are taken from the number and only what chooses them from the magnitude.
 
+use crate::dialect::*;
 use lpu_isa::arith;
-use rust_hdl::prelude::*;
 
 combinational! {
     /// Piecewise linear code of a number.

@@ -10,11 +10,10 @@
 //! # Invariants
 //! 1. `W <= 62`, checked when the block is built.
 
-use crate::kind::Kind;
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 /// `a > b`.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Larger<const W: usize> {
     pub a: Signal<In, Bits<W>>,
     pub b: Signal<In, Bits<W>>,
@@ -27,23 +26,13 @@ impl<const W: usize> Larger<W> {
     pub const LATENCY: usize = 0;
 }
 
-impl<const W: usize> Default for Larger<W> {
-    fn default() -> Self {
-        const { assert!(W <= 62, "numbers of at most 62 bits are compared") };
-        Self { a: Signal::default(), b: Signal::default(), larger: Signal::default(), kind: Kind::default() }
-    }
-}
-
 impl<const W: usize> Logic for Larger<W> {
     fn update(&mut self) {
         self.larger.next = self.a.val().to_u64() > self.b.val().to_u64();
     }
 
-    fn connect(&mut self) {
-        self.larger.connect();
-    }
-
     fn hdl(&self) -> Verilog {
+        const { assert!(W <= 62, "numbers of at most 62 bits are compared") };
         Verilog::Custom(format!(
             "logic [{W}:0] borrow;\nassign borrow = {{1'b0, b}} - {{1'b0, a}};\nassign larger = borrow[{W}];"
         ))

@@ -9,14 +9,13 @@
 //! # Invariants
 //! 1. `TO < FROM <= 64`, checked when the block is built.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::arith::saturated;
 use crate::primitives::value::{bits_of, signed_of};
 use lpu_isa::arith;
-use rust_hdl::prelude::*;
 
 /// Saturation with its flag, from `FROM` to `TO` bits.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Limit<const FROM: usize, const TO: usize> {
     pub x: Signal<In, Bits<FROM>>,
     pub y: Signal<Out, Bits<TO>>,
@@ -29,13 +28,6 @@ impl<const FROM: usize, const TO: usize> Limit<FROM, TO> {
     pub const LATENCY: usize = 0;
 }
 
-impl<const FROM: usize, const TO: usize> Default for Limit<FROM, TO> {
-    fn default() -> Self {
-        const { assert!(TO >= 2 && TO < FROM && FROM <= 64, "a number is limited to fewer bits") };
-        Self { x: Signal::default(), y: Signal::default(), over: Signal::default(), kind: Kind::default() }
-    }
-}
-
 impl<const FROM: usize, const TO: usize> Logic for Limit<FROM, TO> {
     fn update(&mut self) {
         let x = signed_of(self.x.val());
@@ -44,12 +36,8 @@ impl<const FROM: usize, const TO: usize> Logic for Limit<FROM, TO> {
         self.over.next = x != y;
     }
 
-    fn connect(&mut self) {
-        self.y.connect();
-        self.over.connect();
-    }
-
     fn hdl(&self) -> Verilog {
+        const { assert!(TO >= 2 && TO < FROM && FROM <= 64, "a number is limited to fewer bits") };
         let (top, high, spare) = (FROM - 1, TO - 1, FROM - TO + 1);
         Verilog::Custom(format!(
             "assign y = {};\nassign over = x[{top}:{high}] != {{{spare}{{x[{top}]}}}};",

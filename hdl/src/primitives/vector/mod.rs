@@ -10,7 +10,6 @@ pub mod add_subtract;
 pub mod destination_limit;
 pub mod difference;
 pub mod exp2_table;
-pub mod fixed;
 pub mod gumbel;
 pub mod gumbel_table;
 pub mod half_mask;
@@ -29,16 +28,10 @@ pub mod shift_amount;
 pub mod sigmoid_table;
 pub mod taus88;
 
-/// `count` blocks or signals of one kind. (A clone would not do: it has the identity of its original.)
-pub(crate) fn many<T: Default>(count: usize) -> Vec<T> {
-    (0..count).map(|_| T::default()).collect()
-}
-
 pub use add_subtract::AddSubtract;
 pub use destination_limit::DestinationLimit;
 pub use difference::Difference;
 pub use exp2_table::{EDGE_FACTOR, Exp2Table};
-pub use fixed::{Fixed, Setting};
 pub use gumbel::Gumbel;
 pub use half_mask::{HalfMatch, HalfSpan};
 pub use interpolate::Interpolate;

@@ -10,7 +10,7 @@
 //! The caller shifts by `zero_bits` a cycle later. Every byte's zeros are counted beside the search for the highest byte, so that
 //! neither step waits for the other. Bytes and bits are 31 leading zeros for a one and for zero alike.
 
-use rust_hdl::prelude::*;
+use crate::dialect::*;
 
 combinational! {
     /// Shift by bytes.

@@ -16,8 +16,8 @@
 //! Rounding half up is the shifted value plus the last bit shifted out. That bit goes on as the carry of the next
 //! adder, so that no carry chain stands behind the shift; it is off where the sum would not fit.
 
+use crate::dialect::*;
 use lpu_isa::arith::{WORD_BITS, WORD_MAX, saturate};
-use rust_hdl::prelude::*;
 
 combinational! {
     /// Shift, rounding bit and saturation of an operand.

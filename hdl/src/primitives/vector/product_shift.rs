@@ -23,10 +23,9 @@
 //! # Invariants
 //! 1. The outputs at `t + LATENCY` depend only on the inputs at `t`.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::value::{bits_of, signed_of};
 use lpu_isa::arith::{SHIFTED_BITS, saturate};
-use rust_hdl::prelude::*;
 
 /// Shift of a lane's product.
 #[derive(LogicBlock, Default)]
@@ -89,13 +88,6 @@ impl Logic for ProductShift {
             self.negative.next = negative;
             self._held = (signed_of(self.product.val()), self.amount.val().to_u32() as i32);
         }
-    }
-
-    fn connect(&mut self) {
-        self.shifted.connect();
-        self.round.connect();
-        self.over.connect();
-        self.negative.connect();
     }
 
     fn hdl(&self) -> Verilog {

@@ -11,8 +11,8 @@
 //! The caller chooses one of the three after a register: a table of 64 entries is one level of logic, one of 256 is two.
 
 use super::rom_by_bits;
+use crate::dialect::*;
 use lpu_isa::arith::{RECIPROCAL, RECIPROCAL_SQRT};
-use rust_hdl::prelude::*;
 
 fn packed((base, slope): (i32, i32)) -> u64 {
     (base as u64) << 18 | (slope as u64 & 0x3_ffff)

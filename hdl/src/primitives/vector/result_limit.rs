@@ -12,8 +12,8 @@
 //! A product that does not fit 25 bits decides the result: no addend of 24 bits brings it back into 24 bits. So the
 //! product needs no limit of its own before the addition.
 
+use crate::dialect::*;
 use lpu_isa::arith::{VECTOR_BITS, saturate};
-use rust_hdl::prelude::*;
 
 combinational! {
     /// Limits and rectifier.

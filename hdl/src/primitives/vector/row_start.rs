@@ -17,9 +17,8 @@
 //! 1. The sum is exact: 28 bits hold every one.
 
 use super::row_step::EXACT_ROW;
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::Extend;
-use rust_hdl::prelude::*;
 
 /// The sum.
 #[derive(LogicBlock, Default)]

@@ -20,15 +20,14 @@
 //! 1. `row` and `outside` hold until the next issue.
 //! 2. Sums are exact as long as they stay within 28 signed bits.
 
-use crate::kind::Kind;
+use crate::dialect::*;
 use crate::primitives::value::{bits_of, signed_of};
-use rust_hdl::prelude::*;
 
 /// Bits of the exact row, a signed number.
 pub const EXACT_ROW: usize = 28;
 
 /// The address generator of a memory of `2^row_bits` rows.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct RowStep {
     pub clock: Signal<In, Clock>,
     pub issue: Signal<In, Bit>,
@@ -49,25 +48,7 @@ impl RowStep {
     /// A generator for a memory of `rows` rows, a power of two.
     pub fn new(rows: usize) -> Self {
         assert!(rows.is_power_of_two() && rows <= 1 << 24, "{rows} rows: expected a power of two up to 2^24");
-        Self {
-            clock: Signal::default(),
-            issue: Signal::default(),
-            first: Signal::default(),
-            start: Signal::default(),
-            step: Signal::default(),
-            row: Signal::default(),
-            outside: Signal::default(),
-            _row_bits: rows.ilog2(),
-            _exact: 0,
-            kind: Kind::named(format!("row_step_{rows}")),
-        }
-    }
-}
-
-/// The generator of a memory of one row.
-impl Default for RowStep {
-    fn default() -> Self {
-        Self::new(1)
+        Self { _row_bits: rows.ilog2(), kind: Kind::named(format!("row_step_{rows}")), ..Self::default() }
     }
 }
 
@@ -82,11 +63,6 @@ impl Logic for RowStep {
             self.row.next = bits_of(self._exact & 0xff_ffff);
             self.outside.next = !(0..1 << self._row_bits).contains(&self._exact);
         }
-    }
-
-    fn connect(&mut self) {
-        self.row.connect();
-        self.outside.connect();
     }
 
     fn hdl(&self) -> Verilog {

@@ -5,8 +5,8 @@
 //! | `total`  | in  |    13 | signed: shift of the instruction, scalar exponent, the exponential's own | `t` |
 //! | `amount` | out |     6 | 0 to 47                              | `t`   |
 
+use crate::dialect::*;
 use lpu_isa::arith::SHIFT_MAX;
-use rust_hdl::prelude::*;
 
 combinational! {
     /// The limits.

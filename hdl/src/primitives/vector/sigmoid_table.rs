@@ -27,8 +27,8 @@
 //! ones and no base is larger, so `SIGMOID_ONE - base` is the complement of the base's bits.
 
 use super::rom_by_bits;
+use crate::dialect::*;
 use lpu_isa::arith::{self, SIGMOID, SIGMOID_ONE, WORD_BITS, saturate};
-use rust_hdl::prelude::*;
 
 /// Segment and place of a word.
 mod place {

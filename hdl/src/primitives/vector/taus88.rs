@@ -6,8 +6,8 @@
 //! | `a_next`, ...    | out |    32 | states after the step         | `t`   |
 //! | `value`          | out |    32 | the random bits of the step   | `t`   |
 
+use crate::dialect::*;
 use lpu_isa::arith::Taus88;
-use rust_hdl::prelude::*;
 
 combinational! {
     /// Shifts and exclusive ors of taus88.

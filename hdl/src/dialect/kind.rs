@@ -6,27 +6,44 @@
 use rust_hdl::prelude::*;
 use std::marker::PhantomData;
 
-/// Prefix by which the emitter recognises a kind among the namespaces that a block visits.
-pub(crate) const KIND_MARK: &str = "kind of module: ";
+/// What a block is to the emitter and to those who count cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// A module.
+    #[default]
+    Module,
+    /// A register, which is written into the block that holds it.
+    Register,
+    /// A module that is one block RAM on an FPGA.
+    BlockRam,
+    /// A module that is one multiplier on an FPGA.
+    Multiplier,
+}
 
 /// Names the Verilog module of the block that holds it. By default the name is made from the Rust type:
 /// `MxmLane<9, 16>` becomes `mxm_lane_9_16`.
 #[derive(Clone, Debug)]
 pub struct Kind<T> {
     given: Option<String>,
+    role: Role,
     block: PhantomData<fn() -> T>,
 }
 
 impl<T> Default for Kind<T> {
     fn default() -> Self {
-        Self { given: None, block: PhantomData }
+        Self::of(Role::Module)
     }
 }
 
 impl<T> Kind<T> {
     /// A kind whose name depends on constructor parameters, for instance `round_shift_sat_32_18`.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { given: Some(name.into()), block: PhantomData }
+        Self { given: Some(name.into()), ..Self::default() }
+    }
+
+    /// The kind of a block of a role.
+    pub fn of(role: Role) -> Self {
+        Self { given: None, role, block: PhantomData }
     }
 
     /// The name of the Verilog module.
@@ -52,6 +69,36 @@ fn snake_case(type_name: &str) -> String {
     name
 }
 
+/// What a [`Kind`] says of its block. A namespace is the one thing that every other probe of Rust-HDL enters and leaves without effect,
+/// and it is a text: this type writes it and reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub role: Role,
+    pub name: String,
+}
+
+impl Mark {
+    const ROLES: [(&str, Role); 4] = [
+        ("module: ", Role::Module),
+        ("register: ", Role::Register),
+        ("block RAM: ", Role::BlockRam),
+        ("multiplier: ", Role::Multiplier),
+    ];
+
+    fn text(&self) -> String {
+        let (prefix, _) = Self::ROLES[self.role as usize];
+        format!("{prefix}{}", self.name)
+    }
+
+    /// The mark that a namespace is, if it is one.
+    pub fn read(namespace: &str) -> Option<Self> {
+        let named = |(prefix, role): (&str, Role)| {
+            Some(Self { role, name: namespace.strip_prefix(prefix)?.to_owned() })
+        };
+        Self::ROLES.into_iter().find_map(named)
+    }
+}
+
 impl<T> Logic for Kind<T> {
     fn update(&mut self) {}
 }
@@ -63,9 +110,7 @@ impl<T> Block for Kind<T> {
         false
     }
     fn accept(&self, name: &str, probe: &mut dyn Probe) {
-        // A namespace is the one thing that every other probe of Rust-HDL enters and leaves without effect.
-        let mark = format!("{KIND_MARK}{}", self.name());
-        probe.visit_start_namespace(&mark, self);
+        probe.visit_start_namespace(&Mark { role: self.role, name: self.name() }.text(), self);
         probe.visit_end_namespace(name, self);
     }
 }
@@ -75,6 +120,15 @@ mod tests {
     use super::*;
 
     struct MxmLane<const W: usize, const A: usize>;
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written() {
+        for (at, (_, role)) in Mark::ROLES.into_iter().enumerate() {
+            let mark = Mark { role, name: "lane_9".into() };
+            assert_eq!((role as usize, Mark::read(&mark.text())), (at, Some(mark)));
+        }
+        assert_eq!(Mark::read("lane$3"), None);
+    }
 
     #[test]
     fn names_come_from_the_type_and_its_parameters() {

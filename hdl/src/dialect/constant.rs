@@ -5,6 +5,7 @@
 //! fields can derive `Default`.
 
 use rust_hdl::prelude::*;
+use std::fmt::Display;
 
 /// The constant `VALUE` of `W` bits.
 #[derive(Clone, Debug)]
@@ -33,10 +34,11 @@ pub struct Setting<const W: usize> {
 }
 
 impl<const W: usize> Setting<W> {
-    /// The constant `value`.
-    pub fn new(value: u64) -> Self {
-        assert!(W >= 64 || value >> W == 0, "{value} does not fit in {W} bits");
-        Self { constant: Constant::new(value.into()) }
+    /// The constant `value`, an integer of any type that is not negative.
+    pub fn new<V: TryInto<u64> + Display + Copy>(value: V) -> Self {
+        let number = value.try_into().ok().filter(|number| W >= 64 || number >> W == 0);
+        let number = number.unwrap_or_else(|| panic!("{value} does not fit in {W} bits"));
+        Self { constant: Constant::new(number.into()) }
     }
 
     /// The value, in a kernel.
