@@ -15,5 +15,8 @@ pub mod primitives;
 pub mod seq;
 pub mod soc;
 pub mod sxm;
+#[cfg(test)]
+mod tidy;
+mod timing;
 pub mod vxm;
 pub mod widths;

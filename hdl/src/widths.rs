@@ -55,8 +55,12 @@ pub const SCALAR: usize = index_width!(|chip| chip.scalars);
 pub const SCALAR_NUMBER: usize = 7;
 /// Row of the buffer of random numbers.
 pub const NOISE_ROW: usize = index_width!(|chip| chip.noise_rows);
-/// Instruction of a queue.
-pub const QUEUE_INDEX: usize = index_width!(|chip| chip.vector_queue_depth);
+/// Instruction of either queue.
+pub const QUEUE_INDEX: usize = {
+    let matrix = index_width!(|chip| chip.matrix_queue_depth);
+    let vector = index_width!(|chip| chip.vector_queue_depth);
+    if matrix > vector { matrix } else { vector }
+};
 /// Number of blocks begun, 1 to positions / lanes.
 pub const BLOCKS: usize = index_width!(|chip| chip.positions / chip.vxm_lanes + 1);
 
@@ -72,6 +76,7 @@ mod tests {
             assert!(chip.act_entries <= 1 << ENTRY && chip.scalars <= 1 << SCALAR);
             assert!(chip.vxm_lanes <= LANES && chip.halves() <= HALVES && chip.groups() <= 1 << GROUP);
             assert!(chip.mxm_lanes / 8 <= 1 << OCTET);
+            assert!(chip.matrix_queue_depth.max(chip.vector_queue_depth) <= 1 << QUEUE_INDEX);
         }
     }
 }

@@ -8,7 +8,6 @@ mod formal_tools;
 
 use formal_tools::{Tools, Verdict, decide, tools};
 use lpu_hdl::emit::{Design, Module, emit};
-use lpu_hdl::icu::layout::executes;
 use lpu_hdl::soc::AsyncFifo;
 use lpu_isa::Geometry;
 use lpu_isa::instruction::{On, Queue, TABLE};
@@ -59,7 +58,7 @@ fn closure(name: &str) -> Vec<&'static Module> {
 /// The codes of operations of a module's queue, as a case label.
 fn codes(module: &str, issuing: bool) -> String {
     let queue = if module.starts_with("vector") { Queue::Vector } else { Queue::Matrix };
-    let rows = TABLE.iter().filter(|row| executes(queue, row) && !(issuing && row.on == On::Both));
+    let rows = TABLE.iter().filter(|row| row.on.includes(queue) && !(issuing && row.on == On::Both));
     rows.map(|row| format!("4'h{:x}", row.code)).collect::<Vec<_>>().join(", ")
 }
 

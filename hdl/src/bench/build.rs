@@ -1,6 +1,6 @@
 //! Verilator and the C++ compiler, with a cache by content.
 
-use super::CLOCK;
+use super::ports::CLOCK;
 use crate::emit::{Design, Port};
 use std::fmt::{self, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};

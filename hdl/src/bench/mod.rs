@@ -21,7 +21,7 @@ mod rust;
 mod yosys;
 
 pub use build::BenchError;
-pub use ports::{Response, Stimulus};
+pub use ports::{CLOCK, Response, Stimulus};
 pub use random::Random;
 pub use rust::simulate_rust;
 pub use yosys::{Family, cells};
@@ -32,9 +32,6 @@ use ports::Layout;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-
-/// Name of the clock input; it is driven by the harness and is no part of the stimulus.
-pub const CLOCK: &str = "clock";
 
 /// A design, linted and built.
 #[derive(Debug)]

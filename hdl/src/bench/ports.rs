@@ -5,6 +5,9 @@
 
 use crate::emit::Port;
 
+/// Name of the clock input; it is driven by the harness and is no part of the stimulus.
+pub const CLOCK: &str = "clock";
+
 /// Where each port lies in a cycle's words.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {

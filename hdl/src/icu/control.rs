@@ -23,12 +23,11 @@
 //! 1. `over` comes in the cycle of the later `End`'s activation. A queue that waits for one that ended counts as ended
 //!    there, and `sync_lost` says so.
 
-use super::layout::{opcode, parts};
 use super::queue::IssueQueue;
 use crate::dialect::*;
 use crate::widths::{BLOCKS, QUEUE_INDEX};
 use lpu_isa::Geometry;
-use lpu_isa::instruction::Queue;
+use lpu_isa::instruction::{Gather, Queue};
 
 /// The instruction control unit.
 #[derive(LogicBlock, Default)]
@@ -59,7 +58,7 @@ pub struct Icu {
     pub vector_underrun: Signal<Out, Bit>,
     pub illegal: Signal<Out, Bit>,
     pub sync_lost: Signal<Out, Bit>,
-    code_gather: Setting<4>,
+    code_gather: Fixed<{ Gather::CODE }, 4>,
     matrix: IssueQueue,
     vector: IssueQueue,
     meet: Signal<Local, Bit>,
@@ -75,9 +74,8 @@ impl Icu {
     /// The unit of a chip.
     pub fn new(geometry: &Geometry) -> Self {
         Self {
-            matrix_part: many(parts(Queue::Matrix) - 1),
-            vector_part: many(parts(Queue::Vector) - 1),
-            code_gather: Setting::new(opcode("Gather")),
+            matrix_part: many(Queue::Matrix.parts() - 1),
+            vector_part: many(Queue::Vector.parts() - 1),
             matrix: IssueQueue::new(geometry, Queue::Matrix),
             vector: IssueQueue::new(geometry, Queue::Vector),
             ..Self::default()

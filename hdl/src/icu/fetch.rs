@@ -28,12 +28,12 @@
 //! 2. The loop's body begins after the `Loop` activated last.
 
 use super::affine::{Affine, COUNTER};
-use super::layout::{self, executes, opcode, parts};
+use super::layout;
 use crate::dialect::*;
 use crate::primitives::{LocalCopy, QueueStore};
 use crate::widths::{BLOCKS, QUEUE_INDEX};
 use lpu_isa::Geometry;
-use lpu_isa::instruction::{Queue, TABLE};
+use lpu_isa::instruction::{End, EndLoop, Loop, On, Queue, Sync, TABLE};
 
 /// Bits of a place in the program: one more than an index has, so that the end is seen.
 const PLACE: usize = QUEUE_INDEX + 1;
@@ -61,10 +61,10 @@ pub struct Fetch {
     pub interval_less_one: Signal<Out, Bits<8>>,
     pub part: Vec<Signal<Out, Bits<64>>>,
     depth: Setting<PLACE>,
-    code_loop: Setting<4>,
-    code_end_loop: Setting<4>,
-    code_sync: Setting<4>,
-    code_end: Setting<4>,
+    code_loop: Fixed<{ Loop::CODE }, 4>,
+    code_end_loop: Fixed<{ EndLoop::CODE }, 4>,
+    code_sync: Fixed<{ Sync::CODE }, 4>,
+    code_end: Fixed<{ End::CODE }, 4>,
     legal_codes: Vec<Setting<4>>,
     issuing_codes: Vec<Setting<4>>,
     store: QueueStore,
@@ -100,32 +100,22 @@ impl Fetch {
 
     /// The fetch unit of a chip's queue.
     pub fn new(geometry: &Geometry, queue: Queue) -> Self {
-        let name = format!("{queue:?}").to_lowercase();
-        let code = |name| Setting::new(opcode(name));
+        let (name, parts, depth) = (queue.to_string(), queue.parts(), geometry.queue_depth(queue));
         let codes = |issuing: bool| {
-            let rows = TABLE.iter().filter(move |row| executes(queue, row));
-            let rows = rows.filter(move |row| !issuing || !executes(other(queue), row));
+            let rows = TABLE.iter().filter(|row| row.on.includes(queue) && !(issuing && row.on == On::Both));
             rows.map(|row| Setting::new(row.code)).collect()
         };
         Self {
-            part: many(parts(queue) - 1),
-            depth: Setting::new(geometry.queue_depth(queue)),
-            code_loop: code("Loop"),
-            code_end_loop: code("EndLoop"),
-            code_sync: code("Sync"),
-            code_end: code("End"),
+            part: many(parts - 1),
+            depth: Setting::new(depth),
             legal_codes: codes(false),
             issuing_codes: codes(true),
-            write_here: many(parts(queue) + 1),
-            index_here: many(parts(queue) + 1),
-            store: QueueStore::new(
-                &format!("{name}_store"),
-                geometry.queue_depth(queue),
-                banks(geometry, queue),
-            ),
-            _upper: parts(queue),
-            places: many(parts(queue) + 1),
-            part_held: many(parts(queue) - 1),
+            write_here: many(parts + 1),
+            index_here: many(parts + 1),
+            store: QueueStore::new(&format!("{name}_store"), depth, banks(geometry, queue)),
+            _upper: parts,
+            places: many(parts + 1),
+            part_held: many(parts - 1),
             kind: Kind::named(format!("{name}_fetch")),
             ..Self::default()
         }
@@ -139,13 +129,6 @@ fn banks(geometry: &Geometry, queue: Queue) -> Vec<u64> {
     masks.push(masks[0] & !u64::from(u32::MAX));
     masks[0] &= u64::from(u32::MAX);
     masks
-}
-
-fn other(queue: Queue) -> Queue {
-    match queue {
-        Queue::Matrix => Queue::Vector,
-        Queue::Vector => Queue::Matrix,
-    }
 }
 
 impl Logic for Fetch {

@@ -4,69 +4,36 @@
 //! queue keeps one bit more than the largest memory needs, so that an address just outside is still seen as outside.
 
 use lpu_isa::Geometry;
-use lpu_isa::instruction::{CONTROL_FIELDS, Field, MATRIX_PARTS, On, PARTS, Queue, Row, TABLE};
+use lpu_isa::instruction::{CONTROL_FIELDS, Field, Queue, TABLE, Unit};
 
 /// Number of the opcode's bits.
 pub const OPCODE_BITS: usize = 4;
-
-/// The opcode of an operation.
-pub fn opcode(name: &str) -> u64 {
-    row(name).code
-}
-
-/// The instruction table's row of an operation.
-pub fn row(name: &str) -> &'static Row {
-    TABLE.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("no operation is called `{name}`"))
-}
-
-/// A field of an operation.
-pub fn field(operation: &str, name: &str) -> &'static Field {
-    let field = row(operation).fields.iter().find(|field| field.name == name);
-    field.unwrap_or_else(|| panic!("`{operation}` has no field `{name}`"))
-}
-
-/// Parts that a queue stores.
-pub fn parts(queue: Queue) -> usize {
-    match queue {
-        Queue::Matrix => MATRIX_PARTS,
-        Queue::Vector => PARTS,
-    }
-}
-
-/// Whether a queue executes what a row of the table describes.
-pub fn executes(queue: Queue, row: &Row) -> bool {
-    match row.on {
-        On::Both => true,
-        On::Matrix => queue == Queue::Matrix,
-        On::Vector => queue == Queue::Vector,
-    }
-}
 
 /// The lowest bits of a field that mean something on this chip. Signed fields keep all.
 fn stored_bits(geometry: &Geometry, field: &Field) -> u32 {
     let log2 = |count: usize| count.next_power_of_two().ilog2();
     let tokens = 1 << 16;
     let rows = [geometry.weight_rows, geometry.kv_rows, geometry.vmem_rows, tokens / geometry.vxm_lanes];
-    let meaningful = match field.name {
-        "row" | "store" | "vmem" => log2(rows.into_iter().max().unwrap_or(tokens)) + 1,
-        "a" | "bc" | "target" => log2(geometry.vreg_rows),
-        "entry" => log2(geometry.act_entries),
-        "lane" | "tail" => log2(geometry.vxm_lanes),
-        "start" | "start_step" => log2(geometry.halves()),
-        "reduction" => log2(geometry.scalars),
-        _ => field.width,
+    let meaningful = match field.unit {
+        Unit::Number => field.width,
+        Unit::Row => log2(rows.into_iter().max().unwrap_or(tokens)) + 1,
+        Unit::Register => log2(geometry.vreg_rows),
+        Unit::Entry => log2(geometry.act_entries),
+        Unit::Lane => log2(geometry.vxm_lanes),
+        Unit::HalfRow => log2(geometry.halves()),
+        Unit::Scalar => log2(geometry.scalars),
     };
     meaningful.min(field.width)
 }
 
 /// For each part that a queue stores, the bits that it keeps.
 pub fn stored_masks(geometry: &Geometry, queue: Queue) -> Vec<u64> {
-    let mut masks = vec![0; parts(queue)];
+    let mut masks = vec![0; queue.parts()];
     masks[0] = (1 << OPCODE_BITS) - 1;
     for field in &CONTROL_FIELDS {
         masks[0] |= ((1 << field.width) - 1) << field.low;
     }
-    for field in TABLE.iter().filter(|row| executes(queue, row)).flat_map(|row| row.fields) {
+    for field in TABLE.iter().filter(|row| row.on.includes(queue)).flat_map(|row| row.fields) {
         masks[field.part] |= ((1u64 << stored_bits(geometry, field)) - 1) << field.low;
     }
     masks
@@ -75,13 +42,14 @@ pub fn stored_masks(geometry: &Geometry, queue: Queue) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lpu_isa::instruction::Dot;
 
     #[test]
     fn every_field_is_stored_in_its_lowest_bits() {
         for geometry in Geometry::ALL {
             for queue in [Queue::Matrix, Queue::Vector] {
                 let masks = stored_masks(&geometry, queue);
-                for row in TABLE.iter().filter(|row| executes(queue, row)) {
+                for row in TABLE.iter().filter(|row| row.on.includes(queue)) {
                     assert!(
                         row.fields.iter().all(|field| masks[field.part] >> field.low & 1 == 1),
                         "{row:?}"
@@ -97,7 +65,7 @@ mod tests {
             stored_masks(geometry, queue).iter().map(|mask| mask.count_ones()).sum()
         };
         let chip = Geometry::ULX3S_85F;
-        assert_eq!(stored_bits(&chip, field("Dot", "row")), 13);
+        assert_eq!(stored_bits(&chip, &Dot::row), 13);
         assert!(bits(&chip, Queue::Matrix) < 4 * 64 && bits(&chip, Queue::Vector) < 5 * 64);
     }
 }

@@ -1,7 +1,7 @@
 //! The instruction control unit: says for both queues in which cycle which instruction issues, and nothing else.
 //!
 //! ```text
-//!  layout.rs   which bits of an instruction are stored      fields by name
+//!  layout.rs   which bits of an instruction are stored      fields by what they count
 //!  affine.rs   delay and count at this position             arithmetic
 //!  fetch.rs    program counter, instruction memory, decode  the next instruction
 //!  timer.rs    delay, interval, count                       the instruction being executed

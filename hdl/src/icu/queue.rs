@@ -28,19 +28,17 @@
 //! 3. `start` comes at least `Fetch::LATENCY` cycles after `over` and after the last write.
 
 use super::fetch::Fetch;
-use super::layout::{field, parts};
 use super::timer::Timer;
 use super::trips::Trips;
 use crate::dialect::*;
 use crate::primitives::LocalCopy;
 use crate::widths::{BLOCKS, QUEUE_INDEX};
 use lpu_isa::Geometry;
-use lpu_isa::instruction::Queue;
-use lpu_isa::timing::{MIN_PERIOD_CYCLES, START_CYCLES, SYNC_CYCLES};
+use lpu_isa::instruction::{EndLoop, Queue};
 
-// The activation itself is one cycle, fetching the rest.
-const _: () = assert!(MIN_PERIOD_CYCLES == Fetch::LATENCY as i64 + 1);
-const _: () = assert!(START_CYCLES == MIN_PERIOD_CYCLES && SYNC_CYCLES == MIN_PERIOD_CYCLES);
+
+// The kernel cuts the steps of an `EndLoop` out of part 1 at these places.
+const _: () = assert!(EndLoop::first_step.low == 0 && EndLoop::second_step.low == 24);
 
 /// An instruction queue.
 #[derive(LogicBlock, Default)]
@@ -65,7 +63,7 @@ pub struct IssueQueue {
     pub ended: Signal<Out, Bit>,
     pub underrun: Signal<Out, Bit>,
     pub illegal: Signal<Out, Bit>,
-    code_end_loop: Setting<4>,
+    code_end_loop: Fixed<{ EndLoop::CODE }, 4>,
     /// Cycles after an activation until the next may be decided, and after a start or a meeting, counted down to zero.
     age_activated: Fixed<{ Fetch::LATENCY as u64 }, 2>,
     age_started: Fixed<{ Fetch::LATENCY as u64 - 1 }, 2>,
@@ -89,16 +87,13 @@ pub struct IssueQueue {
 
 impl IssueQueue {
     /// Cycles from `start` to the first activation.
-    pub const LATENCY: usize = START_CYCLES as usize;
+    pub const LATENCY: usize = Fetch::LATENCY + 1;
 
     /// A queue of a chip.
     pub fn new(geometry: &Geometry, queue: Queue) -> Self {
-        // The kernel cuts the steps of an `EndLoop` out of part 1 at these places.
-        assert!(field("EndLoop", "first_step").low == 0 && field("EndLoop", "second_step").low == 24);
-        let count = parts(queue) - 1;
+        let count = queue.parts() - 1;
         Self {
             part: many(count),
-            code_end_loop: Setting::new(super::layout::opcode("EndLoop")),
             fetch: Fetch::new(geometry, queue),
             activate_1: many(count),
             parts: many(count),

@@ -48,7 +48,7 @@ pub struct PairBank {
 
 impl PairBank {
     /// Cycles from row to weights and codes.
-    pub const LATENCY: usize = 2;
+    pub const LATENCY: usize = Ebr::<WEIGHT_ROW, 9, 1>::LATENCY;
 }
 
 impl Logic for PairBank {

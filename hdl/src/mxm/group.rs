@@ -73,9 +73,13 @@ pub struct LaneGroup {
 
 impl LaneGroup {
     /// Cycles from row to product.
-    pub const LATENCY: usize = LocalCopy::<MATRIX_ROW>::LATENCY + PairBank::LATENCY + MatrixLane::LATENCY;
+    pub const LATENCY: usize = Self::BANKS + MatrixLane::LATENCY;
+    /// Cycles from row to matrix operand.
+    pub const OPERAND_LATENCY: usize = Self::BANKS + MatrixLane::OPERAND_LATENCY;
     /// Cycles from the vector unit's row to its write.
-    pub const ARRIVAL: usize = 1;
+    pub const ARRIVAL: usize = LocalCopy::<MATRIX_ROW>::LATENCY;
+
+    const BANKS: usize = LocalCopy::<MATRIX_ROW>::LATENCY + PairBank::LATENCY;
 
     /// A group of `lanes` lanes.
     pub fn new(lanes: usize) -> Self {

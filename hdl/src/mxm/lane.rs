@@ -52,7 +52,9 @@ pub struct MatrixLane {
 
 impl MatrixLane {
     /// Cycles from weight to product.
-    pub const LATENCY: usize = 1 + Multiplier::LATENCY;
+    pub const LATENCY: usize = Self::OPERAND_LATENCY + Multiplier::LATENCY;
+    /// Cycles from weight to matrix operand.
+    pub const OPERAND_LATENCY: usize = 1;
 }
 
 impl Logic for MatrixLane {

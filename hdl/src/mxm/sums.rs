@@ -76,7 +76,7 @@ pub struct Sums {
 
 impl Sums {
     /// Cycles from `beat` to `sum`.
-    pub const LATENCY: usize = 2;
+    pub const LATENCY: usize = LocalCopy::<1>::LATENCY + 1;
 
     /// The row of sums of a chip.
     pub fn new(geometry: &Geometry) -> Self {

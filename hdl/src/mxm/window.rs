@@ -28,6 +28,7 @@
 //! 1. `lane` is a multiple of the number of results at each beat, because it is at the first.
 //! 2. What a beat needs later travels with it: the queue may show another instruction's payload by then.
 
+use super::group::LaneGroup;
 use super::sums::Sums;
 use crate::dialect::*;
 use crate::primitives::Delay;
@@ -36,7 +37,7 @@ use lpu_isa::Geometry;
 use lpu_isa::instruction::Clear;
 
 /// Cycle of a beat's products, where the tree begins.
-const PRODUCT_CYCLE: usize = 6;
+const PRODUCT_CYCLE: usize = LaneGroup::LATENCY;
 
 /// The lane window of beats.
 #[derive(LogicBlock, Default)]

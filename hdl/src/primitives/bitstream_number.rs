@@ -20,9 +20,6 @@ impl Logic for BitstreamNumber {
     }
 
     fn hdl(&self) -> Verilog {
-        Verilog::Custom(
-            "`ifdef LPU_BITSTREAM\nassign number = `LPU_BITSTREAM;\n`else\nassign number = 64'h0;\n`endif"
-                .into(),
-        )
+        Verilog::Custom(super::body(include_str!("bitstream_number.sv")))
     }
 }

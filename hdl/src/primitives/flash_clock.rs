@@ -15,7 +15,6 @@
 //! # Invariants
 //! 1. Nothing but wire between `clock_in` and the memory.
 
-use super::by_family;
 use crate::dialect::*;
 
 /// The way to the flash memory's clock pin.
@@ -37,8 +36,7 @@ impl Logic for FlashClock {
     }
 
     fn hdl(&self) -> Verilog {
-        let cell = "(* keep *) USRMCLK access (.USRMCLKI(clock_in), .USRMCLKTS(1'b0), .USRMCLKO());\nassign pin = 1'b0;";
-        Verilog::Custom(by_family(cell, "assign pin = clock_in;"))
+        Verilog::Custom(super::body(include_str!("flash_clock.sv")))
     }
 }
 

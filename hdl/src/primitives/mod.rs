@@ -3,73 +3,54 @@
 //! Arithmetic, memories and wiring that Rust-HDL cannot say safely live here and nowhere else. Each is a Rust-HDL block
 //! with a `LATENCY`, tested with a new input every cycle.
 //!
+//! A module without parameters is a `.sv` file, which [`body`] reads; where widths vary, the block prints its text.
+//!
 //! # How to write a module of the machine
 //!
-//! 1. A struct with `#[derive(LogicBlock)]`: `Signal<In/Out/Local, Bits<W>>`, `DFF<Bits<W>>` registers, primitives and
-//!    other blocks, arrays `[Block; N]` of them, and `kind: Kind<Self>`, which names the Verilog module. Array sizes
-//!    and widths are const generics: one source, any geometry. Const generics cannot be computed with in types: pass
-//!    the product (`TOTAL`) as a parameter of its own and check it with `const { assert!(..) }` in the constructor.
+//! 1. `use crate::dialect::*;`, and a struct with `#[derive(LogicBlock, Default)]`: `Signal<In/Out/Local, Bits<W>>`, `DFF<Bits<W>>`
+//!    registers, primitives and other blocks, arrays and vectors of them, and `kind: Kind<Self>`, which names the Verilog module. The
+//!    constructor names what the chip decides and ends in `..Self::default()`; [`many`](crate::dialect::many) fills vectors.
 //! 2. Numbers are `Bits<W>`; `+`, `-`, `==`, `&`, `|`, `^`, `!`, shifts work and wrap. Everything signed (extension,
 //!    products, comparison, saturation, rounding) is a primitive.
-//! 3. A kernel may use loops `for i in 0..N`, `if`/`else`, `match` on a `LogicState`, `dff_setup!(self, clock, a, b)`.
-//!    It has no `let`, and a guard on a `match` arm is dropped without a word: never write one. Assign a default
-//!    first, then overrides. An array register is written
-//!    `self.x[i].clock.next = self.clock.val(); self.x[i].d.next = ...`.
-//! 4. A number used as a *value* (a literal is fine) must be a field `Constant<Bits<W>>`, filled from `lpu_isa` in the
-//!    constructor: the emitter refuses a bare const generic. As loop bounds const generics are fine; in an index they
-//!    are not, so the last of `N` is reached by `for i in (N - 1)..N`.
-//! 5. Wide buses are `Bits<288>` ports: read a lane with `self.bus.val().get_bits::<18>(i * 18)`, build one with
-//!    [`JoinLanes`]. Where the lane width is a const generic, multiply by a `Constant<Bits<32>>`:
-//!    `get_bits::<W>(i * self.stride.val().index())`.
-//! 6. `emit(&mut block, "name")` gives the Verilog and its ports, `Bench::new` lints and builds it, and a test streams a
-//!    new input every cycle. `$` in a port name is an array index: `lane[3]` is the port `lane$3`.
+//! 3. A kernel may use loops `for i in 0..N`, `if`/`else`, `match` on a `LogicState`, `clock!(self, clock, a, b[i])`, and
+//!    `dff_setup!` for registers that hold what nothing replaces. It has no `let`, and a guard on a `match` arm is dropped without
+//!    a word: never write one. Assign a default first, then overrides.
+//! 4. A number used as a *value* (a literal is fine) must be a field: [`Fixed`](crate::dialect::Fixed) where it is known, filled from
+//!    `lpu_isa`, [`Setting`](crate::dialect::Setting) where the chip decides. The emitter refuses a bare const generic. As loop bounds
+//!    const generics are fine; in an index they are not, so the last of `N` is reached by `for i in (N - 1)..N`.
+//! 5. Wide buses are `Bits<288>` ports: read a lane with `self.bus.val().get_bits::<18>(i * 18)`, build one with [`JoinLanes`].
+//! 6. `emit(&mut block, "name")` gives the design, `Bench::new` lints and builds it, and a test streams a new input every cycle. `$` in a
+//!    port name is an array index: `lane[3]` is the port `lane$3`.
 //!
 //! Names that Verilog reserves (`join`, `bit`, `byte`, `priority`, ...) cannot be fields; lint tells.
 //!
 //! ```
 //! use lpu_hdl::bench::{Bench, Random};
+//! use lpu_hdl::dialect::*;
 //! use lpu_hdl::emit::emit;
-//! use lpu_hdl::kind::Kind;
 //! use lpu_hdl::primitives::{JoinLanes, Multiplier};
-//! use rust_hdl::prelude::*;
 //!
-//! /// Multiplies each 18-bit lane of a bus by the same factor, or by one half of it.
-//! #[derive(LogicBlock)]
-//! struct ScaleLanes<const LANES: usize, const IN: usize, const OUT: usize> {
+//! /// Multiplies each of four lanes by the same factor, or by one half of it.
+//! #[derive(LogicBlock, Default)]
+//! struct ScaleLanes {
 //!     pub clock: Signal<In, Clock>,
-//!     pub x: Signal<In, Bits<IN>>,
+//!     pub x: Signal<In, Bits<72>>,
 //!     pub factor: Signal<In, Bits<18>>,
 //!     pub mode: Signal<In, Bits<2>>,
-//!     pub y: Signal<Out, Bits<OUT>>,
-//!     mode_half: Constant<Bits<2>>, // an encoding of the ISA
+//!     pub y: Signal<Out, Bits<144>>,
+//!     mode_half: Fixed<2, 2>, // an encoding of the ISA
 //!     held: DFF<Bits<18>>,
-//!     multiplier: [Multiplier; LANES],
-//!     lanes: JoinLanes<LANES, 36, OUT>,
+//!     multiplier: [Multiplier; 4],
+//!     lanes: JoinLanes<4, 36, 144>,
 //!     kind: Kind<Self>,
 //! }
 //!
-//! impl<const LANES: usize, const IN: usize, const OUT: usize> ScaleLanes<LANES, IN, OUT> {
+//! impl ScaleLanes {
 //!     /// Cycles from `x` to `y`; the factor comes one cycle before.
 //!     pub const LATENCY: usize = Multiplier::LATENCY;
-//!
-//!     fn new(mode_half: u8) -> Self {
-//!         const { assert!(IN == LANES * 18 && OUT == LANES * 36) };
-//!         Self {
-//!             clock: Default::default(),
-//!             x: Default::default(),
-//!             factor: Default::default(),
-//!             mode: Default::default(),
-//!             y: Default::default(),
-//!             mode_half: Constant::new(mode_half.to_bits()),
-//!             held: Default::default(),
-//!             multiplier: std::array::from_fn(|_| Default::default()),
-//!             lanes: Default::default(),
-//!             kind: Default::default(),
-//!         }
-//!     }
 //! }
 //!
-//! impl<const LANES: usize, const IN: usize, const OUT: usize> Logic for ScaleLanes<LANES, IN, OUT> {
+//! impl Logic for ScaleLanes {
 //!     #[hdl_gen]
 //!     fn update(&mut self) {
 //!         dff_setup!(self, clock, held);
@@ -77,8 +58,8 @@
 //!         if self.mode.val() == self.mode_half.val() {
 //!             self.held.d.next = self.factor.val() >> 1;
 //!         }
-//!         for i in 0..LANES {
-//!             self.multiplier[i].clock.next = self.clock.val();
+//!         for i in 0..4 {
+//!             clock!(self, clock, multiplier[i]);
 //!             self.multiplier[i].a.next = self.x.val().get_bits::<18>(i * 18);
 //!             self.multiplier[i].b.next = self.held.q.val();
 //!             self.lanes.lane[i].next = self.multiplier[i].product.val();
@@ -87,7 +68,7 @@
 //!     }
 //! }
 //!
-//! let design = emit(&mut ScaleLanes::<4, 72, 144>::new(2), "scale_lanes").unwrap();
+//! let design = emit(&mut ScaleLanes::default(), "scale_lanes").unwrap();
 //! let bench = Bench::new(&design).unwrap();
 //! let mut random = Random::from_seed_variable();
 //! let (mut stimulus, mut expected, mut held) = (bench.stimulus(), vec![], 0);
@@ -98,10 +79,9 @@
 //!     expected.push(x.iter().map(|x| x * held).collect::<Vec<_>>());
 //!     held = if mode == 2 { factor >> 1 } else { factor };
 //! }
-//! let response = bench.run(stimulus.idle(ScaleLanes::<4, 72, 144>::LATENCY)).unwrap();
+//! let response = bench.run(stimulus.idle(ScaleLanes::LATENCY)).unwrap();
 //! for (t, expected) in expected.iter().enumerate() {
-//!     let found = response.signed_lanes(t + ScaleLanes::<4, 72, 144>::LATENCY, "y", 36);
-//!     assert_eq!(&found, expected, "cycle {t}");
+//!     assert_eq!(&response.signed_lanes(t + ScaleLanes::LATENCY, "y", 36), expected, "cycle {t}");
 //! }
 //! ```
 
@@ -144,8 +124,50 @@ pub use queue_store::QueueStore;
 pub use round_shift_sat::RoundShiftSat;
 pub use soft_core::SoftCore;
 
+/// The body of a module that stands in a file of its own. The file is the whole module, as any editor and any tool reads it; a test
+/// holds it to what is emitted, ports included.
+fn body(file: &str) -> String {
+    let (_, inside) = file.split_once("\n);\n").expect("the file begins with a module's ports");
+    let (inside, _) = inside.rsplit_once("endmodule").expect("the file ends with the module");
+    inside.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect()
+}
+
 /// Verilog that differs by family: the vendor's cells under `LPU_ECP5`, else plain behaviour for simulation and for
 /// other families.
 fn by_family(ecp5: &str, behaviour: &str) -> String {
     format!("`ifdef LPU_ECP5\n{ecp5}\n`else\n{behaviour}\n`endif")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::board::{Board, Plan, PllSettings};
+    use crate::emit::emit;
+    use crate::soc::SocPlan;
+    use lpu_isa::Geometry;
+    use std::fs;
+    use std::path::Path;
+
+    fn files(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                files(&entry, found);
+            } else if entry.extension().is_some_and(|extension| extension == "sv") {
+                found.push(fs::read_to_string(entry).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_is_the_module_that_is_emitted() {
+        let soc = SocPlan { clock_hz: 1, image: vec![] };
+        let pll = PllSettings::default();
+        let plan = Plan { geometry: Geometry::NANO, pll, soc, leds_active_low: false };
+        let modules = emit(&mut Board::new(&plan), "board").unwrap().modules;
+        let mut found = vec![];
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/primitives"), &mut found);
+        assert!(found.len() >= 19, "{} files", found.len());
+        for file in found {
+            assert!(modules.iter().any(|module| module.to_string() == file), "not in the design:\n{file}");
+        }
+    }
 }

@@ -23,7 +23,6 @@
 
 use super::value::{bits_of, signed_of};
 use crate::dialect::*;
-use std::fmt::Write;
 
 /// The registered signed multiplier.
 #[derive(LogicBlock)]
@@ -54,41 +53,6 @@ impl Multiplier {
     pub const LATENCY: usize = 2;
 }
 
-const BEHAVIOUR: &str = "\
-logic signed [17:0] a_held;
-logic signed [17:0] b_held;
-initial begin
-    a_held = 18'h0;
-    b_held = 18'h0;
-    product = 36'h0;
-end
-always_ff @(posedge clock) begin
-    a_held <= a;
-    b_held <= b;
-    product <= a_held * b_held;
-end";
-
-/// The vendor's block, pins in the vendor's names.
-fn vendor_cell() -> String {
-    let mut pins = String::new();
-    for bit in 0..18 {
-        let _ = writeln!(pins, "    .A{bit}(a[{bit}]), .B{bit}(b[{bit}]), .C{bit}(1'b0),");
-    }
-    for bit in 0..36 {
-        let _ = writeln!(pins, "    .P{bit}(product[{bit}]),");
-    }
-    format!(
-        "MULT18X18D #(
-    .REG_INPUTA_CLK(\"CLK0\"), .REG_INPUTA_CE(\"CE0\"), .REG_INPUTA_RST(\"RST0\"),
-    .REG_INPUTB_CLK(\"CLK0\"), .REG_INPUTB_CE(\"CE0\"), .REG_INPUTB_RST(\"RST0\"),
-    .REG_OUTPUT_CLK(\"CLK0\"), .REG_OUTPUT_CE(\"CE0\"), .REG_OUTPUT_RST(\"RST0\")
-) multiplier (
-{pins}    .SIGNEDA(1'b1), .SIGNEDB(1'b1), .SOURCEA(1'b0), .SOURCEB(1'b0),
-    .CLK0(clock), .CE0(1'b1), .RST0(1'b0)
-);"
-    )
-}
-
 impl Logic for Multiplier {
     fn update(&mut self) {
         if self.clock.pos_edge() {
@@ -98,7 +62,7 @@ impl Logic for Multiplier {
     }
 
     fn hdl(&self) -> Verilog {
-        Verilog::Custom(super::by_family(&vendor_cell(), BEHAVIOUR))
+        Verilog::Custom(super::body(include_str!("multiplier.sv")))
     }
 }
 

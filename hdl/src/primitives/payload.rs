@@ -9,87 +9,81 @@
 //! one place.
 //!
 //! # Invariants
-//! 1. Every field of the table has its port, with the table's width: the constructor's test walks the table.
+//! 1. Every field of the table has its port, with the table's width and place: a test walks the table.
 
 use super::value::bits_of;
 use crate::dialect::*;
-use crate::icu::layout;
+use lpu_isa::instruction::{Dot, Field, Gather, MATRIX_PARTS, PARTS, Vector};
 
-/// Declares the payload block of a queue: its operations, its parts beyond the first, its fields with their widths.
+/// Declares the payload block of a queue: its parts beyond the first, and ports named as the fields of its operations. Verilog
+/// reserves some words, so a port may have a name of its own.
 macro_rules! payload {
-    ($(#[$meta:meta])* $name:ident of $operations:expr, $parts:literal parts { $($field:ident: $width:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident[$parts:expr] { $($operation:ident { $($port:ident $(= $field:ident)?),+ $(,)? })+ }) => {
         $(#[$meta])*
         #[derive(LogicBlock, Default)]
         pub struct $name {
             pub part: [Signal<In, Bits<64>>; $parts],
-            $(pub $field: Signal<Out, Bits<$width>>,)+
+            $($(pub $port: Signal<Out, Bits<{ field!($operation $port $($field)?).width as usize }>>,)+)+
             kind: Kind<Self>,
         }
 
         impl $name {
             /// Cycles from parts to fields.
             pub const LATENCY: usize = 0;
-            /// Operations whose fields these are.
-            pub const OPERATIONS: &'static [&'static str] = &$operations;
-            /// The ports: name and width.
-            pub const PORTS: &'static [(&'static str, u32)] = &[$((stringify!($field), $width),)+];
+            /// The ports, and the field that each shows.
+            pub const PORTS: &'static [(&'static str, Field)] =
+                &[$($((stringify!($port), field!($operation $port $($field)?)),)+)+];
         }
 
         impl Logic for $name {
             fn update(&mut self) {
-                $(
-                let (part, low) = place(Self::OPERATIONS, stringify!($field));
-                let bits = self.part[part].val().to_u64() >> low & ((1 << $width) - 1);
-                self.$field.next = bits_of(bits as i64);
-                )+
+                $($(
+                let Field { part, low, width, .. } = field!($operation $port $($field)?);
+                let bits = self.part[part - 1].val().to_u64() >> low & ((1 << width) - 1);
+                self.$port.next = bits_of(bits as i64);
+                )+)+
             }
 
             fn hdl(&self) -> Verilog {
-                let mut text = String::new();
-                $(
-                let (part, low) = place(Self::OPERATIONS, stringify!($field));
-                text += &format!("assign {} = part${part}[{}:{low}];\n", stringify!($field), low + $width - 1);
-                )+
-                Verilog::Custom(text)
+                let line = |(port, Field { part, low, width, .. }): &(&str, Field)| {
+                    format!("assign {port} = part${}[{}:{low}];\n", part - 1, low + width - 1)
+                };
+                Verilog::Custom(Self::PORTS.iter().map(line).collect())
             }
         }
     };
 }
 
-/// The field that a port shows. Verilog reserves `function`, so that port has a name of its own.
-fn field_of(port: &str) -> &str {
-    port.strip_suffix("_code").unwrap_or(port)
-}
-
-/// Index of the part port and lowest bit of the field that a port shows.
-fn place(operations: &[&str], port: &str) -> (usize, u32) {
-    let name = field_of(port);
-    let mut fields = operations.iter().flat_map(|operation| layout::row(operation).fields);
-    let field = fields.find(|field| field.name == name);
-    let field = field.unwrap_or_else(|| panic!("no operation of {operations:?} has a field `{name}`"));
-    (field.part - 1, field.low)
+/// The field that a port shows.
+macro_rules! field {
+    ($operation:ident $port:ident $field:ident) => {
+        $operation::$field
+    };
+    ($operation:ident $port:ident) => {
+        $operation::$port
+    };
 }
 
 payload! {
-    /// Fields of `Dot` and `Gather`.
-    MatrixPayload of ["Dot", "Gather"], 3 parts {
-        memory: 1, offset: 1, row: 24, row_step: 16,
-        entry: 6, entry_continue: 1, entry_advance: 1, tap: 4, lane: 8, lane_advance: 1, clear: 2, emit: 2, shift: 5,
-        mask: 1, maximum: 1, scalar: 6, store: 24,
-        index: 1, chunks: 4,
+    /// Fields of `Dot` and `Gather`; what they share has one place.
+    MatrixPayload[MATRIX_PARTS - 1] {
+        Dot {
+            memory, offset, row, row_step, entry, entry_continue, entry_advance, tap, lane, lane_advance, clear, emit, shift, mask,
+            maximum, scalar, store,
+        }
+        Gather { index, chunks }
     }
 }
 
 payload! {
     /// Fields of `Vector`.
-    VectorPayload of ["Vector"], 5 parts {
-        x: 1, x_shift: 3, swap: 1, subtract: 1, function_code: 2, b: 3, c: 2, shift: 8, relu: 1, scalar: 7, scalar_step: 2,
-        vmem_index: 2, vmem_offset: 1, vmem_advance: 1, vmem: 24,
-        a: 14, a_advance: 1, bc: 14, bc_advance: 1, write: 1, target: 14, target_advance: 1,
-        destination: 3, half: 1, sub: 4, sub_advance: 1, entry: 6, entry_continue: 1, entry_advance: 1,
-        start: 10, length: 1, period: 4, start_step: 10,
-        row: 24, row_step: 24, row_offset: 1, positions: 4, restart: 1, tail: 8,
-        reduce: 2, scaling: 2, reduction: 6, sum_shift: 5, bias: 24,
+    VectorPayload[PARTS - 1] {
+        Vector {
+            x, x_shift, swap, subtract, function_code = function, b, c, shift, relu, scalar, scalar_step, vmem_index, vmem_offset,
+            vmem_advance, vmem, a, a_advance, bc, bc_advance, write, target, target_advance, destination, half, sub, sub_advance,
+            entry, entry_continue, entry_advance, start, length, period, start_step, row, row_step, row_offset, positions, restart,
+            tail, reduce, scaling, reduction, sum_shift, bias,
+        }
     }
 }
 
@@ -98,32 +92,23 @@ mod tests {
     use super::*;
     use crate::bench::{Bench, Random};
     use crate::emit::emit;
-    use std::collections::BTreeMap;
+    use lpu_isa::instruction::{On, TABLE};
 
-    /// All fields of the operations by name; fields that share a name share their place.
-    fn fields(operations: &[&str]) -> BTreeMap<&'static str, (usize, u32, u32)> {
-        let mut found = BTreeMap::new();
-        for field in operations.iter().flat_map(|operation| layout::row(operation).fields) {
-            let place = (field.part, field.low, field.width);
-            assert_eq!(*found.entry(field.name).or_insert(place), place, "`{}` has two places", field.name);
+    /// Every field of the operations of one queue has a port at its place.
+    fn ports_are_the_table(on: On, ports: &[(&str, Field)]) {
+        let place = |field: &Field| (field.name, field.part, field.low, field.width);
+        for field in TABLE.iter().filter(|row| row.on == on).flat_map(|row| row.fields) {
+            assert!(ports.iter().any(|(_, shown)| place(shown) == place(field)), "{field:?}");
         }
-        found
-    }
-
-    fn ports_are_the_table(operations: &[&str], ports: &[(&str, u32)]) {
-        let expected: BTreeMap<&str, u32> =
-            fields(operations).into_iter().map(|(name, place)| (name, place.2)).collect();
-        let found = ports.iter().map(|&(port, width)| (field_of(port), width));
-        assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
     }
 
     #[test]
     fn every_field_has_its_port() {
-        ports_are_the_table(MatrixPayload::OPERATIONS, MatrixPayload::PORTS);
-        ports_are_the_table(VectorPayload::OPERATIONS, VectorPayload::PORTS);
+        ports_are_the_table(On::Matrix, MatrixPayload::PORTS);
+        ports_are_the_table(On::Vector, VectorPayload::PORTS);
     }
 
-    fn cuts<B: Block>(mut block: B, operations: &[&str], ports: &[(&str, u32)], parts: usize) {
+    fn cuts<B: Block>(mut block: B, ports: &[(&str, Field)], parts: usize) {
         let bench = Bench::new(&emit(&mut block, "dut").unwrap()).unwrap();
         let mut random = Random::from_seed_variable();
         let words: Vec<Vec<u64>> =
@@ -137,8 +122,7 @@ mod tests {
         }
         let response = bench.run(&stimulus).unwrap();
         for (t, words) in words.iter().enumerate() {
-            for (port, _) in ports {
-                let (part, low, width) = fields(operations)[field_of(port)];
+            for (port, Field { part, low, width, .. }) in ports {
                 let expected = words[part - 1] >> low & ((1 << width) - 1);
                 assert_eq!(response.get(t, port), expected, "cycle {t}, `{port}`");
             }
@@ -147,7 +131,7 @@ mod tests {
 
     #[test]
     fn ports_show_their_bits() {
-        cuts(MatrixPayload::default(), MatrixPayload::OPERATIONS, MatrixPayload::PORTS, 3);
-        cuts(VectorPayload::default(), VectorPayload::OPERATIONS, VectorPayload::PORTS, 5);
+        cuts(MatrixPayload::default(), MatrixPayload::PORTS, MATRIX_PARTS - 1);
+        cuts(VectorPayload::default(), VectorPayload::PORTS, PARTS - 1);
     }
 }

@@ -31,11 +31,9 @@
 
 use super::fifo::Fifo;
 use crate::dialect::*;
-use crate::dispatch::DISPATCH_CYCLES;
 use crate::primitives::JoinLanes;
 use crate::widths::BLOCKS;
 use lpu_isa::Geometry;
-use lpu_isa::timing::TURNAROUND_CYCLES;
 
 /// Base-2 logarithm of [`QUEUED_MAX`].
 const QUEUED_BITS: usize = 6;
@@ -120,11 +118,10 @@ pub struct Run {
 
 impl Run {
     /// Cycles from `over` to the next `token_start`.
-    pub const LATENCY: usize = TURNAROUND_CYCLES as usize - DISPATCH_CYCLES;
+    pub const LATENCY: usize = 4;
 
     /// The token loop of a chip.
     pub fn new(geometry: &Geometry) -> Self {
-        const { assert!(Self::LATENCY == 4) };
         Self {
             block_bits: Setting::new(geometry.block().ilog2()),
             last_position: Setting::new(geometry.positions - 1),

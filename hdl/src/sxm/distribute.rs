@@ -225,11 +225,9 @@ pub struct Distribute {
 
 impl Distribute {
     /// Cycles from result to the port of vector memory.
-    pub const STORE_LATENCY: usize = 1;
-    /// Cycles from result to the groups of the matrix unit.
-    pub const LATENCY: usize = 2;
-    /// Cycles from the host's write to the groups of the matrix unit.
-    pub const HOST_LATENCY: usize = 2;
+    pub const VMEM_LATENCY: usize = 1;
+    /// Cycles from result, or the host's write, to the groups of the matrix unit.
+    pub const LATENCY: usize = Self::VMEM_LATENCY + LocalCopy::<MATRIX_ROW>::LATENCY;
 
     /// The distribution of a chip.
     pub fn new(geometry: &Geometry) -> Self {

@@ -150,14 +150,14 @@ pub struct Steps {
     mask_delay: Delay<HALVES, 7>,
     half_delay: Delay<1, 11>,
     lane_mask: Setting<LANE>,
-    lane_delay: Delay<LANE, 13>,
+    lane_delay: Delay<LANE, { Steps::LATENCY }>,
     part_delay: Delay<4, 11>,
     kind: Kind<Self>,
 }
 
 impl Steps {
     /// Cycles from issue to the places; the strobes come one cycle before.
-    pub const LATENCY: usize = lpu_isa::timing::STREAM as usize;
+    pub const LATENCY: usize = 13;
 
     /// The stepping of a chip's destinations.
     pub fn new(geometry: &Geometry) -> Self {

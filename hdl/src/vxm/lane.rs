@@ -148,8 +148,8 @@ pub struct Lane {
 impl Lane {
     /// Cycle in which operands are taken.
     pub const OPERANDS: usize = 3;
-    /// Cycles from operands to result.
-    pub const LATENCY: usize = lpu_isa::timing::RESULT as usize - Self::OPERANDS;
+    /// Cycles from operands to result: three registers to the factors, the product and its shift, the sum, the limits.
+    pub const LATENCY: usize = 3 + Multiplier::LATENCY + ProductShift::LATENCY + 1 + 1;
 }
 
 impl Logic for Lane {

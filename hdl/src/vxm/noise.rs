@@ -83,7 +83,7 @@ pub struct Noise {
 
 impl Noise {
     /// Cycles from `take` to `row`.
-    pub const LATENCY: usize = 2;
+    pub const LATENCY: usize = LocalCopy::<NOISE_ROW>::LATENCY + 1;
 
     /// The generator of a chip.
     pub fn new(geometry: &Geometry) -> Self {

@@ -40,7 +40,11 @@
 //! # Invariants
 //! 1. Values take effect in the cycles of `lpu_isa::timing`; nothing stalls and nothing is decided by data.
 
-use super::{LaneGroup, Noise, Scalars, VectorControl, Vmem};
+use super::control::VectorControl;
+use super::group::LaneGroup;
+use super::noise::Noise;
+use super::scalars::Scalars;
+use super::vmem::Vmem;
 use crate::dialect::*;
 use crate::primitives::Delay;
 use crate::primitives::vector::EXACT_ROW;
@@ -181,8 +185,6 @@ pub struct VectorSide {
 impl VectorSide {
     /// Cycles from `host_read` to `host_read_data`.
     pub const HOST_READ_LATENCY: usize = 1 + Vmem::HOST_LATENCY;
-    /// Cycles from the host's write to the groups of the matrix unit.
-    pub const HOST_WRITE_LATENCY: usize = Distribute::HOST_LATENCY;
 
     /// The vector side of a chip.
     pub fn new(geometry: &Geometry) -> Self {

@@ -76,9 +76,9 @@ pub struct Vmem {
 
 impl Vmem {
     /// Cycles from `read_row` to `row`.
-    pub const LATENCY: usize = 2;
+    pub const LATENCY: usize = Ebr::<VMEM_ROW, 36, 1>::LATENCY;
     /// Cycles from `read_row` to `host_word`.
-    pub const HOST_LATENCY: usize = 3;
+    pub const HOST_LATENCY: usize = Self::LATENCY + 1;
 
     /// The memory of a chip.
     pub fn new(geometry: &Geometry) -> Self {

@@ -50,6 +50,25 @@ impl FieldValue for u64 {
     }
 }
 
+/// What a field counts or names. A chip needs no more bits of it than it has of such things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of its own.
+    Number,
+    /// Rows of a memory.
+    Row,
+    /// Vector registers.
+    Register,
+    /// Entries of the activation file.
+    Entry,
+    /// Lanes of a vector row.
+    Lane,
+    /// Half rows of the activation file.
+    HalfRow,
+    /// Scalars of a bank.
+    Scalar,
+}
+
 /// Where a field lies, for documents, disassembler and hardware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
@@ -63,6 +82,8 @@ pub struct Field {
     pub width: u32,
     /// Two's complement.
     pub signed: bool,
+    /// What it counts.
+    pub unit: Unit,
     /// Meaning.
     pub doc: &'static str,
 }

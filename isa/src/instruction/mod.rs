@@ -15,7 +15,7 @@ mod field;
 mod table;
 
 pub use choices::*;
-pub use field::{Field, FieldValue, Operation, Row};
+pub use field::{Field, FieldValue, Operation, Row, Unit};
 pub use table::*;
 
 use crate::hash::Fnv;
@@ -33,6 +33,16 @@ pub enum Queue {
     Matrix,
     /// Vector memory and registers, vector unit (VXM), distribution and reduction (SXM).
     Vector,
+}
+
+impl Queue {
+    /// Parts of an instruction that the queue stores.
+    pub const fn parts(self) -> usize {
+        match self {
+            Self::Matrix => MATRIX_PARTS,
+            Self::Vector => PARTS,
+        }
+    }
 }
 
 impl core::fmt::Display for Queue {
@@ -53,6 +63,13 @@ pub enum On {
     Matrix,
     /// The vector queue.
     Vector,
+}
+
+impl On {
+    /// Whether a queue is among them.
+    pub const fn includes(self, queue: Queue) -> bool {
+        matches!((self, queue), (Self::Both, _) | (Self::Matrix, Queue::Matrix) | (Self::Vector, Queue::Vector))
+    }
 }
 
 /// A number of cycles or issues that may depend on the position.
@@ -116,7 +133,7 @@ pub const CONTROL_FIELDS: [Field; 5] = [
 ];
 
 const fn control_field(name: &'static str, low: u32, width: u32, signed: bool, doc: &'static str) -> Field {
-    Field { name, part: 0, low, width, signed, doc }
+    Field { name, part: 0, low, width, signed, unit: Unit::Number, doc }
 }
 
 impl Instruction {

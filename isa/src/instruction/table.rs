@@ -1,18 +1,44 @@
 //! The instruction table itself: every operation, its opcode, its queue and its fields.
 
 use super::{B, C, Clear, Destination, Emit, Function, Index, Reduce, Scaling, VmemIndex, X};
-use super::{Field, FieldValue, Memory, On, Operation, Row, Word};
+use super::{Field, FieldValue, Memory, On, Operation, Row, Unit, Word};
+
+/// The unit of a field: a plain number unless the table says otherwise.
+macro_rules! unit {
+    () => {
+        Unit::Number
+    };
+    ($unit:ident) => {
+        Unit::$unit
+    };
+}
 
 /// Declares the operations: a struct each, the enumeration of all, encoder, decoder and table.
 macro_rules! instructions {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal on $on:ident {
-        $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty = $part:literal[$low:literal, $width:literal];)*
+        $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty = $part:literal[$low:literal, $width:literal] $(of $unit:ident)?;)*
     })+) => {
         $(
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub struct $name {
             $($(#[doc = $fdoc])+ pub $field: $type,)*
+        }
+
+        /// The operation's row, and its fields under their own names.
+        #[allow(non_upper_case_globals, reason = "the name of a field is written once")]
+        impl $name {
+            /// Opcode.
+            pub const CODE: u64 = $code;
+            $($(#[doc = $fdoc])+ pub const $field: Field = Field {
+                name: stringify!($field),
+                part: $part,
+                low: $low,
+                width: $width,
+                signed: <$type as FieldValue>::SIGNED,
+                unit: unit!($($unit)?),
+                doc: concat!($($fdoc),+),
+            };)*
         }
 
         impl From<$name> for Op {
@@ -71,16 +97,7 @@ macro_rules! instructions {
                 code: $code,
                 on: On::$on,
                 doc: concat!($($doc),+),
-                fields: &[
-                    $(Field {
-                        name: stringify!($field),
-                        part: $part,
-                        low: $low,
-                        width: $width,
-                        signed: <$type as FieldValue>::SIGNED,
-                        doc: concat!($($fdoc),+),
-                    },)*
-                ],
+                fields: &[$($name::$field,)*],
             },)+
         ];
     };
@@ -112,11 +129,11 @@ instructions! {
         /// Add this memory's loop offset to the row.
         offset: bool = 1[1, 1];
         /// Matrix row of the first beat.
-        row: u32 = 1[8, 24];
+        row: u32 = 1[8, 24] of Row;
         /// Added to the row from beat to beat.
         row_step: i32 = 1[32, 16];
         /// Activation entry of the first beat.
-        entry: u32 = 2[0, 6];
+        entry: u32 = 2[0, 6] of Entry;
         /// Take the entry after the last one used by a beat instead of `entry` (modulo their number).
         entry_continue: bool = 2[6, 1];
         /// Go to the next entry (modulo their number) from beat to beat.
@@ -124,7 +141,7 @@ instructions! {
         /// Base-2 logarithm of the lanes that one result sums, from `log2(groups)` to `log2(mxm_lanes)`.
         tap: u32 = 2[8, 4];
         /// Lane of the row of sums that the first result goes to, a multiple of the number of results.
-        lane: u32 = 2[12, 8];
+        lane: u32 = 2[12, 8] of Lane;
         /// The lane advances by the number of results from beat to beat (modulo the lanes of a vector row).
         lane_advance: bool = 2[20, 1];
         /// When sums are replaced.
@@ -140,7 +157,7 @@ instructions! {
         /// Scalar, from 0.
         scalar: u32 = 2[32, 6];
         /// Vector memory row of the first emitted row; each further one goes to the next row.
-        store: u32 = 3[0, 24];
+        store: u32 = 3[0, 24] of Row;
     }
     /// Reads lanes of weight memory as vector rows: chunk `k` of `vxm_lanes` weights goes to vector memory row `store + k`. The first chunk is
     /// chunk `index * 2^chunks` counted from the first lane of row `row`. Chunks of one instruction are `GATHER_INTERVAL` cycles
@@ -149,11 +166,11 @@ instructions! {
         /// The number that selects.
         index: Index = 1[0, 1];
         /// Row of item 0.
-        row: u32 = 1[8, 24];
+        row: u32 = 1[8, 24] of Row;
         /// Base-2 logarithm of the chunks of one item.
         chunks: u32 = 2[0, 4];
         /// Vector memory row of the first chunk.
-        store: u32 = 3[0, 24];
+        store: u32 = 3[0, 24] of Row;
     }
     /// Rows of the vector unit: `result = saturate(shift(function(x - s, b)) + c)`, and where the result goes.
     Vector = 12 on Vector {
@@ -186,19 +203,19 @@ instructions! {
         /// Vector memory row advances from issue to issue.
         vmem_advance: bool = 1[34, 1];
         /// Vector memory row.
-        vmem: u32 = 1[35, 24];
+        vmem: u32 = 1[35, 24] of Row;
         /// First vector register.
-        a: u32 = 2[0, 14];
+        a: u32 = 2[0, 14] of Register;
         /// It advances from issue to issue.
         a_advance: bool = 2[14, 1];
         /// Second vector register.
-        bc: u32 = 2[15, 14];
+        bc: u32 = 2[15, 14] of Register;
         /// It advances from issue to issue.
         bc_advance: bool = 2[29, 1];
         /// Write the result to a vector register.
         write: bool = 2[30, 1];
         /// Vector register written.
-        target: u32 = 2[31, 14];
+        target: u32 = 2[31, 14] of Register;
         /// It advances from issue to issue.
         target_advance: bool = 2[45, 1];
         /// Where else the result goes.
@@ -210,21 +227,21 @@ instructions! {
         /// It advances from issue to issue.
         sub_advance: bool = 3[8, 1];
         /// Activation entry.
-        entry: u32 = 3[9, 6];
+        entry: u32 = 3[9, 6] of Entry;
         /// Take the entry after the last one written instead of `entry` (modulo their number).
         entry_continue: bool = 3[15, 1];
         /// Go to the next entry (modulo their number) from issue to issue.
         entry_advance: bool = 3[16, 1];
         /// First half row of lanes that `Act` or `Key` writes.
-        start: u32 = 3[17, 10];
+        start: u32 = 3[17, 10] of HalfRow;
         /// Base-2 logarithm of the half rows written from there: 0 or 1.
         length: u32 = 3[27, 1];
         /// Base-2 logarithm of the half rows after which the pattern repeats.
         period: u32 = 3[28, 4];
         /// Added to `start` from issue to issue.
-        start_step: u32 = 3[32, 10];
+        start_step: u32 = 3[32, 10] of HalfRow;
         /// Row of `Vmem` (vector memory), `Key`, `Value` (KV memory), or number of the first row compared (`Argmax`).
-        row: u32 = 4[0, 24];
+        row: u32 = 4[0, 24] of Row;
         /// Added to the row from issue to issue.
         row_step: i32 = 4[24, 24];
         /// Add the loop offset of KV rows to the row (`Key`, `Value`).
@@ -235,13 +252,13 @@ instructions! {
         /// `Argmax` begins anew.
         restart: bool = 4[53, 1];
         /// `Argmax`: lanes that count in the instruction's last row; 0 for all.
-        tail: u32 = 4[54, 8];
+        tail: u32 = 4[54, 8] of Lane;
         /// Reduction over the rows of this instruction.
         reduce: Reduce = 5[0, 2];
         /// What becomes of the sum.
         scaling: Scaling = 5[2, 2];
         /// Scalar that receives it, counted from the first reduction scalar.
-        reduction: u32 = 5[4, 6];
+        reduction: u32 = 5[4, 6] of Scalar;
         /// Right shift of a plain sum.
         sum_shift: u32 = 5[10, 5];
         /// Added to the sum before its scaling.

@@ -14,10 +14,15 @@
 //! | `from_kv` | in  |     1 | take the code                          | `t`   |
 //! | `operand` | out |    10 | signed: the number that they stand for | `t`   |
 //!
+//! In magnitudes, a code from 128 to 191 is `10xxxxxx` and stands for `0_1xxxxxx0`, one from 192 is `11xxxxxx` and stands for
+//! `1_xxxxxx00`. A negative code is the complement on both sides, so its bits `x` move as they are, and what was a
+//! zero is the sign. That leaves a choice of four for each bit, with two select lines in common.
+//!
 //! # Invariants
 //! 1. With `from_kv`, `operand` is [`kv_decode`] of `code`; else it is `weight`.
 
 use crate::dialect::*;
+use crate::primitives::body;
 use crate::primitives::value::{bits_of, signed_of};
 use lpu_isa::arith::kv_decode;
 
@@ -41,23 +46,6 @@ impl OperandSelect {
     }
 }
 
-/// In magnitudes, a code from 128 to 191 is `10xxxxxx` and stands for `0_1xxxxxx0`, one from 192 is `11xxxxxx` and stands for
-/// `1_xxxxxx00`. A negative code is the complement on both sides, so its bits `x` move as they are, and what was a
-/// zero is the sign. That leaves a choice of four for each bit, with two select lines in common.
-const VERILOG: &str = "\
-logic [1:0] kind;
-logic sign;
-assign sign = code[8];
-assign kind = !from_kv ? 2'd0 : (code[7] == sign) ? 2'd1 : (code[6] == sign) ? 2'd2 : 2'd3;
-always_comb begin
-    case (kind)
-        2'd0: operand = {weight[8], weight};
-        2'd1: operand = {sign, sign, code[7:0]};
-        2'd2: operand = {sign, sign, !sign, code[5:0], sign};
-        default: operand = {sign, !sign, code[5:0], sign, sign};
-    endcase
-end";
-
 impl Logic for OperandSelect {
     fn update(&mut self) {
         let (weight, code) = (signed_of(self.weight.val()), signed_of(self.code.val()));
@@ -65,7 +53,7 @@ impl Logic for OperandSelect {
     }
 
     fn hdl(&self) -> Verilog {
-        Verilog::Custom(VERILOG.into())
+        Verilog::Custom(body(include_str!("operand_select.sv")))
     }
 }
 

@@ -17,12 +17,7 @@ combinational! {
         let product = product + round;
         (if subtract == 1 { addend - product } else { addend + product },)
     };
-    verilog "\
-logic [26:0] turned;
-logic [26:0] total;
-assign turned = {product[24], product, round} ^ {27{subtract}};
-assign total = {{2{addend[23]}}, addend, 1'b1} + turned;
-assign sum = total[26:1];".into();
+    verilog crate::primitives::body(include_str!("add_subtract.sv"));
     // Taking the product off again leaves the addend.
     property |addend, product, round, subtract, sum| {
         addend == if subtract == 1 { sum + product + round } else { sum - product - round }

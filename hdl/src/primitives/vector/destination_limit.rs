@@ -30,16 +30,7 @@ combinational! {
         let low = if !over { x } else if x < 0 { 0 } else { -1 };
         (i64::from(x < 0), low & 0x1_ffff, i64::from(over))
     };
-    verilog "\
-logic over_18;
-logic over_16;
-logic over_10;
-assign over_18 = x[22:17] != {6{x[23]}};
-assign over_16 = over_18 || (x[16:15] != {2{x[23]}});
-assign over_10 = over_16 || (x[14:9] != {6{x[23]}});
-assign sign = x[23];
-assign over = to_vmem ? over_18 : to_act ? over_16 : over_10;
-assign low = over ? {17{!x[23]}} : x[16:0];".into();
+    verilog crate::primitives::body(include_str!("destination_limit.sv"));
     // Sign and low bits are the number itself unless it is over; then they are as far out as 18 bits go, on its side.
     property |x, to_vmem, to_act, sign, low, over| {
         let number = low - (sign << 17);

@@ -24,13 +24,7 @@ combinational! {
     /// Exact difference and its negative.
     Difference(signed x: 18, unsigned round: 1, signed s: 18, signed minus: 19) -> (signed forward: 19, signed backward: 19);
     model |x: i64, round: i64, s: i64, minus: i64| (x + round + minus, s - x - round);
-    verilog "\
-logic [19:0] ahead;
-logic [19:0] back;
-assign ahead = {x[17], x, 1'b1} + {minus, round};
-assign back = {s[17], s, 1'b1} + {~{x[17], x}, !round};
-assign forward = ahead[19:1];
-assign backward = back[19:1];".into();
+    verilog crate::primitives::body(include_str!("difference.sv"));
     // What goes up in one goes down in the other: together they do not depend on the number. Both wrap at 19 bits.
     property |x, round, s, minus, forward, backward| {
         let wraps = |difference: i64| difference.rem_euclid(1 << 19) == 0;

@@ -31,10 +31,7 @@ mod span {
         /// Mask of a number's lowest bits.
         HalfSpan(unsigned period: 4) -> (unsigned counted: 15);
         model |period: i64| ((1 << period) - 1,);
-        verilog "\
-always_comb begin
-    for (int bit_index = 0; bit_index < 15; bit_index++) counted[bit_index] = period > bit_index[3:0];
-end".into();
+        verilog crate::primitives::body(include_str!("half_span.sv"));
         // A run of ones from the lowest bit, as long as the period.
         property |period, counted| counted & (counted + 1) == 0 && i64::from(counted.count_ones()) == period;
     }

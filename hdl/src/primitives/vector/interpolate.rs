@@ -15,10 +15,7 @@ combinational! {
     /// Rounded addition.
     Interpolate(unsigned base: 18, signed product: 26) -> (signed mantissa: 18);
     model |base: i64, product: i64| (base + round_shift(product, 12),);
-    verilog "\
-logic [18:0] sum;
-assign sum = {base, 1'b1} + {{4{product[25]}}, product[25:11]};
-assign mantissa = sum[18:1];".into();
+    verilog crate::primitives::body(include_str!("interpolate.sv"));
     // The sum wraps at 18 bits; up to that, half a step of rounding at most.
     property |base, product, mantissa| {
         let added = (mantissa - base + (1 << 17)).rem_euclid(1 << 18) - (1 << 17);

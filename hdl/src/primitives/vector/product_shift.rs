@@ -24,6 +24,7 @@
 //! 1. The outputs at `t + LATENCY` depend only on the inputs at `t`.
 
 use crate::dialect::*;
+use crate::primitives::body;
 use crate::primitives::value::{bits_of, signed_of};
 use lpu_isa::arith::{SHIFTED_BITS, saturate};
 
@@ -46,30 +47,6 @@ impl ProductShift {
     pub const LATENCY: usize = 2;
 }
 
-const BEHAVIOUR: &str = "\
-logic [36:0] coarse;
-logic [36:0] fine;
-logic [1:0] rest;
-logic [11:0] differs;
-assign fine = $signed(coarse) >>> rest;
-assign differs = coarse[36:25] ^ {12{coarse[36]}};
-initial begin
-    coarse = 37'h0;
-    rest = 2'h0;
-    shifted = 25'h0;
-    round = 1'h0;
-    over = 1'h0;
-    negative = 1'h0;
-end
-always_ff @(posedge clock) begin
-    coarse <= $signed({product, 1'b0}) >>> {amount[5:2], 2'b00};
-    rest <= amount[1:0];
-    shifted <= fine[25:1];
-    round <= fine[0];
-    over <= differs[11:3] != 9'h0 || (differs[2] && rest != 2'd3) || (differs[1] && !rest[1]) || (differs[0] && rest == 2'd0);
-    negative <= coarse[36];
-end";
-
 /// What the outputs show of an exact shift.
 fn outputs(product: i64, amount: i32) -> (i64, i64, bool, bool) {
     let exact = product >> amount;
@@ -91,7 +68,7 @@ impl Logic for ProductShift {
     }
 
     fn hdl(&self) -> Verilog {
-        Verilog::Custom(BEHAVIOUR.into())
+        Verilog::Custom(body(include_str!("product_shift.sv")))
     }
 }
 

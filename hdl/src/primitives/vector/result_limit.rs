@@ -23,15 +23,7 @@ combinational! {
         let limited = saturate(exact, VECTOR_BITS);
         (if relu == 1 { limited.max(0) } else { limited }, i64::from(limited != exact))
     };
-    verilog "\
-logic sign;
-logic keep;
-logic fill;
-assign sign = over ? negative : sum[25];
-assign saturated = over || sum[25:23] != {3{sum[25]}};
-assign keep = !saturated && !(relu && sum[25]);
-assign fill = !sign;
-assign result = {sign && !relu, keep ? sum[22:0] : {23{fill}}};".into();
+    verilog crate::primitives::body(include_str!("result_limit.sv"));
     // What fits stays, what does not goes to the limit on its side, and what is negative becomes zero if it should.
     property |sum, over, negative, relu, result, saturated| {
         let fits = over == 0 && (-(1 << 23)..1 << 23).contains(&sum);

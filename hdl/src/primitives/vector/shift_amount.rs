@@ -12,10 +12,7 @@ combinational! {
     /// The limits.
     ShiftAmount(signed total: 13) -> (unsigned amount: 6);
     model |total: i64| (total.clamp(0, i64::from(SHIFT_MAX)),);
-    verilog "\
-logic above;
-assign above = total[11:6] != 6'h0 || total[5:4] == 2'b11;
-assign amount = total[12] ? 6'd0 : above ? 6'd47 : total[5:0];".into();
+    verilog crate::primitives::body(include_str!("shift_amount.sv"));
     // No shift that exists is nearer to the sum.
     property |total, amount| {
         let far = |amount: i64| (total - amount).abs();

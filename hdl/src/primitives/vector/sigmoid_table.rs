@@ -44,13 +44,7 @@ mod place {
             let (_, _, fraction) = arith::sigmoid_factors(word as i32);
             (16 * octave + (magnitude >> (10 + octave)), i64::from(fraction))
         };
-        verilog "\
-logic [16:0] magnitude;
-logic over;
-assign over = x[18] != x[17];
-assign magnitude = (x[16:0] ^ {17{x[18]}}) | {17{over}};
-assign segment = magnitude[16] ? {2'b11, magnitude[15:12]} : magnitude[15] ? {2'b10, magnitude[14:11]} : {1'b0, magnitude[14:10]};
-assign fraction = magnitude[16] ? magnitude[11:0] : magnitude[15] ? {magnitude[10:0], 1'b0} : {magnitude[9:0], 2'b00};".into();
+        verilog crate::primitives::body(include_str!("sigmoid_place.sv"));
         // The segment's begin and the fraction of its width together are the magnitude.
         property |x, segment, fraction| {
             let octave = (segment / 16 - 1).max(0);

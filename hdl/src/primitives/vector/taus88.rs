@@ -19,11 +19,7 @@ combinational! {
         let [a, b, c] = generator.state.map(i64::from);
         (a, b, c, i64::from(value))
     };
-    verilog "\
-assign a_next = {a[19:1], 13'h0} ^ {19'h0, a[18:6] ^ a[31:19]};
-assign b_next = {b[27:3], 7'h0} ^ {25'h0, b[29:23] ^ b[31:25]};
-assign c_next = {c[14:4], 21'h0} ^ {11'h0, c[28:8] ^ c[31:11]};
-assign value = a_next ^ b_next ^ c_next;".into();
+    verilog crate::primitives::body(include_str!("taus88_step.sv"));
     // Three shift registers: all but the lowest bits are old ones moved up, and the value is their sum without carries.
     property |a, b, c, a_next, b_next, c_next, value| {
         let moved = |next: i64, low: u32, old: i64, gone: u32| next >> low == old >> gone & ((1 << (32 - low)) - 1);

@@ -179,7 +179,7 @@ fn the_host_writes_half_rows() {
         let response = bench.run(stimulus.idle(4)).unwrap();
         let half = chip.vxm_lanes / 2;
         for (t, (kv, row, halves, words)) in writes.iter().enumerate() {
-            let t = t + Distribute::HOST_LATENCY;
+            let t = t + Distribute::LATENCY;
             let codes: Vec<i64> = (0..chip.vxm_lanes).map(|lane| words[lane % 8]).collect();
             assert_eq!(sent_codes(&response, t, codes.len()), codes, "cycle {t}");
             for group in 0..chip.groups() {
@@ -194,7 +194,7 @@ fn the_host_writes_half_rows() {
             }
             assert_eq!(response.get(t, "kv_write") + response.get(t - 1, "vmem_store"), 0, "cycle {t}");
         }
-        let last = writes.len() + Distribute::HOST_LATENCY;
+        let last = writes.len() + Distribute::LATENCY;
         assert_eq!(response.get(last, "group_kv_write$0"), 0);
     }
 }
