@@ -1,6 +1,6 @@
 //! Formal proofs of the control logic, by SymbiYosys and z3, on the Verilog of the chip itself.
 //!
-//! A property lies in `hdl/formal` as text that is put inside the module it speaks of, since the open Yosys has no `bind`. Each is
+//! A property lies beside its module, in a file `*.property.sv`, as text that is put inside the module it speaks of, since the open Yosys has no `bind`. Each is
 //! proved by induction, so for runs of any length, and then must fail on planted bugs: a proof that cannot fail proves nothing.
 //! What a property assumes of the modules around it is asserted by the property of that module, which the text names.
 
@@ -18,7 +18,7 @@ const INDUCTION: &str = "    // Induction:";
 
 /// A module with a property.
 struct Proof {
-    /// File of the property.
+    /// File of the property in `hdl/src`.
     property: &'static str,
     module: &'static str,
     /// Modules inside of which nothing is known but what the property assumes.
@@ -64,7 +64,7 @@ fn codes(module: &str, issuing: bool) -> String {
 
 impl Proof {
     fn property(&self) -> String {
-        let path = format!("{}/formal/{}.sv", env!("CARGO_MANIFEST_DIR"), self.property);
+        let path = format!("{}/src/{}.property.sv", env!("CARGO_MANIFEST_DIR"), self.property);
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
@@ -115,10 +115,10 @@ fn prove(proofs: &[Proof], bug_cycles: usize, bugs: &[Bug]) {
 
 #[test]
 fn memories_keep_what_was_written() {
-    let proof = |module| Proof { property: "lut_ram", module, cut: &[], steps: 1 };
+    let proof = |module| Proof { property: "primitives/lutram", module, cut: &[], steps: 1 };
     let bug = ("if (write_enable)", "if (write_enable && write_address != 6'h5)");
     prove(&[proof("lut_ram_6_16_1"), proof("lut_ram_6_64_1")], 3, &[bug]);
-    let proof = |module| Proof { property: "queue_store", module, cut: &[], steps: 1 };
+    let proof = |module| Proof { property: "primitives/queue_store", module, cut: &[], steps: 1 };
     prove(
         &[proof("matrix_store"), proof("vector_store")],
         3,
@@ -129,8 +129,8 @@ fn memories_keep_what_was_written() {
 #[test]
 fn prompt_and_records_leave_their_queues_in_order() {
     let proofs = [
-        Proof { property: "fifo", module: "fifo_6_16", cut: &["lut_ram_6_16_1"], steps: 1 },
-        Proof { property: "fifo", module: "fifo_6_64", cut: &["lut_ram_6_64_1"], steps: 1 },
+        Proof { property: "seq/fifo", module: "fifo_6_16", cut: &["lut_ram_6_16_1"], steps: 1 },
+        Proof { property: "seq/fifo", module: "fifo_6_64", cut: &["lut_ram_6_64_1"], steps: 1 },
     ];
     let bugs = [
         ("assign pops = pop & some;", "assign pops = pop;"),
@@ -141,8 +141,8 @@ fn prompt_and_records_leave_their_queues_in_order() {
 
 #[test]
 fn words_cross_between_any_two_clocks() {
-    let proof = Proof { property: "async_fifo", module: "async_fifo", cut: &["lut_ram_2_8_1"], steps: 2 };
-    let memory = Proof { property: "lut_ram", module: "lut_ram_2_8_1", cut: &[], steps: 1 };
+    let proof = Proof { property: "soc/async_fifo", module: "async_fifo", cut: &["lut_ram_2_8_1"], steps: 2 };
+    let memory = Proof { property: "primitives/lutram", module: "lut_ram_2_8_1", cut: &[], steps: 1 };
     let bugs = [
         ("written_gray$d = written_next ^ (written_next >> 1);", "written_gray$d = written_next;"),
         ("if (read & valid)", "if (read)"),
@@ -153,7 +153,7 @@ fn words_cross_between_any_two_clocks() {
 
 #[test]
 fn delays_and_counts_follow_the_position() {
-    let proof = |module| Proof { property: "affine", module, cut: &["multiplier"], steps: 1 };
+    let proof = |module| Proof { property: "icu/affine", module, cut: &["multiplier"], steps: 1 };
     prove(&[proof("affine_12"), proof("affine_8")], 5, &[("held - 21'h1", "wide_constant$y - 21'h1")]);
 }
 
@@ -161,7 +161,7 @@ fn delays_and_counts_follow_the_position() {
 fn instructions_are_fetched_in_order_none_lost_and_none_twice() {
     let cut: [&[&str]; 2] =
         [&["matrix_store", "affine_12", "affine_8"], &["vector_store", "affine_12", "affine_8"]];
-    let proof = |module, cut| Proof { property: "fetch", module, cut, steps: 4 };
+    let proof = |module, cut| Proof { property: "icu/fetch", module, cut, steps: 4 };
     let bugs = [
         ("next_place = place + 8'h1;", "next_place = place + 8'h2;"),
         ("next_place = place + 8'h1;", "next_place = place;"),
@@ -172,7 +172,7 @@ fn instructions_are_fetched_in_order_none_lost_and_none_twice() {
 
 #[test]
 fn issues_come_in_their_cycles_and_in_their_number() {
-    let proof = Proof { property: "timer", module: "timer", cut: &[], steps: 1 };
+    let proof = Proof { property: "icu/timer", module: "timer", cut: &[], steps: 1 };
     let bugs =
         [("left$d = count - 21'h1;", "left$d = count;"), ("zero$d = interval_zero;", "zero$d = 1'h0;")];
     prove(&[proof], 6, &bugs);
@@ -180,15 +180,15 @@ fn issues_come_in_their_cycles_and_in_their_number() {
 
 #[test]
 fn loops_make_their_trips() {
-    let proof = Proof { property: "trips", module: "trips", cut: &[], steps: 1 };
+    let proof = Proof { property: "icu/trips", module: "trips", cut: &[], steps: 1 };
     prove(&[proof], 10, &[("left$d = left - 21'h1;", "left$d = left;")]);
 }
 
 #[test]
 fn each_instruction_is_activated_once_and_in_time() {
     let proofs = [
-        Proof { property: "issue_queue", module: "matrix_queue", cut: &["matrix_fetch"], steps: 1 },
-        Proof { property: "issue_queue", module: "vector_queue", cut: &["vector_fetch"], steps: 1 },
+        Proof { property: "icu/queue", module: "matrix_queue", cut: &["matrix_fetch"], steps: 1 },
+        Proof { property: "icu/queue", module: "vector_queue", cut: &["vector_fetch"], steps: 1 },
     ];
     let bugs = [
         ("age$d = age_activated;", "age$d = age_started;"),

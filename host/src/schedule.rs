@@ -100,7 +100,7 @@ impl Schedule {
         let timeline = self.predictor.timeline(position);
         for (number, queue) in [(MATRIX, Queue::Matrix), (VECTOR, Queue::Vector)] {
             for &block in &timeline.blocks[number] {
-                if let Some(instruction) = self.predictor.instruction(number, block.index) {
+                if let Some(instruction) = self.predictor.instruction(queue, block.index) {
                     show(Issued { queue, instruction, block });
                 }
             }

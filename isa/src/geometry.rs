@@ -6,7 +6,7 @@ use crate::instruction::Queue;
 /// Lists the sizes of a chip: doc and name.
 macro_rules! geometry {
     ($($(#[doc = $doc:literal])+ $size:ident;)+) => {
-        /// The sizes from which one chip is made. Every count of lanes and rows is a power of two.
+        /// The sizes from which one chip is made. Every count but that of positions is a power of two ([`Geometry::is_sound`]).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct Geometry {
             /// Name on the command line and in reports.
@@ -110,11 +110,27 @@ impl Geometry {
 
     /// Whether hardware of these sizes can be described: powers of two, and a matrix row of 2 to `vxm_lanes` groups.
     pub const fn is_sound(&self) -> bool {
-        self.mxm_lanes.is_power_of_two()
-            && self.vxm_lanes.is_power_of_two()
-            && self.act_entries.is_power_of_two()
-            && self.act_entries <= 64
-            && self.scalars.is_power_of_two()
+        let counts = [
+            self.mxm_lanes,
+            self.vxm_lanes,
+            self.weight_rows,
+            self.kv_rows,
+            self.vmem_rows,
+            self.vreg_rows,
+            self.act_entries,
+            self.scalars,
+            self.matrix_queue_depth,
+            self.vector_queue_depth,
+            self.noise_rows,
+        ];
+        let mut at = 0;
+        while at < counts.len() {
+            if !counts[at].is_power_of_two() {
+                return false;
+            }
+            at += 1;
+        }
+        self.act_entries <= 64
             && self.scalars <= 32
             && self.vxm_lanes >= 4
             && self.vxm_lanes <= 128
@@ -166,7 +182,7 @@ impl Geometry {
         }
     }
 
-    /// Bits of the 72-bit host word that one memory row spans, rounded up to words.
+    /// Host words of one row of weight or KV memory (eight 9-bit lanes a word).
     pub const fn host_words_per_weight_row(&self) -> usize {
         self.mxm_lanes.div_ceil(8)
     }
@@ -186,5 +202,32 @@ impl Geometry {
             index += 1;
         }
         hash.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_count_but_the_positions_is_a_power_of_two() {
+        let chip = Geometry::NANO;
+        assert!(Geometry::ALL.iter().all(Geometry::is_sound));
+        assert!(Geometry { positions: 1000, ..chip }.is_sound());
+        for other in [
+            Geometry { mxm_lanes: 48, ..chip },
+            Geometry { vxm_lanes: 6, ..chip },
+            Geometry { weight_rows: 2047, ..chip },
+            Geometry { kv_rows: 1000, ..chip },
+            Geometry { vmem_rows: 500, ..chip },
+            Geometry { vreg_rows: 63, ..chip },
+            Geometry { act_entries: 15, ..chip },
+            Geometry { scalars: 0, ..chip },
+            Geometry { matrix_queue_depth: 100, ..chip },
+            Geometry { vector_queue_depth: 129, ..chip },
+            Geometry { noise_rows: 31, ..chip },
+        ] {
+            assert!(!other.is_sound(), "{other:?}");
+        }
     }
 }

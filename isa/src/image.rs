@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 /// First bytes of an image.
 pub const MAGIC: [u8; 8] = *b"LPUIMAGE";
 /// Version of the layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Largest size of a geometry: keeps products of sizes small.
 const SIZE_MAX: usize = 1 << 28;
 
@@ -50,8 +50,6 @@ pub struct ModelInfo {
     pub logits_row: u32,
     /// Fraction bits of a logit (natural units).
     pub logit_fraction_bits: u32,
-    /// Right shift that the last vector operation adds to the inverse temperature's exponent.
-    pub temperature_shift: i32,
     /// Token before the first one, or [`host::NO_TOKEN`].
     pub bos: u32,
     /// Token that ends a text, or [`host::NO_TOKEN`].
@@ -267,7 +265,6 @@ impl ModelInfo {
             self.parameters,
             u64::from(self.logits_row),
             u64::from(self.logit_fraction_bits),
-            self.temperature_shift as i64 as u64,
             u64::from(self.bos),
             u64::from(self.eos),
             self.macs,
@@ -279,18 +276,17 @@ impl ModelInfo {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (numbers, name) = bytes.split_at_checked(80)?;
+        let (numbers, name) = bytes.split_at_checked(72)?;
         let mut numbers = numbers
             .chunks_exact(8)
             .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("chunks of eight bytes")));
-        let mut next = || numbers.next().expect("ten numbers");
+        let mut next = || numbers.next().expect("nine numbers");
         Some(Self {
             vocab: u32::try_from(next()).ok()?,
             context: u32::try_from(next()).ok()?,
             parameters: next(),
             logits_row: u32::try_from(next()).ok()?,
             logit_fraction_bits: u32::try_from(next()).ok()?,
-            temperature_shift: i32::try_from(next() as i64).ok()?,
             bos: u32::try_from(next()).ok()?,
             eos: u32::try_from(next()).ok()?,
             macs: next(),

@@ -71,7 +71,6 @@ impl fmt::Display for Difference {
         let Self { position, cycle, location, expected, found, .. } = self;
         write!(f, "position {position}, cycle {cycle}, {}, {location}", location.slice())?;
         if let Some((Origin { queue, instruction }, name)) = self.origin {
-            let queue = if queue == 0 { "matrix" } else { "vector" };
             write!(f, ", written by {name}, instruction {instruction} of the {queue} queue")?;
         }
         match (expected, found) {
@@ -211,6 +210,7 @@ mod tests {
     use crate::device::conformance::programs;
     use lpu_isa::Geometry;
     use lpu_isa::host::Space;
+    use lpu_isa::instruction::Queue;
 
     fn device() -> PortDevice<Emulator> {
         PortDevice::new(Emulator::new(Geometry::NANO))
@@ -275,7 +275,7 @@ mod tests {
         let trace = |cycle, location, lanes: &[i32]| Trace {
             position: 2,
             cycle,
-            origin: Some(Origin { queue: 0, instruction: 0 }),
+            origin: Some(Origin { queue: Queue::Matrix, instruction: 0 }),
             location,
             lanes: lanes.to_vec(),
         };

@@ -50,8 +50,8 @@ impl Predictor {
     }
 
     /// An instruction by queue and number, if the queue has it.
-    pub fn instruction(&self, queue: usize, index: usize) -> Option<&Instruction> {
-        self.programs.get(queue)?.get(index)?.as_ref()
+    pub fn instruction(&self, queue: Queue, index: usize) -> Option<&Instruction> {
+        self.programs[queue as usize].get(index)?.as_ref()
     }
 
     /// Cycles that the token at a position takes.
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn prediction_is_the_formula_of_the_program() {
-        // Start 4, delay 9 + 2n, 1 + 3n issues every 4 cycles, wait 30, turnaround 4.
+        // Start 4, delay 9 + 2n, 1 + 3n issues every 4 cycles, wait 30, turnaround 7.
         let formula = |position: i64| {
             let blocks_begun = position / 8 + 1;
             4 + 9 + 2 * blocks_begun + 4 * (1 + 3 * blocks_begun) + 30 + 7

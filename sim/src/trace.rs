@@ -1,5 +1,6 @@
 //! Single writes to the machine's memories, as events that two devices can be compared by.
 
+use lpu_isa::instruction::Queue;
 use std::fmt;
 
 /// Where a value was written.
@@ -53,8 +54,8 @@ impl fmt::Display for Location {
 /// The instruction that wrote, where a device knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// 0 for the matrix queue, 1 for the vector queue.
-    pub queue: usize,
+    /// Its queue.
+    pub queue: Queue,
     /// Number of the instruction in its queue.
     pub instruction: usize,
 }

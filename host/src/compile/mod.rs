@@ -174,7 +174,6 @@ fn model_info(
         parameters: model.parameter_count() as u64,
         logits_row: plan.vmem.logits as u32,
         logit_fraction_bits: formats.logits as u32,
-        temperature_shift: 0,
         bos: tokenizer.map_or(0xffff, Tokenizer::bos),
         eos: tokenizer.and_then(Tokenizer::eos).unwrap_or(0xffff),
         macs: macs as u64,

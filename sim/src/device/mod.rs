@@ -15,7 +15,7 @@ pub use lpu_isa::host::Step;
 pub use port::{BytePort, Framed, HostPort, HostWord, PATIENCE_CYCLES, from_number, number_of};
 pub use program::{Loaded, program_words, spread};
 pub use protocol::PortDevice;
-pub use session::{Outcome, greedy, inverse_temperature, run_to_end, run_with_logits};
+pub use session::{Outcome, inverse_temperature, run_to_end, run_with_logits};
 
 use lpu_isa::Geometry;
 use lpu_isa::arith::Scalar;

@@ -1,9 +1,8 @@
 //! What a program is to a device, and which runs of it make sense: the part of every device that no wire changes.
 
-use super::session::greedy;
 use super::{DeviceError, HostWord, Identity, RunRequest, from_number};
 use lpu_isa::Geometry;
-use lpu_isa::arith::WORD_BITS;
+use lpu_isa::arith::{Scalar, WORD_BITS};
 use lpu_isa::host::{HOST_WORD_BYTES, QUEUE_PART_BITS, Space, scale};
 use lpu_isa::image::{self, Image, ModelInfo};
 use lpu_isa::instruction::{ISA_HASH, Word};
@@ -94,7 +93,8 @@ impl Loaded {
 
     /// The inverse temperature of a request, as the chip's register holds it.
     pub fn scale(&self, request: &RunRequest) -> u32 {
-        let factor = request.sampling.unwrap_or_else(|| greedy(&self.model));
+        // Without sampling the logits stay as they are.
+        let factor = request.sampling.unwrap_or(Scalar::ONE);
         (scale::MANTISSA.put(factor.mantissa as u64) | scale::EXPONENT.put(factor.exponent as u64)) as u32
     }
 

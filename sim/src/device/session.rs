@@ -61,11 +61,6 @@ fn hash(logits: &[i32]) -> u64 {
     logits.iter().fold(Fnv::new(), |hash, &logit| hash.u64(logit as u64)).finish()
 }
 
-/// The inverse temperature that leaves logits as they are, for the choice of the largest.
-pub fn greedy(model: &ModelInfo) -> Scalar {
-    Scalar { mantissa: 1 << 16, exponent: (16 - model.temperature_shift).clamp(0, 63) }
-}
-
 /// The inverse temperature for sampling: it takes logits to base-2 logarithms of likelihoods, in the unit of the
 /// random numbers. `None` if the temperature is not a positive number that the machine can express.
 pub fn inverse_temperature(model: &ModelInfo, temperature: f64) -> Option<Scalar> {
@@ -80,6 +75,5 @@ pub fn inverse_temperature(model: &ModelInfo, temperature: f64) -> Option<Scalar
         exponent -= 1;
         mantissa = (factor * f64::from(exponent).exp2()).round();
     }
-    let exponent = exponent - model.temperature_shift;
     (0..64).contains(&exponent).then_some(Scalar { mantissa: mantissa as i32, exponent })
 }

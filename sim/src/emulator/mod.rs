@@ -160,7 +160,7 @@ enum MatrixRun<'a> {
 }
 
 impl<R> Active<R> {
-    fn new(queue: usize, block: &Block, run: R) -> Self {
+    fn new(queue: Queue, block: &Block, run: R) -> Self {
         let origin = Origin { queue, instruction: block.index };
         Self { origin, next: block.first, interval: block.interval, k: 0, count: block.count, run }
     }
@@ -225,7 +225,7 @@ fn next_matrix<'a>(
         Op::Gather(gather) => MatrixRun::Gather(gather),
         _ => return None,
     };
-    Some(Active::new(MATRIX, &block, run))
+    Some(Active::new(Queue::Matrix, &block, run))
 }
 
 fn next_vector<'a>(
@@ -235,7 +235,7 @@ fn next_vector<'a>(
 ) -> Option<Active<(&'a Vector, VectorRun)>> {
     let block = walk.next(VECTOR)?;
     let Op::Vector(vector) = &program.get(block.index)?.as_ref()?.op else { return None };
-    Some(Active::new(VECTOR, &block, (vector, state.begin_vector(vector, &block))))
+    Some(Active::new(Queue::Vector, &block, (vector, state.begin_vector(vector, &block))))
 }
 
 #[cfg(test)]

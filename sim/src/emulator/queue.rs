@@ -15,9 +15,9 @@ use lpu_isa::instruction::{Dot, Instruction, On, Op, Queue, Word};
 use lpu_isa::{Geometry, timing};
 
 /// Index of the matrix queue in pairs of queues.
-pub const MATRIX: usize = 0;
+pub const MATRIX: usize = Queue::Matrix as usize;
 /// Index of the vector queue in pairs of queues.
-pub const VECTOR: usize = 1;
+pub const VECTOR: usize = Queue::Vector as usize;
 
 /// The decoded instructions of a queue; `None` is one that the queue does not have.
 pub type Program = Vec<Option<Instruction>>;

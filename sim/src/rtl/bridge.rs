@@ -6,7 +6,7 @@
 /// Declarations shared with C++.
 #[cxx::bridge(namespace = "lpu")]
 pub mod ffi {
-    /// One write to a memory; see `chip.h` for the kinds.
+    /// One write to a memory; see `recorder.h` for the kinds.
     #[derive(Clone, Debug)]
     struct RawEvent {
         kind: u8,

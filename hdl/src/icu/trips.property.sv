@@ -41,7 +41,7 @@
         end
     end
     always @* begin
-        // `issue_queue.sv`: strobes never follow each other.
+        // `icu/queue.property.sv`: strobes never follow each other.
         assume (clear + opens + turn <= 1);
         if (!formal_quiet) assume (!clear && !opens && !turn);
         if (formal_quiet) assert (again == formal_turns_back);

@@ -14,7 +14,7 @@
         (formal_written_before & formal_written_early) | (written_gray & ~formal_written_early);
     assign formal_taken_caught = (formal_taken_before & formal_taken_early) | (taken_gray & ~formal_taken_early);
 
-    // An arbitrary number of a word. `lut_ram.sv` proves of every place of the memory what is assumed of this one.
+    // An arbitrary number of a word. `primitives/lutram.property.sv` proves of every place of the memory what is assumed of this one.
     (* anyconst *) logic [$bits(written)-1:0] formal_number;
     localparam int formal_room = 1 << ($bits(written) - 1);
 

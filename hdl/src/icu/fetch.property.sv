@@ -23,10 +23,10 @@
         if (rewind) formal_place <= 0;
     end
 
-    // `issue_queue.sv`: nothing is activated before it is ready, nor after an illegal instruction.
+    // `icu/queue.property.sv`: nothing is activated before it is ready, nor after an illegal instruction.
     always @* if (activate) assume (formal_ready && formal_place <= depth);
 
-    // The program. `queue_store.sv`: the instruction chosen stands at its place, and none changes while it is fetched.
+    // The program. `primitives/queue_store.property.sv`: the instruction chosen stands at its place, and none changes while it is fetched.
     (* anyconst *) logic [$bits(place)-2:0] formal_index;
     (* anyconst *) logic [63:0] formal_control;
     (* anyconst *) logic [63:0] formal_part;
@@ -41,7 +41,7 @@
         if (formal_here) assume (control == formal_control && store$part$2 == formal_part);
         if (formal_age != 0 && place == formal_last_place) assume (control == formal_last_control);
     end
-    // `affine.sv`: its delay and its count at this position follow in three cycles.
+    // `icu/affine.property.sv`: its delay and its count at this position follow in three cycles.
     (* anyconst *) logic [20:0] formal_delay;
     (* anyconst *) logic [20:0] formal_count;
     // They stand for a cycle after the activation, as what they are made of stood before it.

@@ -51,7 +51,7 @@
         end
     end
 
-    // The instruction activated last: its parts are taken a cycle later, when `fetch.sv` says that they still stand.
+    // The instruction activated last: its parts are taken a cycle later, when `icu/fetch.property.sv` says that they still stand.
     logic [3:0] formal_opcode;
     logic [63:0] formal_part;
     logic formal_some;
@@ -92,9 +92,9 @@
         if (start) assume (formal_rests && !formal_meets && !formal_ends && !meet && !over);
         if (meet) assume (waiting);
         if (over) assume (!meet && (waiting || ended));
-        // `timer.sv`: an instruction is over once, and only one that was activated.
+        // `icu/timer.property.sv`: an instruction is over once, and only one that was activated.
         if (timer$due) assume (formal_counts);
-        // `fetch.sv`: an operation is of one sort.
+        // `icu/fetch.property.sv`: an operation is of one sort.
         assume ({2'h0, fetch$loops} + {2'h0, fetch$meets} + {2'h0, fetch$ends} + {2'h0, fetch$illegal} <= 3'h1);
     end
 
@@ -106,7 +106,7 @@
         assert (opcode == formal_opcode);
         if (formal_some) assert (part$1 == formal_part);
         assert (opens_1 == formal_opens && meet_1 == formal_met);
-        // `trips.sv` counts on this.
+        // `icu/trips.property.sv` counts on this.
         assert (!(formal_trip && formal_trip_before));
     end
 

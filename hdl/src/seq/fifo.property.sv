@@ -1,6 +1,6 @@
     // Words leave a queue in the order in which they came, none lost and none made up: shown for an arbitrary word.
 
-    // An arbitrary place of the memory. `lut_ram.sv` proves of every place what is assumed of this one.
+    // An arbitrary place of the memory. `primitives/lutram.property.sv` proves of every place what is assumed of this one.
     (* anyconst *) logic [$bits(written)-1:0] formal_place;
     logic [$bits(word)-1:0] formal_stored;
     initial formal_stored = 0;

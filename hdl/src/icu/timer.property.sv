@@ -42,7 +42,7 @@
         end
     end
     always @* begin
-        // The queue activates an instruction only when the one before it is over, as `issue_queue.sv` proves.
+        // The queue activates an instruction only when the one before it is over, as `icu/queue.property.sv` proves.
         if (activate) assume (!formal_runs || due);
         if (issues) assume (timed);
 
