@@ -83,7 +83,11 @@ impl Proof {
             let mut module = module.clone();
             let crossing = if module.name == "async_fifo" { &METASTABLE[..] } else { &[] };
             for (from, to) in crossing.iter().chain(bug) {
-                assert!(module.body.contains(from), "`{}` has no text `{from}` to plant a bug in", module.name);
+                assert!(
+                    module.body.contains(from),
+                    "`{}` has no text `{from}` to plant a bug in",
+                    module.name
+                );
                 module.body = module.body.replacen(from, to, 1);
             }
             text += &module.verilog_with(property);

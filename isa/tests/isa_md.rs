@@ -105,7 +105,15 @@ fn diagram(part: usize, cells: &[(u32, u32, &str)]) -> String {
 
 fn control() -> String {
     let mut fields = CONTROL_FIELDS.to_vec();
-    fields.push(Field { name: "opcode", part: 0, low: 0, width: 4, signed: false, doc: "" });
+    fields.push(Field {
+        name: "opcode",
+        part: 0,
+        low: 0,
+        width: 4,
+        signed: false,
+        unit: Unit::Number,
+        doc: "",
+    });
     let timing = members(source::INSTRUCTION, "Control");
     let mut text =
         format!("\n### Part 0 of every instruction\n\n```text\n{}```\n\n", diagram(0, &cells(&fields, 0)));

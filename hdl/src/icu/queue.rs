@@ -36,7 +36,6 @@ use crate::widths::{BLOCKS, QUEUE_INDEX};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::{EndLoop, Queue};
 
-
 // The kernel cuts the steps of an `EndLoop` out of part 1 at these places.
 const _: () = assert!(EndLoop::first_step.low == 0 && EndLoop::second_step.low == 24);
 

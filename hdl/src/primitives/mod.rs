@@ -151,7 +151,9 @@ mod tests {
         for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             if entry.is_dir() {
                 files(&entry, found);
-            } else if entry.extension().is_some_and(|ending| ending == "sv") && !entry.to_string_lossy().contains(".property.") {
+            } else if entry.extension().is_some_and(|ending| ending == "sv")
+                && !entry.to_string_lossy().contains(".property.")
+            {
                 found.push(fs::read_to_string(entry).unwrap());
             }
         }

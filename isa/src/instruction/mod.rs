@@ -68,7 +68,10 @@ pub enum On {
 impl On {
     /// Whether a queue is among them.
     pub const fn includes(self, queue: Queue) -> bool {
-        matches!((self, queue), (Self::Both, _) | (Self::Matrix, Queue::Matrix) | (Self::Vector, Queue::Vector))
+        matches!(
+            (self, queue),
+            (Self::Both, _) | (Self::Matrix, Queue::Matrix) | (Self::Vector, Queue::Vector)
+        )
     }
 }
 
