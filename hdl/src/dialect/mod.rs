@@ -2,7 +2,8 @@
 //!
 //! It is Rust-HDL itself and what that lacks: names for Verilog modules ([`Kind`]), numbers that a kernel can use as values
 //! ([`Fixed`], [`Setting`]), a register that the emitter knows as one ([`DFF`]), and arrays of any length ([`many`]). Every field of a
-//! block has a default, so a block derives `Default`, and its constructor names only what the chip decides.
+//! block has a default, so a block derives `Default`, and its constructor names only what the chip decides. A block with a constructor is
+//! of no size before it: its default serves the constructor.
 
 mod constant;
 mod kind;
