@@ -1,13 +1,13 @@
-//! What the source promises of itself: no circle of modules, and constructors that name only what the chip decides.
+//! Rules for the source of this crate: no circular dependencies between modules, and short constructors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lines of a constructor at most.
+/// Longest constructor, in lines.
 const CONSTRUCTOR_LINES_MAX: usize = 40;
 
-/// Every source file that is no test, by its path without the ending, and its text without tests and comments.
+/// The source files, tests and comments removed, by path without extension.
 fn sources() -> BTreeMap<PathBuf, String> {
     fn visit(root: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, String>) {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -29,7 +29,7 @@ fn sources() -> BTreeMap<PathBuf, String> {
     found
 }
 
-/// The words that follow `before` in a text, such as modules after `crate::`.
+/// The identifiers that follow `before`, such as the modules after `crate::`.
 fn named_after<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(before).skip(1).map(|rest| {
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -39,7 +39,7 @@ fn named_after<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a s
 
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// A way from a node back to itself.
+/// A path from a node back to itself, if there is one.
 fn circle(graph: &Graph) -> Option<Vec<String>> {
     fn follow(graph: &Graph, way: &mut Vec<String>) -> bool {
         let last = way.last().cloned().unwrap_or_default();
@@ -63,7 +63,7 @@ fn circle(graph: &Graph) -> Option<Vec<String>> {
 }
 
 #[test]
-fn no_folder_uses_one_that_uses_it() {
+fn modules_have_no_circular_dependencies() {
     let mut graph = Graph::new();
     for (path, text) in sources() {
         let module = path.iter().next().unwrap().to_string_lossy().into_owned();
@@ -75,13 +75,13 @@ fn no_folder_uses_one_that_uses_it() {
 }
 
 #[test]
-fn no_file_uses_a_neighbour_that_uses_it() {
+fn files_of_a_folder_have_no_circular_dependencies() {
     let sources = sources();
     let mut graph = Graph::new();
     for (path, text) in &sources {
         let folder = path.parent().unwrap();
         let is_folder = path.ends_with("mod");
-        // A folder's own file names its files without `super`, and shows them to others, which is no use.
+        // `mod.rs` names its files without `super`; re-exports do not count as dependencies.
         let code: String = text.lines().filter(|line| !line.contains("pub use ")).collect();
         let used: Vec<&str> = named_after(&code, if is_folder { "use " } else { "super::" }).collect();
         let files = used.into_iter().map(|used| folder.join(used)).filter(|file| sources.contains_key(file));
@@ -96,7 +96,7 @@ fn no_file_uses_a_neighbour_that_uses_it() {
 }
 
 #[test]
-fn a_circle_is_found() {
+fn a_circular_dependency_is_found() {
     let edge = |from: &str, to: &str| (from.to_owned(), BTreeSet::from([to.to_owned()]));
     assert_eq!(circle(&Graph::from([edge("a", "b"), edge("b", "c")])), None);
     let graph = Graph::from([edge("a", "b"), edge("b", "c"), edge("c", "b")]);
@@ -104,7 +104,7 @@ fn a_circle_is_found() {
 }
 
 #[test]
-fn constructors_name_only_what_the_chip_decides() {
+fn constructors_are_short() {
     let mut constructors = 0;
     for (path, text) in sources() {
         let lines: Vec<&str> = text.lines().collect();

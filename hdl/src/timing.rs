@@ -1,5 +1,5 @@
-//! The cycles of [`lpu_isa::timing`], which compiler and verifier count with, held to what the modules take: a register more in any of
-//! them, and the crate does not build until the instruction set says the same.
+//! Compile-time checks that [`lpu_isa::timing`], from which compiler and verifier count, matches the latencies of the modules. A module
+//! that gains a register fails the build here until the instruction set is changed with it.
 
 use crate::dispatch::DISPATCH_CYCLES;
 use crate::icu::Icu;
@@ -17,10 +17,10 @@ use crate::widths::{ENTRY, MATRIX_ROW};
 use lpu_isa::Geometry;
 use lpu_isa::timing::*;
 
-/// Cycle in which a copy near the lanes of what is read, decided in cycle 0, stands at the memory.
+/// Cycles from the row of an issue to the memories: a local copy near the lanes.
 const MATRIX_ROW_HERE: usize = LocalCopy::<MATRIX_ROW>::LATENCY;
 
-/// A register takes one more cycle.
+/// One register on the way.
 const REGISTER: usize = 1;
 
 const _: () = {
@@ -30,12 +30,12 @@ const _: () = {
     assert!(MIN_PERIOD_CYCLES == START_CYCLES && SYNC_CYCLES == START_CYCLES);
     assert!(TURNAROUND_CYCLES == (Run::LATENCY + DISPATCH_CYCLES) as i64);
 
-    // What the matrix side samples.
+    // Matrix side.
     assert!(MATRIX_ROW_SAMPLE == MATRIX_ROW_HERE as i64);
     assert!(ACT_SAMPLE == (EntryPointer::LATENCY + LocalCopy::<ENTRY>::LATENCY) as i64);
     assert!(GATHER_STORE_PORT == (MatrixGroup::OPERAND_LATENCY + Gather::LATENCY + REGISTER) as i64);
 
-    // What the vector side samples: all operands meet where the lane takes them.
+    // Vector side: all operands arrive in the cycle in which the lane takes them.
     assert!(VMEM_SAMPLE + Vmem::LATENCY as i64 == Lane::OPERANDS as i64);
     assert!(VREG_SAMPLE + VregLane::LATENCY as i64 == Lane::OPERANDS as i64);
     assert!(SCALAR_SAMPLE == Scalars::LATENCY as i64);
@@ -44,7 +44,7 @@ const _: () = {
     // The host's read: two registers to the address, three from the gathered lanes to the word.
     assert!(HostAccess::LATENCY == 2 + MatrixGroup::OPERAND_LATENCY + Gather::LATENCY + 3);
 
-    // The result and its ways.
+    // The result and its destinations.
     assert!(RESULT == (Lane::OPERANDS + Lane::LATENCY) as i64);
     assert!(STREAM == RESULT + REGISTER as i64 && STREAM == Steps::LATENCY as i64);
     assert!(VREG_EFFECT == RESULT + 1);
@@ -53,8 +53,8 @@ const _: () = {
     assert!(KV_EFFECT == ACT_EFFECT);
 };
 
-/// What a chip's size decides. An effect is seen a cycle after its write.
-const fn hold(chip: &Geometry) {
+/// Latencies that depend on the size of the chip. A write takes effect one cycle later.
+const fn check(chip: &Geometry) {
     let stored = dot_store_port(chip);
     assert!(stored == (LaneWindow::latency(chip) + StorePort::LATENCY) as i64);
     assert!(maximum_effect(chip) == stored + Maximum::latency(chip) as i64 + 1);
@@ -65,7 +65,7 @@ const fn hold(chip: &Geometry) {
 const _: () = {
     let mut chip = 0;
     while chip < Geometry::ALL.len() {
-        hold(&Geometry::ALL[chip]);
+        check(&Geometry::ALL[chip]);
         chip += 1;
     }
 };

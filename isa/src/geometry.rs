@@ -110,19 +110,7 @@ impl Geometry {
 
     /// Whether hardware of these sizes can be described: powers of two, and a matrix row of 2 to `vxm_lanes` groups.
     pub const fn is_sound(&self) -> bool {
-        let counts = [
-            self.mxm_lanes,
-            self.vxm_lanes,
-            self.weight_rows,
-            self.kv_rows,
-            self.vmem_rows,
-            self.vreg_rows,
-            self.act_entries,
-            self.scalars,
-            self.matrix_queue_depth,
-            self.vector_queue_depth,
-            self.noise_rows,
-        ];
+        let counts = Geometry { positions: 1, ..*self }.sizes();
         let mut at = 0;
         while at < counts.len() {
             if !counts[at].is_power_of_two() {

@@ -6,17 +6,17 @@
 use rust_hdl::prelude::*;
 use std::marker::PhantomData;
 
-/// What a block is to the emitter and to those who count cells.
+/// How the emitter treats a block, and what it costs on an FPGA.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
     /// A module.
     #[default]
     Module,
-    /// A register, which is written into the block that holds it.
+    /// A register: no module, but a line in the `always_ff` of its parent.
     Register,
-    /// A module that is one block RAM on an FPGA.
+    /// A module that takes one block RAM.
     BlockRam,
-    /// A module that is one multiplier on an FPGA.
+    /// A module that takes one hardware multiplier.
     Multiplier,
 }
 
@@ -41,7 +41,7 @@ impl<T> Kind<T> {
         Self { given: Some(name.into()), ..Self::default() }
     }
 
-    /// The kind of a block of a role.
+    /// A kind with a role, named after its Rust type.
     pub fn of(role: Role) -> Self {
         Self { given: None, role, block: PhantomData }
     }
@@ -69,8 +69,8 @@ fn snake_case(type_name: &str) -> String {
     name
 }
 
-/// What a [`Kind`] says of its block. A namespace is the one thing that every other probe of Rust-HDL enters and leaves without effect,
-/// and it is a text: this type writes it and reads it.
+/// What a [`Kind`] tells the emitter. It travels as the name of a namespace, the only thing that Rust-HDL's other probes ignore; this type
+/// is the only place that writes and reads such names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub role: Role,
@@ -90,7 +90,7 @@ impl Mark {
         format!("{prefix}{}", self.name)
     }
 
-    /// The mark that a namespace is, if it is one.
+    /// Reads the name of a namespace; none if it is not a mark.
     pub fn read(namespace: &str) -> Option<Self> {
         let named = |(prefix, role): (&str, Role)| {
             Some(Self { role, name: namespace.strip_prefix(prefix)?.to_owned() })

@@ -1,9 +1,9 @@
-//! The dialect of Rust-HDL that every block of the machine is written in: `use crate::dialect::*;`.
+//! The dialect of Rust-HDL in which every block of the machine is written: `use crate::dialect::*;`.
 //!
-//! It is Rust-HDL itself and what that lacks: names for Verilog modules ([`Kind`]), numbers that a kernel can use as values
-//! ([`Fixed`], [`Setting`]), a register that the emitter knows as one ([`DFF`]), and arrays of any length ([`many`]). Every field of a
-//! block has a default, so a block derives `Default`, and its constructor names only what the chip decides. A block with a constructor is
-//! of no size before it: its default serves the constructor.
+//! It is Rust-HDL plus what it lacks: module names ([`Kind`]), constants for kernels ([`Fixed`], [`Setting`]), a register type that
+//! the emitter recognises ([`DFF`]), vectors of blocks ([`many`]), and clock macros that take array elements. Every field has a default, so
+//! blocks derive `Default` and a constructor names only what depends on the chip. If a block has a constructor, its default is only
+//! a base for it and is not usable hardware.
 
 mod constant;
 mod kind;
@@ -30,7 +30,7 @@ macro_rules! clock_each {
     };
 }
 
-/// Gives registers their clock, and lets them hold what nothing further down in the kernel replaces.
+/// Gives registers their clock and makes them hold their value unless the kernel assigns `d` further down.
 #[macro_export]
 macro_rules! hold_each {
     ($self:ident, $clock:ident, $($register:ident $([$index:expr])?),+ $(,)?) => {

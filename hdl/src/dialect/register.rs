@@ -1,12 +1,11 @@
-//! The flip-flop: `q` shows `d` one rising edge later, and the default of its type, which is zero, at power-up.
+//! The flip-flop: `q` takes `d` at the rising edge and is zero, the default of its type, at power-up.
 //!
-//! A register is no module of its own: the emitter writes it as a line of the `always_ff` of the block that holds it, and knows it by
-//! its [`Role`].
+//! It does not become a module: the emitter recognises it by its [`Role`] and writes a line in the `always_ff` of its parent.
 
 use super::{Kind, Role};
 use rust_hdl::prelude::*;
 
-/// A register of any type, one for each bit of it.
+/// A register of any type.
 #[derive(LogicBlock)]
 pub struct DFF<T: Synth> {
     pub d: Signal<In, T>,

@@ -1,6 +1,6 @@
-//! The emitted design as a tree: modules, what stands in each, and which cells of an FPGA they are.
+//! The emitted design as a tree of modules.
 //!
-//! The Verilog is printed from it, and whoever counts cells, gives them places or proves something of a module asks the tree.
+//! Verilog is printed from it. Cell counts, the floorplan and formal proofs read the tree and never parse the text.
 
 use crate::dialect::Role;
 use std::collections::BTreeSet;
@@ -19,16 +19,18 @@ impl Port {
     }
 }
 
-/// A module inside another: its name there, with its index if it is one of an array, and its place in [`Design::modules`].
+/// An instance of a module inside another module.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instance {
     pub name: String,
+    /// Index of an array element.
     pub index: Option<usize>,
+    /// Index into [`Design::modules`].
     pub module: usize,
 }
 
 impl Instance {
-    /// The instance that Rust-HDL calls `name`, or `name$index`.
+    /// Takes Rust-HDL's name apart: `name`, or `name$index` for an array element.
     pub(super) fn new(name: &str, module: usize) -> Self {
         let element = name.rsplit_once('$').and_then(|(array, index)| Some((array, index.parse().ok()?)));
         let (name, index) = element.map_or((name, None), |(array, index)| (array, Some(index)));
@@ -36,7 +38,7 @@ impl Instance {
     }
 }
 
-/// As it stands in the Verilog.
+/// The name in the Verilog.
 impl fmt::Display for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index {
@@ -46,20 +48,20 @@ impl fmt::Display for Instance {
     }
 }
 
-/// A module of the text.
+/// A Verilog module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
     pub name: String,
     pub role: Role,
-    /// The list of ports, in its parentheses.
+    /// The port list, with parentheses.
     pub ports: String,
-    /// What stands between it and `endmodule`.
+    /// The text between the port list and `endmodule`.
     pub body: String,
     pub instances: Vec<Instance>,
 }
 
 impl Module {
-    /// The module's text with more of it before the end, such as a property.
+    /// The module's text with `more` inserted before `endmodule`, such as a property.
     pub fn verilog_with(&self, more: &str) -> String {
         format!("module {} {}{}{more}endmodule\n", self.name, self.ports, self.body)
     }
@@ -71,17 +73,17 @@ impl fmt::Display for Module {
     }
 }
 
-/// Instances from the top down, each inside the one before.
+/// A path of instances from below the top, each inside the one before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path(Vec<Instance>);
 
 impl Path {
-    /// Names and indices; what is no element of an array has the index 0.
+    /// Names and indices; the index is 0 for an instance that is not in an array.
     pub fn names(&self) -> Vec<(&str, usize)> {
         self.0.iter().map(|instance| (instance.name.as_str(), instance.index.unwrap_or(0))).collect()
     }
 
-    /// The paths to all that this one goes through, the top first and itself last.
+    /// All prefixes of this path, from the empty path of the top to the path itself.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> + '_ {
         (0..=self.0.len()).map(|length| Self(self.0[..length].to_vec()))
     }
@@ -96,12 +98,12 @@ impl fmt::Display for Path {
     }
 }
 
-/// A complete design and the ports of its top module.
+/// A complete design.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Design {
-    /// Verilog of others that stands before the modules.
+    /// Verilog that precedes the modules, such as the source of the soft core.
     pub preamble: String,
-    /// Every module once, before those that use it: the top is the last.
+    /// Every module once, each before the modules that use it; the top is last.
     pub modules: Vec<Module>,
     pub top: String,
     pub inputs: Vec<Port>,
@@ -109,13 +111,13 @@ pub struct Design {
 }
 
 impl Design {
-    /// The whole text.
+    /// The complete Verilog text.
     pub fn verilog(&self) -> String {
         let modules: Vec<String> = self.modules.iter().map(Module::to_string).collect();
         format!("{}{}", self.preamble, modules.join("\n"))
     }
 
-    /// A module and those inside of it, each once and before its users; none if the design has no such module.
+    /// The named module and every module inside it, each before its users; empty if there is no such module.
     pub fn closure(&self, name: &str) -> Vec<&Module> {
         let Some(at) = self.modules.iter().position(|module| module.name == name) else { return Vec::new() };
         let mut inside = BTreeSet::from([at]);
@@ -127,7 +129,7 @@ impl Design {
         inside.into_iter().map(|module| &self.modules[module]).collect()
     }
 
-    /// Every cell of an FPGA that a module of the design stands for, with the path to that module.
+    /// The block RAMs and multipliers of the design, with their paths.
     pub fn cells(&self) -> Vec<(Path, Role)> {
         let mut found = vec![];
         if let Some(top) = self.modules.len().checked_sub(1) {

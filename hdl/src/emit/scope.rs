@@ -1,4 +1,4 @@
-//! One block while it is being collected: its nets, the blocks inside of it, its kernel.
+//! A block while the walk collects it: its nets, its children, its kernel.
 
 use super::design::Instance;
 use super::error::EmitError;
@@ -27,7 +27,7 @@ pub(super) struct Net {
 #[derive(Clone, Debug)]
 pub(super) struct Child {
     pub name: String,
-    /// Its module, or none for a register.
+    /// Index of its module; none for a register.
     pub module: Option<usize>,
     /// Inputs and outputs, by their names inside the child.
     pub ports: Vec<Net>,
@@ -39,7 +39,7 @@ impl Child {
     }
 }
 
-/// The block.
+/// The block being collected.
 #[derive(Debug, Default)]
 pub(super) struct Scope {
     pub name: String,

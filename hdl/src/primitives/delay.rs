@@ -1,5 +1,5 @@
-//! Delay line: what enters leaves a number of cycles later, which is part of the type ([`Delay<W, CYCLES>`](Delay)), or which the
-//! chip's size decides ([`Delay<W>`](Delay::new)). Long lines of the first kind live in LUT RAM, not in a row of registers.
+//! Delay line. The number of cycles is part of the type, `Delay<W, CYCLES>`, or is given to the constructor, `Delay<W>`. Long lines of
+//! the first form are built from LUT RAM instead of registers.
 //!
 //! ```text
 //!  x ──►[ ring of cycles - 1 words ]──►[reg]──► y        (x ──►[reg]──►...──►[reg]──► y when short)
@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 /// Lines shorter than this, or narrower than [`RING_BITS_MIN`], are registers: the ring's counter would cost more.
 const RING_CYCLES_MIN: usize = 4;
 const RING_BITS_MIN: usize = 4;
-/// In the place of the cycles: the constructor says how many they are.
+/// Value of `CYCLES` when the constructor sets the length.
 pub const AS_BUILT: usize = 0;
 
 /// Delays `W` bits.

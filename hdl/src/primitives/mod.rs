@@ -124,8 +124,8 @@ pub use queue_store::QueueStore;
 pub use round_shift_sat::RoundShiftSat;
 pub use soft_core::SoftCore;
 
-/// The body of a module that stands in a file of its own. The file is the whole module, as any editor and any tool reads it; a test
-/// holds it to what is emitted, ports included.
+/// The body of a module in a `.sv` file. The file is the complete module, so that editors and tools can read it; a test checks that it
+/// equals the emitted module, ports included.
 fn body(file: &str) -> String {
     let (_, inside) = file.split_once("\n);\n").expect("the file begins with a module's ports");
     let (inside, _) = inside.rsplit_once("endmodule").expect("the file ends with the module");
