@@ -73,7 +73,7 @@ fn a_host_on_the_serial_line_reads_who_the_chip_is() {
         .chunks(HOST_WORD_BYTES)
         .map(|word| u64::from_le_bytes(word[..8].try_into().unwrap()))
         .collect();
-    let identity = u64::from(u32::from_le_bytes(*b"LPU1"));
+    let identity = lpu_isa::host::IDENTITY;
     assert_eq!(words, [identity, ISA_HASH, Geometry::NANO.hash(), 0xfedc_ba98_7654_3210]);
     // Nothing runs or is wrong; of the lights, which are dark when high, the program has set numbers 1, 3, 4 and 6.
     let last = stimulus.cycles() - 1;

@@ -98,7 +98,7 @@ fn memories_hold_what_the_host_writes() {
     for (cycles, (space, address, word)) in reads.into_iter().zip(written) {
         assert_eq!(answer(&response, cycles), word, "{space:?} {address}");
     }
-    assert_eq!(number(&response, identity), u64::from(u32::from_le_bytes(*b"LPU1")));
+    assert_eq!(number(&response, identity), lpu_isa::host::IDENTITY);
     assert_eq!(number(&response, geometry), GEOMETRY.hash());
     assert_eq!(number(&response, faults), 0);
 }

@@ -16,7 +16,7 @@ pub mod run;
 pub mod settings;
 
 pub use registers::Registers;
-pub use run::{QUEUED_MAX, Run};
+pub use run::Run;
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -22,7 +22,7 @@
 
 use crate::dialect::*;
 use lpu_isa::Geometry;
-use lpu_isa::host::Register;
+use lpu_isa::host::{IDENTITY, Register, status};
 use lpu_isa::instruction::ISA_HASH;
 
 /// Bits of the count of saturations.
@@ -40,6 +40,9 @@ const READABLE: [Register; READ] = [
 ];
 const READ: usize = 8;
 
+/// The kernel's shift of the position within the status word.
+const _: () = assert!(status::POSITION.low == 16 && status::POSITION.width == 16);
+
 /// The read registers.
 #[derive(LogicBlock, Default)]
 pub struct Registers {
@@ -52,7 +55,7 @@ pub struct Registers {
     pub saturated: [Signal<In, Bit>; 3],
     pub bitstream: Signal<In, Bits<64>>,
     pub data: Signal<Out, Bits<64>>,
-    identity: Fixed<{ u32::from_le_bytes(*b"LPU1") as u64 }, 64>,
+    identity: Fixed<IDENTITY, 64>,
     isa_hash: Fixed<ISA_HASH, 64>,
     geometry_hash: Setting<64>,
     word: [Signal<Local, Bits<64>>; READ],

@@ -34,11 +34,17 @@ use crate::dialect::*;
 use crate::primitives::JoinLanes;
 use crate::widths::BLOCKS;
 use lpu_isa::Geometry;
+use lpu_isa::host::{NO_TOKEN, TOKEN_QUEUE_BITS, status};
 
-/// Base-2 logarithm of [`QUEUED_MAX`].
-const QUEUED_BITS: usize = 6;
-/// Prompt tokens, and records, that wait at most.
-pub const QUEUED_MAX: usize = 1 << QUEUED_BITS;
+/// The lanes of the status word, in the order of the kernel.
+const _: () = {
+    let lanes = [status::RUNNING, status::ACTIVE, status::NEEDS_PROMPT, status::NEEDS_ROOM, status::PAUSED];
+    let mut lane = 0;
+    while lane < lanes.len() {
+        assert!(lanes[lane].low as usize == lane && lanes[lane].width == 1);
+        lane += 1;
+    }
+};
 
 /// The token loop.
 #[derive(LogicBlock, Default)]
@@ -72,11 +78,11 @@ pub struct Run {
     pub next_position: Signal<Out, Bits<16>>,
     block_bits: Setting<5>,
     last_position: Setting<16>,
-    no_token: Fixed<0xffff, 16>,
+    no_token: Fixed<{ NO_TOKEN as u64 }, 16>,
     turnaround: Fixed<{ Run::LATENCY as u64 }, 31>,
     record_mark: Fixed<0x8000, 16>,
-    prompt: Fifo<QUEUED_BITS, 16>,
-    records: Fifo<QUEUED_BITS, 64>,
+    prompt: Fifo<TOKEN_QUEUE_BITS, 16>,
+    records: Fifo<TOKEN_QUEUE_BITS, 64>,
     join_record: JoinLanes<4, 16, 64>,
     join_status: JoinLanes<5, 1, 5>,
     active: DFF<Bit>,

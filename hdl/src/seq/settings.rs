@@ -19,7 +19,7 @@
 //! 1. Everything is zero at power-up.
 
 use crate::dialect::*;
-use lpu_isa::host::Register;
+use lpu_isa::host::{BitField, Register, control, mode};
 
 /// Registers that can be written, in the order of the kernel.
 const WRITABLE: [Register; WRITTEN] = [
@@ -35,6 +35,19 @@ const WRITABLE: [Register; WRITTEN] = [
     Register::InverseTemperature,
 ];
 const WRITTEN: usize = 10;
+
+/// The bits of the control and mode registers, in the order of the kernel.
+const _: () = {
+    const fn in_order(fields: &[BitField]) -> bool {
+        let mut bit = 0;
+        while bit < fields.len() && fields[bit].low as usize == bit && fields[bit].width == 1 {
+            bit += 1;
+        }
+        bit == fields.len()
+    }
+    assert!(in_order(&[control::START, control::STOP, control::CONTINUE, control::DISCARD]));
+    assert!(in_order(&[mode::SAMPLE, mode::PAUSE]));
+};
 
 /// The written registers.
 #[derive(LogicBlock, Default)]

@@ -1,10 +1,11 @@
 //! Whole runs through the token loop.
 
-use super::run::{QUEUED_MAX, Run};
+use super::run::Run;
 use crate::bench::{Bench, Random, Response, Stimulus};
 use crate::emit::emit;
 use lpu_isa::Geometry;
 use lpu_isa::host::Step;
+use lpu_isa::host::TOKEN_QUEUE_WORDS;
 
 const GEOMETRY: Geometry = Geometry::NANO;
 
@@ -157,7 +158,7 @@ fn a_run_waits_for_room_for_its_record() {
     let bench = Bench::new(&emit(&mut Run::new(&GEOMETRY), "dut").unwrap()).unwrap();
     let mut stimulus = bench.stimulus();
     start(&mut stimulus, 0, 0);
-    for _ in 0..QUEUED_MAX {
+    for _ in 0..TOKEN_QUEUE_WORDS {
         finish(&mut stimulus);
     }
     let full = stimulus.cycles();
@@ -166,5 +167,5 @@ fn a_run_waits_for_room_for_its_record() {
     let response = bench.run(&stimulus).unwrap();
     assert_eq!(response.get(full + 9, "status"), 0b01010);
     let starts = (0..stimulus.cycles()).filter(|&t| response.get(t, "token_start") == 1);
-    assert_eq!(starts.count(), QUEUED_MAX + 1);
+    assert_eq!(starts.count(), TOKEN_QUEUE_WORDS + 1);
 }
