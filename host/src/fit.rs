@@ -3,13 +3,15 @@
 //! A *virtual* geometry is a chip that nobody builds: as wide as the model's vectors and with as much memory as it needs. It runs
 //! on the emulator, so that every supported model can be tried.
 
-use crate::compile::{CompileError, Features, Plan, lay_out};
+use crate::compile::{CompileError, ContextLimit, Features, Plan, lay_out};
 use crate::model::{Config, Model};
 use lpu_isa::Geometry;
 
 pub const VIRTUAL: &str = "virtual";
 /// A chip counts tokens in 16 bits, and the last number stands for none.
 const TOKEN_IDS: usize = 0xffff;
+/// A chip counts positions in 16 bits.
+pub const POSITIONS_MAX: usize = 1 << 16;
 /// A memory that is found too small is made larger, and each round mends one: there are fewer memories than this.
 const ROUNDS_MAX: usize = 64;
 /// Instructions are few compared with weights, and nobody builds the queue of a virtual chip.
@@ -34,6 +36,8 @@ pub struct Fit {
     pub short: Vec<Shortage>,
     /// Positions that fit; 0 when nothing does.
     pub context: usize,
+    /// Why no more positions fit.
+    pub limit: Option<ContextLimit>,
     /// Why no memory would help.
     pub impossible: Option<CompileError>,
 }
@@ -43,16 +47,17 @@ pub fn fit(config: &Config, features: Features, geometry: &Geometry) -> Fit {
     let mut grown = *geometry;
     let mut short = Vec::new();
     let unsupported = features.unsupported.map(|feature| CompileError::Unsupported { feature });
+    let none = |short, impossible| Fit { short, context: 0, limit: None, impossible };
     if let Some(error) = check_token_ids(config).err().or(unsupported) {
-        return Fit { short, context: 0, impossible: Some(error) };
+        return none(short, Some(error));
     }
     for _ in 0..ROUNDS_MAX {
         match Plan::new(config, features, &grown, None) {
-            Ok(_) if !short.is_empty() => return Fit { short, context: 0, impossible: None },
+            Ok(_) if !short.is_empty() => return none(short, None),
             Ok(_) => {
                 return match lay_out(config, features, geometry, None) {
-                    Ok(plan) => Fit { short, context: plan.context, impossible: None },
-                    Err(error) => Fit { short, context: 0, impossible: Some(error) },
+                    Ok(Plan { context, limit, .. }) => Fit { short, context, limit, impossible: None },
+                    Err(error) => none(short, Some(error)),
                 };
             }
             Err(CompileError::DoesNotFit { memory, needed, available })
@@ -60,10 +65,10 @@ pub fn fit(config: &Config, features: Features, geometry: &Geometry) -> Fit {
             {
                 note_shortage(&mut short, geometry, memory, needed, available);
             }
-            Err(error) => return Fit { short, context: 0, impossible: Some(error) },
+            Err(error) => return none(short, Some(error)),
         }
     }
-    Fit { short, context: 0, impossible: Some(CompileError::Unsettled) }
+    none(short, Some(CompileError::Unsettled))
 }
 
 /// Whether a chip can count the model's tokens.
@@ -132,20 +137,29 @@ fn enlarge(geometry: &mut Geometry, memory: &str, needed: usize) -> bool {
 /// # Errors
 /// When no chip of the instruction set can hold the model.
 pub fn virtual_geometry(model: &Model, context: Option<usize>) -> Result<Geometry, CompileError> {
-    let (config, features) = (&model.config, Features::of(model));
-    let wanted = context.unwrap_or(config.context).min(config.context_without_windows()).min(1 << 16);
+    let config = &model.config;
+    let wanted = context.unwrap_or(config.context).min(config.context).min(POSITIONS_MAX);
     let mut geometry = wide_enough(config);
     geometry.positions = wanted.next_power_of_two();
-    geometry.matrix_queue_depth = VIRTUAL_QUEUE_DEPTH;
-    geometry.vector_queue_depth = VIRTUAL_QUEUE_DEPTH;
+    with_room(model, geometry, wanted)
+}
+
+/// A chip with queues as long as those of a virtual one, and with as much more memory as `context` positions need.
+///
+/// # Errors
+/// When more memory does not help.
+pub fn with_room(model: &Model, geometry: Geometry, context: usize) -> Result<Geometry, CompileError> {
+    let features = Features::of(model);
+    let positions = geometry.positions.max(context.next_power_of_two());
+    let (matrix_queue_depth, vector_queue_depth) = (VIRTUAL_QUEUE_DEPTH, VIRTUAL_QUEUE_DEPTH);
+    let mut grown = Geometry { positions, matrix_queue_depth, vector_queue_depth, ..geometry };
     for _ in 0..ROUNDS_MAX {
-        match Plan::new(config, features, &geometry, Some(wanted)) {
+        match Plan::new(&model.config, features, &grown, Some(context)) {
             Ok(_) => {
-                let tried = wanted.min(TRIED_BLOCKS * geometry.vxm_lanes);
-                return lay_out(config, features, &geometry, Some(tried)).map(|_| geometry);
+                let tried = context.min(TRIED_BLOCKS * grown.vxm_lanes);
+                return lay_out(&model.config, features, &grown, Some(tried)).map(|_| grown);
             }
-            Err(CompileError::DoesNotFit { memory, needed, .. })
-                if enlarge(&mut geometry, memory, needed) => {}
+            Err(CompileError::DoesNotFit { memory, needed, .. }) if enlarge(&mut grown, memory, needed) => {}
             Err(error) => return Err(error),
         }
     }

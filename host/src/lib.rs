@@ -10,6 +10,7 @@ pub mod model;
 pub mod plot;
 pub mod random_program;
 pub mod sampling;
+pub mod saturation;
 pub mod schedule;
 pub mod serial;
 pub mod serve;

@@ -22,8 +22,11 @@ fn run_reports_every_executed_position() {
     let fixture = Fixture::new();
     let report =
         fixture.json(&["run", "model.bin", "--prompt", "abc", "--tokens", "5", "--ignore-eos", "--json"]);
-    let expected = ["device", "finish", "geometry", "isa_hash", "prompt_tokens", "steps", "text", "tokens"];
-    assert_eq!(keys(&report), expected);
+    let expected = ["context", "device", "finish", "geometry", "isa_hash", "prompt_tokens", "saturations"];
+    assert_eq!(keys(&report)[..7], expected);
+    assert_eq!(keys(&report)[7..], ["steps", "text", "tokens", "warnings"]);
+    assert_eq!((&report["context"], &report["saturations"]), (&32.into(), &0.into()));
+    assert_eq!(report["warnings"], serde_json::json!([]));
     assert_eq!((&report["device"], &report["geometry"]), (&"emu".into(), &"ulx3s-85f".into()));
     let prompt = ids(&report["prompt_tokens"]);
     assert_eq!(prompt, fixture.tokenizer.encode("abc").unwrap());
@@ -400,7 +403,9 @@ fn eval_compares_with_fp32() {
     let fixture = Fixture::new();
     fixture.write("text.txt", b"abcdefg hij\n<|story|>\nklm nop qrs\n");
     let report = fixture.json(&["eval", "model.bin", "--text", "text.txt", "--json"]);
-    assert_eq!(keys(&report), ["kl", "ppl_fp32", "ppl_lpu", "tokens", "top1"]);
+    let texts = ["contexts", "kl", "positions", "ppl_fp32", "ppl_lpu"];
+    assert_eq!(keys(&report)[..5], texts);
+    assert_eq!(keys(&report)[5..], ["saturations", "tokens", "tokens_dropped", "top1", "warnings"]);
     let tokens: usize = ["abcdefg hij", "klm nop qrs"]
         .iter()
         .map(|story| fixture.tokenizer.encode(story).unwrap().len() - 1)
@@ -412,6 +417,70 @@ fn eval_compares_with_fp32() {
     assert!(number("top1") > 0.8, "{report}");
     let text = fixture.ok(&["eval", "model.bin", "--text", "text.txt"]);
     assert!(text.starts_with(&format!("{tokens} tokens predicted\n  perplexity ")), "{text}");
+}
+
+#[test]
+fn eval_cuts_a_plain_text_into_contexts_and_tells_what_it_drops_of_stories() {
+    let fixture = Fixture::new();
+    let long = "abcdefg hijkl mnop ".repeat(12);
+    let predictions = fixture.tokenizer.encode(&long).unwrap().len() - 1;
+    assert!(predictions > 2 * 32);
+    fixture.write("plain.txt", long.as_bytes());
+    let report = fixture.json(&["eval", "model.bin", "--text", "plain.txt", "--json"]);
+    assert_eq!((&report["tokens"], &report["tokens_dropped"]), (&predictions.into(), &0.into()));
+    assert_eq!((&report["contexts"], &report["positions"]), (&predictions.div_ceil(32).into(), &32.into()));
+    let text = fixture.ok(&["eval", "model.bin", "--text", "plain.txt"]);
+    assert!(text.contains("contexts of up to 32 positions; nothing was dropped\n"), "{text}");
+    fixture.write("stories.txt", format!("{long}\n<|story|>\nklm\n").as_bytes());
+    let report = fixture.json(&["eval", "model.bin", "--text", "stories.txt", "--json"]);
+    assert_eq!(report["tokens_dropped"], predictions - 32);
+    let text = fixture.ok(&["eval", "model.bin", "--text", "stories.txt"]);
+    assert!(text.contains(&format!("  {} more tokens were dropped (", predictions - 32)), "{text}");
+}
+
+/// The small chip has no room for all positions of this model: each command says so and why.
+#[test]
+fn what_bounds_the_context_is_named_by_fit_run_and_eval() {
+    let fixture = Fixture::new();
+    let tiny = lpu_host::model::synthetic::tiny_llama();
+    let config = lpu_host::model::Config { context: 200, kv_heads: 4, layers: 6, ..tiny };
+    let model = lpu_host::model::synthetic(&config, 1).unwrap();
+    fixture.write("long.bin", &lpu_host::model::llama2c::to_bytes(&model).unwrap());
+    fixture.write("text.txt", "abcdefg hijkl mnop ".repeat(15).as_bytes());
+    let nano = ["long.bin", "--tokenizer", "tokenizer.bin", "--geometry", "nano"];
+    let fit = fixture.json(&[&["fit"], &nano[..], &["--json"]].concat());
+    let context = fit["context"].as_u64().unwrap();
+    let limit = fit["context_limit"].as_str().unwrap();
+    assert!(limit.starts_with(&format!("{} positions need ", context + 8)), "{limit}");
+    let text = fixture.ok(&[&["fit"], &nano[..]].concat());
+    assert!(text.contains(&format!("context {context} of 200: {limit}\n")), "{text}");
+    let expected = format!("the context is {context} of the model's 200 positions: {limit}");
+    let run = fixture.lpu(&[&["run"], &nano[..], &["--tokens", "2"]].concat());
+    assert!(run.err.contains(&expected), "{}", run.err);
+    let run = fixture.json(&[&["run"], &nano[..], &["--tokens", "2", "--json"]].concat());
+    assert_eq!(run["context_limit"], expected);
+    let eval = [&["eval"], &nano[..], &["--text", "text.txt", "--stories", "1"]].concat();
+    let finished = fixture.lpu(&eval);
+    assert_eq!(finished.code, 0, "{}", finished.err);
+    assert!(finished.err.contains(&format!("nano has room for {context} positions of ")), "{}", finished.err);
+    assert!(finished.err.contains(limit), "{}", finished.err);
+}
+
+#[test]
+fn values_that_are_cut_off_are_warned_of() {
+    let fixture = Fixture::new();
+    fixture.ok(&["compile", "model.bin", "-o", "model.lpu"]);
+    let mut image = Image::decode(&fixture.read("model.lpu")).unwrap();
+    for word in &mut image.vmem {
+        *word = (*word * 64).clamp(lpu_isa::arith::WORD_MIN, lpu_isa::arith::WORD_MAX);
+    }
+    fixture.write("loud.lpu", &image.encode());
+    let report = fixture.json(&["run", "loud.lpu", "--tokens", "4", "--ignore-eos", "--json"]);
+    assert!(report["saturations"].as_u64().unwrap() > 0);
+    let warning = report["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("`Saturations`") && warning.contains("`lpu eval"), "{warning}");
+    let run = fixture.lpu(&["run", "loud.lpu", "--tokens", "4", "--ignore-eos"]);
+    assert!(run.err.contains(warning), "{}", run.err);
 }
 
 #[test]

@@ -103,6 +103,135 @@ fn every_architecture_runs_on_both_chips() {
     }
 }
 
+/// A window of one, within a block, of a block, and over several; in all layers, in some, and different ones.
+#[test]
+fn layers_with_attention_windows_see_no_further() {
+    let windows: [[Option<usize>; 2]; 6] =
+        [[Some(1); 2], [Some(7); 2], [Some(16); 2], [Some(27); 2], [None, Some(12)], [Some(40), Some(9)]];
+    for windows in windows {
+        for geometry in CHIPS {
+            let config = Config { windows: windows.to_vec(), context: 70, ..shape(4, 2, 8, 40) };
+            println!("{windows:?} on {}", geometry.name);
+            let compiled = holds(&synthetic(&config, 11).expect("a possible shape"), &geometry);
+            assert_eq!(compiled.plan.context, 70);
+        }
+    }
+}
+
+#[test]
+fn architectures_of_every_kind_run_with_windows() {
+    for (name, model) in architectures().expect("possible shapes") {
+        for geometry in CHIPS {
+            println!("{name} on {}", geometry.name);
+            let windows = (0..model.config.layers).map(|layer| (layer % 2 == 0).then_some(10)).collect();
+            let config = Config { windows, ..model.config.clone() };
+            // Normalised heads with windows need a longer queue than the small chip's.
+            let geometry = Geometry { vector_queue_depth: 160, ..geometry };
+            let compiled = holds(&Model { config, ..model.clone() }, &geometry);
+            assert_eq!(compiled.plan.context, model.config.context);
+        }
+    }
+}
+
+#[test]
+fn windows_of_wide_heads_and_of_one_layer_run() {
+    let wide = Config { windows: vec![Some(20); 2], context: 50, ..shape(2, 1, 32, 48) };
+    holds(&synthetic(&wide, 12).expect("a possible shape"), &Geometry::ULX3S_85F);
+    let single = Config { windows: vec![Some(20)], layers: 1, context: 50, ..shape(4, 2, 8, 40) };
+    holds(&synthetic(&single, 12).expect("a possible shape"), &Geometry::NANO);
+}
+
+/// Keys and values of a single layer depend on their own position alone, so what lies before the window must not change a bit of the
+/// logits, however large its scores are.
+#[test]
+fn positions_before_the_window_change_no_bit() {
+    let window = 5;
+    let config = Config {
+        windows: vec![Some(window)],
+        layers: 1,
+        context: 60,
+        score_scale: Some(2.0),
+        ..shape(4, 2, 8, 40)
+    };
+    let model = synthetic(&config, 13).expect("a possible shape");
+    for geometry in CHIPS {
+        let compiled = compile(&model, None, &geometry, &Options::default()).expect("the model fits");
+        let rows = compiled.plan.vmem.logits..compiled.plan.vmem.logits + compiled.plan.rows.vocab;
+        let logits = |first: usize| -> Vec<Vec<i32>> {
+            let mut chip = Emulator::with_image(&compiled.image);
+            let mut run = |position: usize| {
+                let token = if position < 30 { position * first + first } else { position * 7 };
+                chip.execute((token % config.vocab) as u16, position);
+                rows.clone().flat_map(|row| chip.state().vmem_row(row).to_vec()).collect()
+            };
+            let logits = (0..config.context).map(&mut run).collect();
+            assert_eq!(chip.saturations(), 0, "hiding is no saturation");
+            logits
+        };
+        let (one, other) = (logits(11), logits(29));
+        assert_ne!(one[30 + window - 2], other[30 + window - 2], "the window still shows one of them");
+        assert_eq!(one[30 + window - 1..], other[30 + window - 1..], "{}", geometry.name);
+    }
+}
+
+/// A program with masks is longer. Where it is too long, the context ends with the window, and that is told.
+#[test]
+fn where_masks_do_not_fit_the_context_is_the_window() {
+    let windows = vec![Some(12), None];
+    let config = Config { windows, context: 64, ..shape(4, 2, 8, 40) };
+    let model = synthetic(&config, 16).expect("a possible shape");
+    let plain = Model { config: Config { windows: Vec::new(), ..config.clone() }, ..model.clone() };
+    let needed =
+        compile(&plain, None, &Geometry::NANO, &Options::default()).expect("it fits").image.vector.len();
+    let chip = Geometry { vector_queue_depth: needed + 1, ..Geometry::NANO };
+    let compiled = holds(&model, &chip);
+    assert_eq!(compiled.plan.context, 12);
+    let limit = compiled.plan.limit.expect("a limit").to_string();
+    assert!(limit.starts_with("more positions than the attention window of 12 need "), "{limit}");
+    let options = Options { context: Some(40), ..Options::default() };
+    let error = compile(&model, None, &chip, &options).expect_err("too long");
+    assert!(matches!(error, CompileError::QueueTooShort { .. }), "{error}");
+}
+
+/// More positions than the activation file has entries for.
+#[test]
+fn a_window_of_a_long_context_runs() {
+    let config = Config { windows: vec![Some(100); 2], context: 300, ..shape(2, 1, 8, 40) };
+    let compiled = holds(&synthetic(&config, 14).expect("a possible shape"), &Geometry::ULX3S_85F);
+    assert_eq!(compiled.plan.context, 300);
+}
+
+#[test]
+fn a_window_as_long_as_the_context_changes_nothing() {
+    let plain = synthetic(&shape(4, 2, 8, 40), 15).expect("a possible shape");
+    let windows = vec![Some(plain.config.context); 2];
+    let config = Config { windows, ..plain.config.clone() };
+    let windowed = Model { config, ..plain.clone() };
+    let image = |model: &Model| {
+        compile(model, None, &Geometry::NANO, &Options::default()).expect("the model fits").image.encode()
+    };
+    assert_eq!(image(&windowed), image(&plain));
+}
+
+#[test]
+fn what_bounds_a_context_is_named() {
+    let long = Config { context: 8000, ..shape(4, 2, 8, 40) };
+    let model = synthetic(&long, 1).expect("a possible shape");
+    let limit = |model: &Model, geometry: &Geometry, context: Option<usize>| {
+        let options = Options { context, ..Options::default() };
+        let plan = compile(model, None, geometry, &options).expect("the model fits").plan;
+        (plan.context, plan.limit.map(|limit| limit.to_string()))
+    };
+    let (context, found) = limit(&model, &Geometry::NANO, None);
+    let expected = format!("{} positions need ", context + 8);
+    assert!(found.as_ref().is_some_and(|found| found.starts_with(&expected)), "{context}: {found:?}");
+    let roomy = Geometry { kv_rows: 1 << 14, vmem_rows: 1 << 14, positions: 256, ..Geometry::NANO };
+    assert_eq!(limit(&model, &roomy, None), (256, Some("the chip counts 256 positions".into())));
+    assert_eq!(limit(&model, &Geometry::NANO, Some(16)), (16, Some("no more were asked for".into())));
+    let short = synthetic(&shape(4, 2, 8, 40), 1).expect("a possible shape");
+    assert_eq!(limit(&short, &Geometry::NANO, None), (32, None));
+}
+
 #[test]
 fn a_residual_that_is_no_power_of_two_runs() {
     let config = Config { dim: 48, hidden_dim: 72, vocab: 60, ..tiny_llama() };

@@ -1,12 +1,13 @@
 //! `lpu chat`: a conversation with a model.
 
 use super::choice::{ChoiceArguments, cost_text, failure};
-use super::output::{FAINT, STRONG, grouped, note, paint};
+use super::output::{BAD, FAINT, STRONG, grouped, note, paint};
 use super::source::{self, Source};
 use super::template::TemplateArguments;
 use super::{DeviceKind, Failure, ModelArguments, session};
 use lpu_host::chat::{Message, Template};
 use lpu_host::sampling::{Engine, Event, Finish, Options, Reason};
+use lpu_host::saturation;
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor};
 use std::io::{IsTerminal, Write};
@@ -50,7 +51,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Source { image, tokenizer } = source::open(&arguments.model)?;
+    let Source { image, tokenizer, .. } = source::open(&arguments.model)?;
     let Some(tokenizer) = tokenizer else {
         return Err(Failure::input(format!(
             "no tokenizer of {} pieces belongs to the model; expected one to talk with it: name it with --tokenizer",
@@ -191,6 +192,7 @@ fn summarise(finish: &Finish, clock_hz: u64) {
         Reason::Length => ", as many as asked for",
         _ => "",
     };
+    saturation::warning(finish.saturations).into_iter().for_each(|warning| note(paint(BAD, warning)));
     note(paint(
         FAINT,
         format!(

@@ -1,29 +1,26 @@
 //! `lpu eval`: how much of the model's quality the chip's arithmetic keeps.
 
-use super::output::{STRONG, grouped, json, note, paint, progress};
+use super::output::{BAD, STRONG, grouped, json, note, paint, progress};
 use super::{Failure, ModelArguments, session, source};
 use indicatif::ProgressBar;
-use lpu_host::compile::CompileError;
-use lpu_host::model::eval::{BoxError, Comparison, EvalError, LogitSource, compare, encode_stories};
+use lpu_host::compile::{Features, lay_out};
+use lpu_host::model::eval::{self, BoxError, Comparison, Encoded, EvalError, LogitSource, compare};
 use lpu_host::model::{Model, Reference, Tokenizer};
-use lpu_host::text;
 use lpu_host::verify::VerifiedProgram;
-use lpu_isa::Geometry;
+use lpu_host::{fit, saturation, text};
 use lpu_isa::host::Fault;
 use lpu_sim::Emulator;
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Doublings of a memory that is too small for the text.
-const DOUBLINGS_MAX: u32 = 8;
-
 /// Compare the LPU with fp32 on a text.
 ///
 /// Reports perplexity, top-1 agreement and KL divergence.
 ///
-/// Each story between `<|story|>` lines is encoded on its own and cut to the model's context; every next token is predicted from
-/// the true ones before it. If the chip's memories are too small for that context, the same arithmetic runs on a chip with more memory.
+/// Each story between `<|story|>` lines is encoded on its own and cut to the model's context; a text without such lines is cut into
+/// contexts. Every next token is predicted from the true ones before it. If the chip's memories are too small for that context, the same
+/// arithmetic runs on a chip with more memory.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,10 +30,10 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Stories, separated by lines `<|story|>`.
+    /// A text, or stories separated by lines `<|story|>`.
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// Use only the first N stories.
+    /// Use only the first N stories, or the first N contexts of a text without stories.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     stories: Option<u32>,
     /// Report as JSON.
@@ -48,12 +45,24 @@ pub struct Arguments {
 struct Report {
     /// Tokens predicted.
     tokens: usize,
+    /// Tokens that were not, because their story is longer than the context.
+    tokens_dropped: usize,
+    /// Stories, or parts of a plain text, each run from an empty cache.
+    contexts: usize,
+    /// Positions of the longest of them.
+    positions: usize,
+    /// Why the chip itself has fewer positions; absent if it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_limit: Option<String>,
     ppl_fp32: f64,
     ppl_lpu: f64,
     /// Share of positions at which both find the same token most likely, 0 to 1.
     top1: f64,
     /// Mean KL(fp32 || LPU) in nats.
     kl: f64,
+    /// Rows in which a value was cut off at the limit of its format.
+    saturations: u64,
+    warnings: Vec<String>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -71,15 +80,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             model.config.vocab
         ))
     })?;
-    let stories = stories(arguments, &model, &tokenizer)?;
-    let context = stories.iter().map(|ids| ids.len().saturating_sub(1)).max().unwrap_or(0).max(1);
-    let image = image_for(arguments, &model, &tokenizer, context)?;
-    let predictions = stories.iter().map(|ids| ids.len().saturating_sub(1)).sum::<usize>();
-    let bar = progress(predictions as u64, "evaluating", "tokens");
-    let mut chip = Chip::new(&image, bar.clone());
-    let found = compare(&mut Reference::new(&model), &mut chip, &stories);
+    let encoded = encoded(arguments, &model, &tokenizer)?;
+    let chip = image_for(arguments, &model, &tokenizer, encoded.positions().max(1))?;
+    let bar = progress(encoded.predictions() as u64, "evaluating", "tokens");
+    let mut machine = Machine::new(&chip.image, bar.clone());
+    let found = compare(&mut Reference::new(&model), &mut machine, &encoded.contexts);
     bar.finish_and_clear();
-    report(arguments, &found.map_err(failure)?)
+    let saturations = machine.emulator.saturations();
+    report(arguments, &encoded, chip.limit, &found.map_err(failure)?, saturations)
 }
 
 /// A machine that fails is not the user's fault; a text without predictions is.
@@ -90,17 +98,24 @@ fn failure(error: EvalError) -> Failure {
     }
 }
 
-fn stories(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>, Failure> {
+fn encoded(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> Result<Encoded, Failure> {
     let path = &arguments.text;
     let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
     let text = text::decode(&bytes).ok_or_else(|| {
         let good = std::str::from_utf8(&bytes).err().map_or(0, |error| error.valid_up_to());
         Failure::input(format!("{} is not UTF-8 from byte {good} on; expected a text", path.display()))
     })?;
-    let mut stories = encode_stories(tokenizer, &text, model.config.context)
+    let mut encoded = eval::encode(tokenizer, &text, model.config.context.min(fit::POSITIONS_MAX))
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
-    stories.truncate(arguments.stories.map_or(usize::MAX, |count| count as usize));
-    Ok(stories)
+    encoded.truncate(arguments.stories.map_or(usize::MAX, |count| count as usize));
+    Ok(encoded)
+}
+
+/// A program that has as many positions as the text needs.
+struct Chip {
+    image: VerifiedProgram,
+    /// Why the chip that was asked for has fewer.
+    limit: Option<String>,
 }
 
 /// The model compiled for the chip, or for one with more of the memories that are too small for `context` positions.
@@ -109,47 +124,71 @@ fn image_for(
     model: &Model,
     tokenizer: &Tokenizer,
     context: usize,
-) -> Result<VerifiedProgram, Failure> {
+) -> Result<Chip, Failure> {
+    let path = &arguments.model.model;
+    let refused = |error| source::refused(path, &error);
     let named = source::geometry_of(&arguments.model, model, Some(context))?;
-    let mut geometry = named;
-    geometry.positions = geometry.positions.max(context.next_power_of_two());
-    let compile = |geometry: &Geometry| {
-        source::try_compile(&arguments.model.model, model, Some(tokenizer), geometry, Some(context))
+    let plan = lay_out(&model.config, Features::of(model), &named, None).map_err(refused)?;
+    let limit = plan
+        .limit
+        .filter(|_| plan.context < context)
+        .map(|limit| format!("{} has room for {} positions of {context}: {limit}", named.name, plan.context));
+    let geometry = match limit {
+        None => named,
+        Some(_) => fit::with_room(model, named, context).map_err(refused)?,
     };
-    let mut result = compile(&geometry);
-    for _ in 0..DOUBLINGS_MAX {
-        if !matches!(result, Err(CompileError::DoesNotFit { .. })) {
-            break;
-        }
-        geometry.kv_rows *= 2;
-        geometry.vmem_rows *= 2;
-        result = compile(&geometry);
+    let compiled = source::try_compile(path, model, Some(tokenizer), &geometry, Some(context));
+    let image = compiled.map_err(refused)?.image;
+    if let Some(limit) = &limit {
+        note(format!("{limit}; evaluating the same arithmetic on a larger chip"));
     }
-    let image = result.map_err(|error| source::refused(&arguments.model.model, &error))?.image;
-    if geometry != named {
-        note(format!(
-            "{} has too little memory for {context} positions; evaluating the same arithmetic with {} KV rows and {} rows \
-             of vector memory",
-            named.name, geometry.kv_rows, geometry.vmem_rows
-        ));
-    }
-    Ok(image)
+    Ok(Chip { image, limit })
 }
 
-fn report(arguments: &Arguments, found: &Comparison) -> Result<(), Failure> {
+fn report(
+    arguments: &Arguments,
+    encoded: &Encoded,
+    context_limit: Option<String>,
+    found: &Comparison,
+    saturations: u64,
+) -> Result<(), Failure> {
     let report = Report {
         tokens: found.reference.predictions,
+        tokens_dropped: encoded.predictions_dropped(),
+        contexts: encoded.contexts.len(),
+        positions: encoded.positions(),
+        context_limit,
         ppl_fp32: found.reference.perplexity(),
         ppl_lpu: found.other.perplexity(),
         top1: found.top1_agreement,
         kl: found.kl_nats,
+        saturations,
+        warnings: saturation::warning(saturations).into_iter().collect(),
     };
-    if arguments.json {
-        return json(&report);
+    match arguments.json {
+        true => json(&report),
+        false => print(&report, encoded.is_plain),
     }
-    let Report { tokens, ppl_fp32, ppl_lpu, top1, kl } = report;
+}
+
+fn print(report: &Report, is_plain: bool) -> Result<(), Failure> {
+    let Report { tokens, tokens_dropped, contexts, positions, ppl_fp32, ppl_lpu, top1, kl, .. } = report;
     let mut out = anstream::stdout();
-    writeln!(out, "{}", paint(STRONG, format!("{} tokens predicted", grouped(tokens as u64))))?;
+    writeln!(out, "{}", paint(STRONG, format!("{} tokens predicted", grouped(*tokens as u64))))?;
+    if is_plain && *contexts > 1 {
+        writeln!(
+            out,
+            "  the text was cut into {contexts} contexts of up to {positions} positions; nothing was dropped"
+        )?;
+    }
+    if *tokens_dropped > 0 {
+        let share = 100.0 * *tokens_dropped as f64 / (tokens + tokens_dropped) as f64;
+        writeln!(
+            out,
+            "  {} more tokens were dropped ({share:.1} % of the text): their stories are longer than the context of {positions}",
+            grouped(*tokens_dropped as u64),
+        )?;
+    }
     writeln!(
         out,
         "  perplexity       {ppl_fp32:.4} fp32, {ppl_lpu:.4} LPU ({:+.3} %)",
@@ -157,11 +196,12 @@ fn report(arguments: &Arguments, found: &Comparison) -> Result<(), Failure> {
     )?;
     writeln!(out, "  top-1 agreement  {:.2} %", 100.0 * top1)?;
     writeln!(out, "  KL divergence    {kl:.2e} nat")?;
+    report.warnings.iter().for_each(|warning| note(paint(BAD, warning)));
     Ok(())
 }
 
 /// The emulator as a source of logits. It is driven directly: teacher forcing needs no run.
-struct Chip {
+struct Machine {
     emulator: Emulator,
     position: usize,
     vocab: usize,
@@ -172,7 +212,7 @@ struct Chip {
     bar: ProgressBar,
 }
 
-impl Chip {
+impl Machine {
     fn new(image: &VerifiedProgram, bar: ProgressBar) -> Self {
         Self {
             emulator: Emulator::with_image(image),
@@ -186,7 +226,7 @@ impl Chip {
     }
 }
 
-impl LogitSource for Chip {
+impl LogitSource for Machine {
     fn reset(&mut self) -> Result<(), BoxError> {
         self.position = 0;
         Ok(())

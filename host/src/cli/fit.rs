@@ -40,6 +40,9 @@ struct Report {
     context: usize,
     /// Positions that the model was made for.
     context_of_model: usize,
+    /// Why no more positions fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_limit: Option<String>,
     /// Memories that are too small.
     short: Vec<Shortage>,
     /// Why no memory would help.
@@ -86,6 +89,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             Ok(compiled) => {
                 let predictor = Predictor::new(&compiled.image);
                 found.context = compiled.image.model.context as usize;
+                found.limit = compiled.plan.limit;
                 let cycles: i64 = (0..found.context).map(|position| predictor.cycles(position)).sum();
                 cycles_mean = Some(cycles as f64 / found.context.max(1) as f64);
             }
@@ -118,6 +122,7 @@ fn report(
         fits: cycles_mean.is_some(),
         context: found.context,
         context_of_model: model.config.context,
+        context_limit: found.limit.map(|limit| limit.to_string()),
         short: found.short,
         impossible: found.impossible.map(|error| error.to_string()),
         cycles_mean,
@@ -163,7 +168,8 @@ fn print(report: &Report) -> Result<(), Failure> {
         writeln!(out, "  {reason}")?;
     }
     if let (Some(cycles), Some(rate)) = (report.cycles_mean, report.tokens_per_second) {
-        writeln!(out, "  context {} of {}", report.context, report.context_of_model)?;
+        let limit = report.context_limit.as_ref().map_or(String::new(), |limit| format!(": {limit}"));
+        writeln!(out, "  context {} of {}{limit}", report.context, report.context_of_model)?;
         writeln!(
             out,
             "  {cycles:.1} cycles/token in the mean: {} tokens/s at {}, predicted",

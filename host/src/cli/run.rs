@@ -8,6 +8,7 @@ use super::{Failure, ModelArguments, source, waves};
 use lpu_host::model::Tokenizer;
 use lpu_host::model::tokenizer::StreamDecoder;
 use lpu_host::sampling::{self, Engine, Event, Finish, LogProb, Options, Reason};
+use lpu_host::saturation;
 use lpu_isa::image::Image;
 use serde::Serialize;
 use source::Source;
@@ -68,6 +69,14 @@ struct Report {
     tokens: Vec<u32>,
     text: String,
     finish: &'static str,
+    /// Positions of the program.
+    context: u32,
+    /// Why the model has more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_limit: Option<String>,
+    /// Rows in which a value was cut off at the limit of its format.
+    saturations: u64,
+    warnings: Vec<String>,
     steps: Vec<Executed>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     logprobs: Vec<LogProbs>,
@@ -91,7 +100,7 @@ struct Made {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Source { image, tokenizer } = source::open(&arguments.model)?;
+    let Source { image, tokenizer, context_limit } = source::open(&arguments.model)?;
     let options =
         Options { logprobs: arguments.logprobs, keep_logits: arguments.json, ..arguments.choice.options() };
     let (device, waves) = match arguments.waves.open(&arguments.device, &image)? {
@@ -120,13 +129,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         wall: begin.elapsed(),
     };
     if arguments.json {
-        json(&report(arguments, &image, &prompt, made, &finish, &session))?;
+        json(&Report { context_limit, ..report(arguments, &image, &prompt, made, &finish, &session) })?;
     } else {
         if !made.text.ends_with('\n') {
             show(arguments, "\n")?;
         }
         if let Some(cost) = cost_text(&options, &image.model) {
             note(paint(FAINT, cost));
+        }
+        if let Some(limit) = context_limit {
+            note(paint(FAINT, limit));
         }
         summarise(arguments, &image, &finish, &session);
     }
@@ -230,6 +242,10 @@ fn report(
         tokens: made.tokens,
         text: made.text,
         finish: reason_name(&finish.reason),
+        context: image.model.context,
+        context_limit: None,
+        saturations: session.saturations,
+        warnings: saturation::warning(session.saturations).into_iter().collect(),
         steps: session.steps.clone(),
         logprobs: made.logprobs,
     }
@@ -274,10 +290,7 @@ fn summarise(arguments: &Arguments, image: &Image, finish: &Finish, session: &Se
             grouped(session.positions_per_second().round() as u64),
         ),
     ));
-    if session.saturations > 0 {
-        note(paint(
-            BAD,
-            format!("a value was too large for its format in {} rows", grouped(session.saturations)),
-        ));
+    if let Some(warning) = saturation::warning(session.saturations) {
+        note(paint(BAD, warning));
     }
 }

@@ -268,7 +268,7 @@ fn models(config: &Config) -> Result<Vec<ServedModel>, Failure> {
         let path = PathBuf::from(file);
         let id = name.map_or_else(|| default_name(&path), Into::into);
         let arguments = ModelArguments { model: path, tokenizer: config.tokenizer.clone(), geometry };
-        let source::Source { image, tokenizer } = source::open(&arguments)?;
+        let source::Source { image, tokenizer, .. } = source::open(&arguments)?;
         let tokenizer = tokenizer.ok_or_else(|| {
             Failure::input(format!(
                 "no tokenizer lies beside {file}; expected one to speak text: name it with --tokenizer"

@@ -24,6 +24,8 @@ const MEMORY_WORDS_MAX: usize = 1 << 31;
 pub struct Source {
     pub image: VerifiedProgram,
     pub tokenizer: Option<Tokenizer>,
+    /// Why the program has fewer positions than the model was made for; nothing is known of images.
+    pub context_limit: Option<String>,
 }
 
 /// Reads or compiles what the arguments name.
@@ -35,7 +37,18 @@ pub fn open(arguments: &ModelArguments) -> Result<Source, Failure> {
     let geometry = geometry_of(arguments, &model, None)?;
     let compiled = try_compile(&arguments.model, &model, tokenizer.as_ref(), &geometry, None)
         .map_err(|error| refused(&arguments.model, &error))?;
-    Ok(Source { image: compiled.image, tokenizer })
+    let context_limit = context_limit(&model, &compiled);
+    Ok(Source { image: compiled.image, tokenizer, context_limit })
+}
+
+/// What keeps a program from having all positions of its model.
+pub fn context_limit(model: &Model, compiled: &Compiled) -> Option<String> {
+    let Compiled { plan, .. } = compiled;
+    let limit = plan.limit.as_ref()?;
+    Some(format!(
+        "the context is {} of the model's {} positions: {limit}",
+        plan.context, model.config.context
+    ))
 }
 
 /// The image that the arguments name, legal or not: to be looked at.
@@ -210,7 +223,7 @@ fn open_image(arguments: &ModelArguments) -> Result<Source, Failure> {
         None if image.tokenizer.is_empty() => None,
         None => Some(parse_tokenizer(path, &image.tokenizer, image.model.vocab)?),
     };
-    Ok(Source { image: verified(path, image)?, tokenizer })
+    Ok(Source { image: verified(path, image)?, tokenizer, context_limit: None })
 }
 
 /// An image made elsewhere, once the verifier has accepted it.

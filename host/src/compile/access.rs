@@ -3,7 +3,7 @@
 //! The verifier has a list of its own, written from the machine's rules; this one may be coarser, never finer.
 
 use lpu_isa::instruction::{
-    B, C, Clear, Destination, Dot, Emit, Function, Gather, Memory, Op, Reduce, Vector, X,
+    B, C, Clear, Destination, Dot, Emit, Function, Gather, Memory, Op, Reduce, Vector, VmemIndex, X,
 };
 use lpu_isa::{Geometry, timing};
 
@@ -166,7 +166,7 @@ fn vector_effects(
     let mut entry = if vector.entry_continue { effects.entries.1 } else { vector.entry as usize };
     for k in 0..count {
         let issue = k as i64 * interval;
-        vector_reads(geometry, vector, k, issue, effects);
+        vector_reads(geometry, vector, k, issue, context.blocks, effects);
         if vector.c == C::Noise {
             effects.noise.push(issue);
         }
@@ -214,7 +214,14 @@ fn act_writes(geometry: &Geometry, entry: usize, passing: bool, issue: i64, effe
     }
 }
 
-fn vector_reads(geometry: &Geometry, vector: &Vector, k: usize, issue: i64, effects: &mut Effects) {
+fn vector_reads(
+    geometry: &Geometry,
+    vector: &Vector,
+    k: usize,
+    issue: i64,
+    blocks: usize,
+    effects: &mut Effects,
+) {
     let multiplies = vector.function == Function::Multiply;
     let a = vector.a as usize + k * usize::from(vector.a_advance);
     let bc = vector.bc as usize + k * usize::from(vector.bc_advance);
@@ -226,7 +233,9 @@ fn vector_reads(geometry: &Geometry, vector: &Vector, k: usize, issue: i64, effe
         effects.read(Location::Vreg(bc), issue, timing::VREG_SAMPLE);
     }
     if vector.x == X::Vmem || multiplies && vector.b == B::Vmem || vector.c == C::Vmem {
-        let row = vector.vmem as usize + k * usize::from(vector.vmem_advance);
+        // What the token or a lane selects is among constants, which nothing writes.
+        let index = if vector.vmem_index == VmemIndex::PositionRow { blocks - 1 } else { 0 };
+        let row = vector.vmem as usize + index + k * usize::from(vector.vmem_advance);
         effects.read(Location::Vmem(row), issue, timing::VMEM_SAMPLE);
     }
     let pair = multiplies && vector.b == B::ScalarPair;

@@ -4,6 +4,7 @@ use super::formats::{Formats, Gelu, LayerFormats, Scaled, gate_unit};
 use super::plan::Plan;
 use super::quantise::{Quantised, QuantisedLayer, QuantisedTokens, write_matrix};
 use super::simplify::{Simplified, gain};
+use super::windows::{self, Window};
 use crate::model::{Activation, Config, Layer, Norm};
 use lpu_isa::arith::{WORD_BITS, saturate};
 
@@ -40,7 +41,20 @@ pub fn weights(plan: &Plan, layers: &[QuantisedLayer], tokens: &QuantisedTokens)
             write_matrix(geometry, plan, 0, matrix, &mut memory);
         }
     }
+    if !plan.windows.is_empty() {
+        lanes_row(plan, &mut memory);
+    }
     memory
+}
+
+/// The row that brings each lane of an activation entry, which repeats a vector row, to one lane of a result, at the size of a score.
+/// A result sums `groups` neighbouring lanes; those that sum the same lanes follow each other at `lanes / groups`.
+fn lanes_row(plan: &Plan, memory: &mut [i16]) {
+    let (lanes, groups) = (plan.geometry.vxm_lanes, plan.geometry.groups());
+    let row = &mut memory[plan.lanes_row * plan.geometry.mxm_lanes..];
+    for result in 0..lanes {
+        row[result * groups + result / (lanes / groups)] = 1 << windows::SCORE_SHIFT;
+    }
 }
 
 /// Vector memory up to the last constant row.
@@ -64,6 +78,7 @@ pub fn vector_memory(
             weights: &model.layers[index],
             quantised: layer,
             config: &model.config,
+            layer: index,
             first: plan.vmem.layers + index * plan.constants.rows,
         };
         constants.write(&mut writer);
@@ -77,6 +92,7 @@ pub fn vector_memory(
     if plan.features.rotation {
         rotation_tables(plan, &mut writer);
     }
+    window_tables(plan, &mut writer);
     writer.words
 }
 
@@ -129,6 +145,7 @@ struct LayerConstants<'a> {
     weights: &'a Layer,
     quantised: &'a QuantisedLayer,
     config: &'a Config,
+    layer: usize,
     /// The layer's first row.
     first: usize,
 }
@@ -142,6 +159,15 @@ impl LayerConstants<'_> {
         self.outputs(writer);
         self.mlp(writer);
         self.mlp_and_output_biases(writer);
+        self.windows(writer);
+    }
+
+    fn windows(&self, writer: &mut Writer) {
+        let own = self.config.window(self.layer);
+        for (index, window) in self.plan.windows.iter().enumerate() {
+            let has = if own == Some(window.positions) { window_unit() } else { 0.0 };
+            writer.all_lanes(self.first + self.plan.constants.windows + index, has);
+        }
     }
 
     fn gains(&self, writer: &mut Writer) {
@@ -274,6 +300,24 @@ fn rotation_tables(plan: &Plan, writer: &mut Writer) {
     };
     table(plan.vmem.cos_high, plan.vmem.sin_high, plan.blocks, lanes);
     table(plan.vmem.cos_low, plan.vmem.sin_low, lanes, 1);
+}
+
+fn window_unit() -> f64 {
+    f64::from(windows::UNIT_FRACTION_BITS).exp2()
+}
+
+fn window_tables(plan: &Plan, writer: &mut Writer) {
+    let lanes = plan.geometry.vxm_lanes;
+    let all = |window: &Window, age: usize| f64::from(window.mask(age));
+    for (window, rows) in plan.windows.iter().zip(&plan.vmem.windows) {
+        writer.all_lanes(plan.vmem.window_unit, window_unit());
+        for row in 0..2 * lanes {
+            writer.rows(rows.edges + row, window.edge_mask(row, lanes).map(f64::from));
+        }
+        for age in 0..rows.table_rows {
+            writer.all_lanes(rows.table + age, all(window, age));
+        }
+    }
 }
 
 /// Constant rows being written.

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | simplify | `simplify.rs`, `features.rs` | the same function with fewer kinds of parts |
 //! | calibrate | `calibrate.rs` | how large each vector gets on text that the model writes itself |
-//! | plan | `plan.rs`, `vectors.rs`, `channels.rs` | where everything lies, and how many positions fit |
+//! | plan | `plan.rs`, `vectors.rs`, `channels.rs`, `windows.rs` | where everything lies, and how many positions fit |
 //! | formats | `formats` | binary points and shifts |
 //! | quantise | `quantise.rs`, `compensate.rs` | nine-bit weights, one scale a row |
 //! | constants | `constants.rs` | contents of the memories |
@@ -23,6 +23,7 @@ mod constants;
 mod error;
 mod features;
 mod formats;
+mod limit;
 mod noise;
 mod plan;
 mod program;
@@ -31,12 +32,14 @@ mod schedule;
 mod simplify;
 mod vectors;
 mod wait;
+mod windows;
 
 use calibrate::LayerRange;
 pub use calibrate::{Calibration, Ranges};
 pub use error::CompileError;
 pub use features::Features;
 pub use formats::Formats;
+pub use limit::ContextLimit;
 pub use plan::Plan;
 use simplify::simplify;
 
@@ -120,8 +123,18 @@ pub fn lay_out(
     }
     let plan = Plan::new(config, features, geometry, context)?;
     // Weights decide shifts; which instructions there are, and when, they do not.
-    instructions(&plan, &Formats::without_weights(features))?;
-    Ok(plan)
+    let program = |plan: &Plan| instructions(plan, &Formats::without_weights(features));
+    match (program(&plan), plan.shortest_window()) {
+        // Within its window, a model needs no masks.
+        (Err(CompileError::QueueTooShort { queue, needed, available }), Some(positions))
+            if context.is_none() =>
+        {
+            let limit = Some(ContextLimit::Window { positions, queue, needed, available });
+            let plan = Plan { limit, ..Plan::new(config, features, geometry, Some(positions))? };
+            program(&plan).map(|_| plan)
+        }
+        (result, _) => result.map(|_| plan),
+    }
 }
 
 /// The words of both queues.

@@ -4,8 +4,10 @@
 use super::channels::Channels;
 use super::error::CompileError;
 use super::features::Features;
+use super::limit::ContextLimit;
 use super::noise;
 use super::vectors::{LayerConstants, VmemPlan, VregPlan, layer_constants, registers, vector_memory};
+use super::windows::Window;
 use crate::model::Config;
 use lpu_isa::Geometry;
 
@@ -109,12 +111,17 @@ pub struct Plan {
     pub embedding: MatrixPlan,
     pub classifier: MatrixPlan,
     pub positions: Option<MatrixPlan>,
+    /// Weight row that brings the lanes of an activation entry to those of a vector row, each once; used with windows.
+    pub lanes_row: usize,
     pub weight_rows: usize,
     pub constants: LayerConstants,
     pub vmem: VmemPlan,
     pub vreg: VregPlan,
-    /// Positions that can be executed.
+    /// Positions that can be executed, and why there are no more.
     pub context: usize,
+    pub limit: Option<ContextLimit>,
+    /// The different windows of the layers.
+    pub windows: Vec<Window>,
     /// Blocks of the context.
     pub blocks: usize,
     /// KV rows of one layer.
@@ -125,44 +132,51 @@ pub struct Plan {
 const CHUNK_ROWS: usize = 7;
 
 impl Plan {
-    /// Lays a model out on a chip, with the longest context that fits (at most `context` when given).
+    /// Lays a model out on a chip, with the longest context that fits (exactly `context` when given, if the model has so many positions).
     pub fn new(
         config: &Config,
         features: Features,
         geometry: &Geometry,
         context: Option<usize>,
     ) -> Result<Self, CompileError> {
+        let lanes = geometry.vxm_lanes;
+        let mut wanted = context.unwrap_or(config.context).min(config.context).min(geometry.positions);
+        let mut limit = ContextLimit::of_request(config, geometry, context);
+        loop {
+            let blocks = wanted.div_ceil(lanes);
+            match Self::with_context(config, features, geometry, wanted) {
+                Err(CompileError::DoesNotFit { memory, needed, available })
+                    if context.is_none() && blocks > 1 =>
+                {
+                    limit = Some(ContextLimit::Memory { memory, positions: wanted, needed, available });
+                    wanted = (blocks - 1) * lanes;
+                }
+                result => return result.map(|plan| Self { limit, ..plan }),
+            }
+        }
+    }
+
+    fn with_context(
+        config: &Config,
+        features: Features,
+        geometry: &Geometry,
+        context: usize,
+    ) -> Result<Self, CompileError> {
         let channels = Channels::new(config, features.head_norm, geometry);
         if channels.width > geometry.mxm_lanes {
             return Err(CompileError::HeadTooWide { head: config.head_dim, lanes: geometry.mxm_lanes });
         }
-        let lanes = geometry.vxm_lanes;
-        let rows = Rows {
-            x: config.dim.div_ceil(lanes),
-            q: channels.q_width().div_ceil(lanes),
-            kv: channels.kv_width().div_ceil(lanes),
-            hidden: config.hidden_dim.div_ceil(lanes),
-            vocab: config.vocab.div_ceil(lanes),
-            head: channels.width.div_ceil(lanes),
-            // A chunk takes its rows of random numbers in consecutive cycles.
-            chunk: CHUNK_ROWS.min(noise::kept_rows(geometry)).min(config.vocab.div_ceil(lanes)),
-        };
+        let rows = rows(config, &channels, geometry);
+        let blocks = context.div_ceil(geometry.vxm_lanes);
+        let windows = Window::of_layers(config, context, geometry.vxm_lanes);
         let matrices = layer_matrices(config, features, geometry, &channels, &rows);
-        let wanted =
-            context.unwrap_or(config.context).min(config.context_without_windows()).min(geometry.positions);
-        let tokens =
-            TokenMatrices::new(config, features, geometry, &rows, wanted, matrices.rows * config.layers);
-        let TokenMatrices { embedding, classifier, positions, end: weight_rows } = tokens;
-        fits("weight memory rows", weight_rows, geometry.weight_rows)?;
-        let constants = layer_constants(config, features, &rows);
-        let vreg = registers(config.gated, features, &rows);
-        fits("vector registers", vreg.rows, geometry.vreg_rows)?;
-        let entries = matrices.q.pieces.len() + config.heads;
-        fits("activation entries", entries, geometry.act_entries)?;
-        let heads = config.heads + if features.head_norm { config.kv_heads } else { 0 };
-        fits("scalars", heads + 2 + usize::from(features.positions), geometry.scalars)?;
+        let first = matrices.rows * config.layers;
+        let tokens = TokenMatrices::new(config, features, geometry, &rows, context, first);
+        let TokenMatrices { embedding, classifier, positions, end: lanes_row } = tokens;
         let mut plan = Self {
             geometry: *geometry,
+            constants: layer_constants(config, features, &rows, &windows),
+            vreg: registers(config.gated, features, &rows, (!windows.is_empty()).then_some(blocks)),
             channels,
             rows,
             matrices,
@@ -171,16 +185,37 @@ impl Plan {
             embedding,
             classifier,
             positions,
-            weight_rows,
-            constants,
+            lanes_row,
+            weight_rows: lanes_row + usize::from(!windows.is_empty()),
             vmem: VmemPlan::default(),
-            vreg,
-            context: wanted,
-            blocks: wanted.div_ceil(lanes),
+            context,
+            limit: None,
+            windows,
+            blocks,
             kv_rows: 0,
         };
-        plan.choose_context(config, context.is_some())?;
+        plan.kv_rows = 2 * plan.channels.kv_heads * plan.kv_block_rows() * blocks;
+        plan.vmem = vector_memory(config, &plan);
+        plan.check_sizes(config)?;
         Ok(plan)
+    }
+
+    fn check_sizes(&self, config: &Config) -> Result<(), CompileError> {
+        let Self { geometry, features, .. } = self;
+        fits("weight memory rows", self.weight_rows, geometry.weight_rows)?;
+        fits("vector registers", self.vreg.rows, geometry.vreg_rows)?;
+        let entries = self.matrices.q.pieces.len() + config.heads;
+        fits("activation entries", entries, geometry.act_entries)?;
+        let heads = config.heads + if features.head_norm { config.kv_heads } else { 0 };
+        let others = 2 + usize::from(features.positions) + usize::from(!self.windows.is_empty());
+        fits("scalars", heads + others, geometry.scalars)?;
+        fits("KV memory rows", self.kv_rows * self.layers, geometry.kv_rows)?;
+        fits("vector memory rows", self.vmem.rows, geometry.vmem_rows)
+    }
+
+    /// Positions of the shortest window that hides anything.
+    pub fn shortest_window(&self) -> Option<usize> {
+        self.windows.iter().map(|window| window.positions).min()
     }
 
     /// KV rows of one block of one key head (as many as for its values).
@@ -198,22 +233,19 @@ impl Plan {
         let keys = self.channels.kv_heads * self.kv_block_rows() * self.blocks;
         keys + (head * self.kv_block_rows() + part) * self.blocks
     }
+}
 
-    fn choose_context(&mut self, config: &Config, exact: bool) -> Result<(), CompileError> {
-        loop {
-            self.kv_rows = 2 * self.channels.kv_heads * self.kv_block_rows() * self.blocks;
-            self.vmem = vector_memory(config, self);
-            let kv = fits("KV memory rows", self.kv_rows * self.layers, self.geometry.kv_rows);
-            let fit = kv.and(fits("vector memory rows", self.vmem.rows, self.geometry.vmem_rows));
-            match fit {
-                Ok(()) => return Ok(()),
-                Err(error) if exact || self.blocks == 1 => return Err(error),
-                Err(_) => {
-                    self.blocks -= 1;
-                    self.context = self.blocks * self.geometry.vxm_lanes;
-                }
-            }
-        }
+fn rows(config: &Config, channels: &Channels, geometry: &Geometry) -> Rows {
+    let lanes = geometry.vxm_lanes;
+    Rows {
+        x: config.dim.div_ceil(lanes),
+        q: channels.q_width().div_ceil(lanes),
+        kv: channels.kv_width().div_ceil(lanes),
+        hidden: config.hidden_dim.div_ceil(lanes),
+        vocab: config.vocab.div_ceil(lanes),
+        head: channels.width.div_ceil(lanes),
+        // A chunk takes its rows of random numbers in consecutive cycles.
+        chunk: CHUNK_ROWS.min(noise::kept_rows(geometry)).min(config.vocab.div_ceil(lanes)),
     }
 }
 

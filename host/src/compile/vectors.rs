@@ -2,6 +2,7 @@
 
 use super::features::Features;
 use super::plan::{Plan, Rows};
+use super::windows::Window;
 use crate::model::{Activation, Config};
 
 /// Constant rows of one layer in vector memory, counted from the layer's first.
@@ -27,6 +28,8 @@ pub struct LayerConstants {
     pub gate_bias: usize,
     pub up_bias: usize,
     pub down_bias: usize,
+    /// One row for each of the plan's windows: whether the layer has it.
+    pub windows: usize,
     /// Rows of a layer.
     pub rows: usize,
 }
@@ -47,6 +50,10 @@ pub struct VmemPlan {
     pub embedding_gain: usize,
     pub bias_unit: usize,
     pub gelu: usize,
+    /// One in all lanes, as attention windows use it.
+    pub window_unit: usize,
+    /// Tables and masks of each of the plan's windows.
+    pub windows: Vec<WindowRows>,
     /// Cosine and signed sine by position / lanes, then by position mod lanes; one table for each row of a head.
     pub cos_high: usize,
     pub sin_high: usize,
@@ -61,6 +68,8 @@ pub struct VmemPlan {
     pub o: usize,
     pub down: usize,
     pub scores: usize,
+    /// Scores of one head as their maximum is taken within a window.
+    pub limited: usize,
     pub gate: usize,
     pub up: usize,
     pub gathered: usize,
@@ -70,6 +79,20 @@ pub struct VmemPlan {
     /// First row that is not a constant, and rows in all.
     pub constants: usize,
     pub rows: usize,
+}
+
+/// Rows of one attention window.
+#[derive(Clone, Debug, Default)]
+pub struct WindowRows {
+    /// What a block at the edge shows, by position mod lanes, for the later and then for the earlier of the two.
+    pub edges: usize,
+    /// What a block shows that began so many blocks before the current one. Both blocks at the edge are written for each position;
+    /// the last row shows nothing.
+    pub table: usize,
+    /// Rows of that table.
+    pub table_rows: usize,
+    /// What each block of the context shows at the current position.
+    pub masks: usize,
 }
 
 /// Vector registers.
@@ -94,6 +117,10 @@ pub struct VregPlan {
     pub q_squared: usize,
     /// Scale of biases of the residual.
     pub bias_unit: usize,
+    /// One, whether the layer has a window, and what each block shows.
+    pub window_unit: usize,
+    pub window_flag: usize,
+    pub window_masks: usize,
     /// Scale of what is added to the residual, and the same times the gain of the norm that reads the residual next.
     pub delta: usize,
     pub delta_input: usize,
@@ -110,7 +137,12 @@ pub struct VregPlan {
 /// Constant rows that GELU reads.
 const GELU_ROWS: usize = 2;
 
-pub fn layer_constants(config: &Config, features: Features, rows: &Rows) -> LayerConstants {
+pub fn layer_constants(
+    config: &Config,
+    features: Features,
+    rows: &Rows,
+    windows: &[Window],
+) -> LayerConstants {
     let when = |present: bool, rows: usize| if present { rows } else { 0 };
     let mut next = Bump(0);
     LayerConstants {
@@ -132,6 +164,7 @@ pub fn layer_constants(config: &Config, features: Features, rows: &Rows) -> Laye
         gate_bias: next.take(when(features.gate, rows.hidden)),
         up_bias: next.take(when(features.up, rows.hidden)),
         down_bias: next.take(when(features.down, rows.x)),
+        windows: next.take(windows.len()),
         rows: next.0,
     }
 }
@@ -157,7 +190,16 @@ pub fn vector_memory(config: &Config, plan: &Plan) -> VmemPlan {
         vmem.cos_low = next.take(head * lanes);
         vmem.sin_low = next.take(head * lanes);
     }
+    let windows = &plan.windows;
+    vmem.window_unit = next.take(usize::from(!windows.is_empty()));
+    for window in windows {
+        vmem.windows.push(window_constants(window, plan, &mut next));
+    }
     vmem.constants = next.0;
+    for rows in &mut vmem.windows {
+        rows.masks = next.take(plan.blocks);
+    }
+    vmem.limited = next.take(when(!windows.is_empty(), plan.blocks));
     vmem.k = next.take(kv);
     vmem.q = next.take(q);
     vmem.v = next.take(kv);
@@ -178,7 +220,16 @@ pub fn vector_memory(config: &Config, plan: &Plan) -> VmemPlan {
     vmem
 }
 
-pub fn registers(gated: bool, features: Features, rows: &Rows) -> VregPlan {
+fn window_constants(window: &Window, plan: &Plan, next: &mut Bump) -> WindowRows {
+    let edges = next.take(2 * plan.geometry.vxm_lanes);
+    // Masks of blocks to come are copied from before the table: whatever is there.
+    next.0 = next.0.max(plan.blocks);
+    let table_rows = plan.blocks.max(window.edge + 2) + 1;
+    WindowRows { edges, table: next.take(table_rows), table_rows, masks: 0 }
+}
+
+/// Registers of a program, with attention windows for so many blocks if there are any.
+pub fn registers(gated: bool, features: Features, rows: &Rows, window_blocks: Option<usize>) -> VregPlan {
     let mut next = Bump(0);
     let mut plan = VregPlan { x: next.take(rows.x), ..VregPlan::default() };
     if features.rotation {
@@ -186,6 +237,7 @@ pub fn registers(gated: bool, features: Features, rows: &Rows) -> VregPlan {
         plan.sin = next.take(rows.head);
     }
     plan.bias_unit = next.take(usize::from(features.o || features.down));
+    plan.window_unit = next.take(usize::from(window_blocks.is_some()));
     plan.delta = next.take(rows.x);
     plan.delta_input = next.take(rows.x);
     plan.input = next.take(rows.x);
@@ -201,6 +253,12 @@ pub fn registers(gated: bool, features: Features, rows: &Rows) -> VregPlan {
     plan.q_add = next.take(if features.q { rows.q } else { 0 });
     plan.k_squared = next.take(if features.head_norm { rows.kv } else { 0 });
     plan.q_squared = next.take(if features.head_norm { rows.q } else { 0 });
+    // Once keys, queries and values are made, masks take the place of their factors.
+    let mut masks = Bump(shared);
+    if let Some(blocks) = window_blocks {
+        plan.window_flag = masks.take(1);
+        plan.window_masks = masks.take(blocks);
+    }
     // The MLP's vectors take the place of attention's, the classifier's of both.
     let mut mlp = Bump(shared);
     let relu = features.activation == Activation::Relu;
@@ -210,7 +268,7 @@ pub fn registers(gated: bool, features: Features, rows: &Rows) -> VregPlan {
     plan.gate = hidden(!relu || features.up);
     plan.sigmoid = hidden(!relu);
     plan.classifier = shared;
-    plan.rows = next.0.max(mlp.0).max(shared + if features.logits { 4 } else { 2 } * rows.chunk);
+    plan.rows = next.0.max(masks.0).max(mlp.0).max(shared + if features.logits { 4 } else { 2 } * rows.chunk);
     plan
 }
 

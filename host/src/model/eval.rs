@@ -2,7 +2,8 @@
 //!
 //! The protocol: a text of stories, one `<|story|>` line between two. Each story is encoded on its own with
 //! BOS, cut to one id more than the context, and run from an empty cache; every id after the first is
-//! a prediction. All sums are in f64, whatever number format made the logits.
+//! a prediction. A text without such a line is cut into as many contexts as it takes, each with BOS, and nothing is left
+//! out. All sums are in f64, whatever number format made the logits.
 
 use super::reference::{Reference, argmax};
 use super::tokenizer::{EncodeError, Tokenizer};
@@ -99,17 +100,73 @@ pub fn stories(text: &str) -> impl Iterator<Item = &str> {
     text.strip_suffix('\n').unwrap_or(text).split(STORY_SEPARATOR)
 }
 
-/// The ids of every story, cut so that the last prediction is made at the last position of `context`.
+/// A text as ids, each context to be run from an empty cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encoded {
+    pub contexts: Vec<Vec<u32>>,
+    /// Ids of each of the contexts' stories that lie beyond the context and are not predicted.
+    pub dropped: Vec<usize>,
+    /// The text is one that was cut, and not several stories.
+    pub is_plain: bool,
+}
+
+impl Encoded {
+    /// Keeps the first contexts.
+    pub fn truncate(&mut self, count: usize) {
+        self.contexts.truncate(count);
+        self.dropped.truncate(count);
+    }
+
+    /// Ids to predict.
+    pub fn predictions(&self) -> usize {
+        self.contexts.iter().map(|ids| ids.len().saturating_sub(1)).sum()
+    }
+
+    /// Ids that are not predicted because their story is longer than the context.
+    pub fn predictions_dropped(&self) -> usize {
+        self.dropped.iter().sum()
+    }
+
+    /// Positions of the longest context.
+    pub fn positions(&self) -> usize {
+        self.contexts.iter().map(|ids| ids.len().saturating_sub(1)).max().unwrap_or(0)
+    }
+}
+
+/// The ids of a text, cut so that the last prediction of each story, or of each part of a plain text, is made at the last position of
+/// `context`.
 ///
 /// # Errors
 /// When a story holds a character that the tokenizer cannot say.
-pub fn encode_stories(tokenizer: &Tokenizer, text: &str, context: usize) -> Result<Vec<Vec<u32>>, EvalError> {
-    let encode = |(story, text)| {
+pub fn encode(tokenizer: &Tokenizer, text: &str, context: usize) -> Result<Encoded, EvalError> {
+    let mut encoded = Encoded { is_plain: !text.contains(STORY_SEPARATOR), ..Encoded::default() };
+    for (story, text) in stories(text).enumerate() {
         let mut ids = tokenizer.encode(text).map_err(|source| EvalError::Encode { story, source })?;
-        ids.truncate(context + 1);
-        Ok(ids)
+        if encoded.is_plain {
+            let start = ids.first().copied().filter(|first| *first == tokenizer.bos());
+            encoded.contexts = contexts(&ids, start, context);
+            encoded.dropped = vec![0; encoded.contexts.len()];
+        } else {
+            encoded.dropped.push(ids.len().saturating_sub(context + 1));
+            ids.truncate(context + 1);
+            encoded.contexts.push(ids);
+        }
+    }
+    Ok(encoded)
+}
+
+/// Ids in contexts that predict each but the first once: with `start` in front of each, or else the last id of the one before.
+fn contexts(ids: &[u32], start: Option<u32>, context: usize) -> Vec<Vec<u32>> {
+    let Some((first, rest)) = ids.split_first() else { return Vec::new() };
+    let parts = rest.chunks(context.max(1)).enumerate();
+    let before = |part: usize| match start {
+        Some(start) => start,
+        None if part == 0 => *first,
+        None => rest[part * context.max(1) - 1],
     };
-    stories(text).enumerate().map(encode).collect()
+    let whole: Vec<Vec<u32>> =
+        parts.map(|(part, ids)| [before(part)].into_iter().chain(ids.iter().copied()).collect()).collect();
+    if whole.is_empty() { vec![ids.to_vec()] } else { whole }
 }
 
 /// How well `source` predicts the ids of `stories`.
@@ -223,4 +280,27 @@ pub fn log_softmax(logits: &[f64]) -> Vec<f64> {
     let sum: f64 = logits.iter().map(|logit| (logit - max).exp()).sum();
     let ln_total = max + sum.ln();
     logits.iter().map(|logit| logit - ln_total).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::contexts;
+
+    #[test]
+    fn a_long_text_is_cut_into_contexts_that_predict_every_id_once() {
+        let ids: Vec<u32> = (0..8).collect();
+        assert_eq!(
+            contexts(&ids, Some(0), 3),
+            [vec![0, 1, 2, 3], vec![0, 4, 5, 6], vec![0, 7]],
+            "each begins with the start"
+        );
+        assert_eq!(
+            contexts(&ids, None, 3),
+            [vec![0, 1, 2, 3], vec![3, 4, 5, 6], vec![6, 7]],
+            "without a start, with the id before"
+        );
+        assert_eq!(contexts(&ids, Some(0), 7), std::slice::from_ref(&ids), "short enough");
+        assert_eq!(contexts(&ids[..1], Some(0), 3), [[0]]);
+        assert!(contexts(&[], None, 3).is_empty());
+    }
 }

@@ -302,12 +302,6 @@ impl Config {
     pub fn window(&self, layer: usize) -> Option<usize> {
         self.windows.get(layer).copied().flatten()
     }
-
-    /// Positions `0..context_without_windows()` are computed as if every layer saw all of them: a machine
-    /// without windows is exact up to here.
-    pub fn context_without_windows(&self) -> usize {
-        self.windows.iter().flatten().fold(self.context, |least, window| least.min(*window))
-    }
 }
 
 impl Model {

@@ -1,6 +1,7 @@
 //! What operators watch, in Prometheus' text form. Times are measured at the devices, not at the network.
 
 use super::engine::Job;
+use crate::saturation;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, exponential_buckets,
@@ -25,6 +26,7 @@ pub struct Metrics {
     pub device_up: IntGaugeVec,
     pub device_failures: IntCounterVec,
     pub device_faults: IntCounterVec,
+    saturated_rows: IntCounterVec,
 }
 
 impl Metrics {
@@ -80,6 +82,11 @@ impl Metrics {
                 &["device"],
             )?,
             device_faults: counters("lpu_device_faults_total", "Runs with fault flags.", &["device"])?,
+            saturated_rows: counters(
+                "lpu_saturated_rows_total",
+                "Rows in which a value was cut off at the limit of its format.",
+                &["model"],
+            )?,
             registry,
         };
         made.register()?;
@@ -88,7 +95,8 @@ impl Metrics {
 
     fn register(&self) -> prometheus::Result<()> {
         let counters = [&self.requests, &self.answers, &self.tokens, &self.positions, &self.cycles];
-        for counters in counters.into_iter().chain([&self.device_failures, &self.device_faults]) {
+        let of_devices = [&self.device_failures, &self.device_faults];
+        for counters in counters.into_iter().chain(of_devices).chain([&self.saturated_rows]) {
             self.registry.register(Box::new(counters.clone()))?;
         }
         let histograms = [&self.first_token_seconds, &self.between_tokens_seconds, &self.cycles_per_token];
@@ -108,6 +116,14 @@ impl Metrics {
         self.cycles.with_label_values(&[model, "predicted"]).inc_by(predicted);
         self.cycles.with_label_values(&[model, "measured"]).inc_by(measured);
         self.cycles_per_token.with_label_values(&[model]).observe(measured as f64);
+    }
+
+    /// Counts rows that saturated in an answer, and gives what to tell of a model's first.
+    pub fn saturated(&self, model: &str, rows: u64) -> Option<String> {
+        let counter = self.saturated_rows.with_label_values(&[model]);
+        let is_first = counter.get() == 0;
+        counter.inc_by(rows);
+        saturation::warning(rows).filter(|_| is_first)
     }
 
     /// Counts a token of an answer.

@@ -139,8 +139,9 @@ impl Running {
         let listener = listener.map_err(|source| ServeError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
         let metrics = Arc::new(Metrics::new()?);
-        let engine = Engine::start(devices, limits.waiting_max, &metrics).map_err(ServeError::Threads)?;
-        let models = models.into_iter().map(Arc::new).collect();
+        let models: Vec<Arc<ServedModel>> = models.into_iter().map(Arc::new).collect();
+        let engine = Engine::start(devices, &models, limits.waiting_max, &metrics);
+        let engine = engine.map_err(ServeError::Threads)?;
         let draining = AtomicBool::new(false);
         let server =
             Arc::new(Server { models, engine, metrics, keys, usage, limits, draining, answers_any_name });

@@ -127,7 +127,7 @@ impl Shape {
             };
         };
         match fit(&self.config, self.features(), &chip) {
-            Fit { short, impossible: None, context } if short.is_empty() => {
+            Fit { short, impossible: None, context, .. } if short.is_empty() => {
                 let model = self.model(&self.config);
                 if context == 0 { Err("fit promises no position".into()) } else { self.ran(&model, &chip) }
             }

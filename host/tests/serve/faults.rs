@@ -1,6 +1,6 @@
 //! Devices that fail: the text goes on unchanged on another one, or ends with an error; never other text.
 
-use crate::flaky::Served;
+use crate::flaky::{FAULTY, Served};
 use crate::support::{Answer, get, post};
 use lpu_host::serve::Limits;
 use std::sync::atomic::Ordering;
@@ -102,4 +102,52 @@ fn a_request_for_one_device_is_not_given_to_another() {
     served.wait_for(&["idle", "idle"]);
     let answer = post(served.address, "/v1/completions", &request);
     assert_eq!(answer.json()["x_lpu"]["device"], "flaky-1");
+}
+
+/// A program that faults, at its first position or later: its requests fail, all others are answered, no device is lost.
+#[test]
+fn a_program_that_faults_is_blamed_and_no_device() {
+    for (devices, faulty_from) in [(1, 0), (2, 0), (1, 3), (2, 3)] {
+        let served = Served::with_models(devices, Limits::default(), &["stories-lpu", FAULTY]);
+        for plan in &served.plans {
+            plan.faulty_from.store(faulty_from, Ordering::SeqCst);
+        }
+        let ask = |model: &str| {
+            let request = format!(r#"{{"model": "{model}", "prompt": "Once upon a time", "max_tokens": 8}}"#);
+            post(served.address, "/v1/completions", &request)
+        };
+        for _ in 0..2 {
+            let (faulty, sound) = std::thread::scope(|scope| {
+                let faulty = scope.spawn(|| ask(FAULTY));
+                let sound: Vec<_> = (0..4).map(|_| scope.spawn(|| ask("stories-lpu"))).collect();
+                (faulty.join(), sound.into_iter().map(|answer| answer.join()).collect::<Vec<_>>())
+            });
+            let faulty = faulty.expect("an answer");
+            assert_eq!(faulty.status, 500, "{devices} devices, from {faulty_from}: {faulty:?}");
+            let error = &faulty.json()["error"];
+            assert_eq!((&error["type"], &error["code"]), (&"server_error".into(), &"program_failed".into()));
+            let message = error["message"].as_str().expect("a message");
+            assert!(message.contains("`faulty`") && message.contains("VMEM_CONFLICT"), "{message}");
+            for sound in sound {
+                assert_eq!(sound.expect("an answer").status, 200);
+            }
+        }
+        served.wait_for(&vec!["idle"; devices]);
+        assert_eq!(ask("stories-lpu").status, 200);
+    }
+}
+
+#[test]
+fn saturation_is_counted_by_model() {
+    let served = Served::start(1, Limits::default());
+    let count = || {
+        let metrics = get(served.address, "/metrics").body;
+        let line = metrics.lines().find(|line| line.starts_with("lpu_saturated_rows_total{"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+    };
+    assert_eq!(post(served.address, "/v1/completions", REQUEST).status, 200);
+    assert_eq!(count(), Some(0), "the bundled model does not saturate");
+    served.plans[0].saturations.store(3, Ordering::SeqCst);
+    assert_eq!(post(served.address, "/v1/completions", REQUEST).status, 200);
+    assert!(count().is_some_and(|rows| rows >= 3), "{:?}", count());
 }

@@ -39,13 +39,21 @@ pub struct Plan {
     pub dawdles: AtomicBool,
     /// The device cannot be opened.
     pub gone: AtomicBool,
+    /// The program of the model [`FAULTY`] raises a fault flag from this position on.
+    pub faulty_from: AtomicU64,
+    /// Rows that saturate in each run.
+    pub saturations: AtomicU64,
 }
+
+/// A model whose program faults on every device.
+pub const FAULTY: &str = "faulty";
 
 /// An emulator that fails by plan.
 struct Flaky {
     inner: PortDevice<Emulator>,
     plan: Arc<Plan>,
     flagged: bool,
+    is_faulty: bool,
 }
 
 impl Device for Flaky {
@@ -55,6 +63,7 @@ impl Device for Flaky {
 
     fn load(&mut self, image: &Image) -> Result<(), DeviceError> {
         self.flagged = false;
+        self.is_faulty = image.model.name == FAULTY;
         self.inner.load(image)
     }
 
@@ -64,6 +73,8 @@ impl Device for Flaky {
 
     fn next_step(&mut self) -> Result<Option<Step>, DeviceError> {
         let step = self.inner.next_step()?;
+        let faulty_from = self.plan.faulty_from.load(Ordering::SeqCst);
+        self.flagged |= self.is_faulty && step.is_some_and(|step| u64::from(step.position) >= faulty_from);
         let count = |left: u64| left.checked_sub(1);
         let breaks =
             self.plan.steps_to_break.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count) == Ok(1);
@@ -88,7 +99,7 @@ impl Device for Flaky {
     }
 
     fn saturations(&mut self) -> Result<u64, DeviceError> {
-        self.inner.saturations()
+        Ok(self.inner.saturations()? + self.plan.saturations.load(Ordering::SeqCst))
     }
 
     fn cancel(&mut self) -> Result<(), DeviceError> {
@@ -106,6 +117,11 @@ pub struct Served {
 
 impl Served {
     pub fn start(devices: usize, limits: Limits) -> Self {
+        Self::with_models(devices, limits, &["stories-lpu"])
+    }
+
+    /// All models are the bundled one under other names.
+    pub fn with_models(devices: usize, limits: Limits, models: &'static [&'static str]) -> Self {
         let broke: Arc<AtomicBool> = Arc::default();
         let plan = |_| Arc::new(Plan { broke: Arc::clone(&broke), ..Plan::default() });
         let plans: Vec<Arc<Plan>> = (0..devices).map(plan).collect();
@@ -116,9 +132,8 @@ impl Served {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let (image, tokenizer) = MODEL.clone();
                 let settings = Settings {
-                    models: vec![ServedModel::new("stories-lpu".into(), image, tokenizer)],
+                    models: models.iter().map(|name| served(name)).collect(),
                     devices: specs,
                     address: "127.0.0.1:0".parse().expect("an address"),
                     keys: None,
@@ -165,13 +180,21 @@ impl Drop for Served {
     }
 }
 
+fn served(name: &str) -> ServedModel {
+    let (program, tokenizer) = MODEL.clone();
+    let mut image = program.into_image();
+    image.model.name = name.into();
+    let program = VerifiedProgram::new(image).expect("only its name differs");
+    ServedModel::new(name.into(), program, tokenizer)
+}
+
 fn spec(number: usize, plan: Arc<Plan>) -> DeviceSpec {
     let opener = move |image: &Image| -> Result<Box<dyn Device>, String> {
         if plan.gone.load(Ordering::SeqCst) {
             return Err("no such port".into());
         }
         let inner = PortDevice::new(Emulator::new(image.geometry));
-        Ok(Box::new(Flaky { inner, plan: Arc::clone(&plan), flagged: false }))
+        Ok(Box::new(Flaky { inner, plan: Arc::clone(&plan), flagged: false, is_faulty: false }))
     };
     DeviceSpec { name: format!("flaky-{number}"), opener: Box::new(opener) }
 }

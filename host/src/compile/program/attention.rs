@@ -324,14 +324,19 @@ impl Writer<'_> {
         for head in 0..channels.heads {
             self.scores(s, head);
         }
+        if !self.plan.windows.is_empty() {
+            self.limit_to_windows(s);
+        }
         let parts = self.plan.kv_block_rows();
         // What the sums of the output projection will be added to is made ready meanwhile.
         let mut ready = self.before_output().into_iter();
         for head in 0..channels.heads {
             for part in 0..parts {
-                let first = head == 0 && part == 0;
+                let begins = head == 0 && part == 0;
+                let filler = if begins { ready.next() } else { None };
+                // With windows, scores went through the entries before.
+                let first = begins && self.plan.windows.is_empty();
                 let probabilities = self.probabilities(head, first, part == 0);
-                let filler = if first { ready.next() } else { None };
                 s.place_passing(filler, probabilities, self.mix(head, part, first));
             }
         }
@@ -360,7 +365,7 @@ impl Writer<'_> {
             emit: Emit::Wrap,
             shift: self.formats.score_shift,
             mask: true,
-            maximum: true,
+            maximum: self.plan.windows.is_empty(),
             scalar: head as u32,
             store: (vmem.scores + head * blocks) as u32,
             ..Dot::default()
@@ -386,7 +391,7 @@ impl Writer<'_> {
             reduction: self.head_reduction(head),
             ..Vector::default()
         };
-        (probabilities, Issues::per_block(1))
+        (self.hiding(probabilities), Issues::per_block(1))
     }
 
     fn mix(&self, head: usize, part: usize, first: bool) -> (Dot, Issues) {

@@ -11,6 +11,7 @@
 mod attention;
 mod mlp;
 mod tokens;
+mod window;
 
 use super::error::CompileError;
 use super::formats::{
@@ -82,6 +83,7 @@ impl Writer<'_> {
         vectors.extend(self.keys_and_queries());
         vectors.extend(self.values());
         s.place_soonest(vectors);
+        self.layer_masks(s);
         self.attention(s);
         self.add(s, matrices.o.len(), vmem.o, self.formats.o);
         self.mlp(s);

@@ -7,6 +7,7 @@ use lpu_isa::timing;
 impl Writer<'_> {
     pub(super) fn prologue(&self, s: &mut Scheduler) {
         let Plan { vmem, vreg, rows, features, constants, matrices, .. } = self.plan;
+        self.window_masks(s);
         self.gather(s, Index::Token, &self.plan.embedding, vmem.gathered);
         if let Some(positions) = &self.plan.positions {
             self.gather(s, Index::Position, positions, vmem.gathered_position);

@@ -137,6 +137,7 @@ impl From<JobError> for ApiError {
                 (StatusCode::SERVICE_UNAVAILABLE, "device_failed")
             }
             JobError::Different { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "devices_disagree"),
+            JobError::Program { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "program_failed"),
             JobError::Refused(_) => {
                 return Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", error.to_string());
             }

@@ -83,6 +83,11 @@ pub enum JobError {
          must be checked with `lpu bench`"
     )]
     Different { expected: u32, found: u32 },
+    #[error(
+        "the program of the model `{model}` fails on every device that may run it, and other programs do not: {last}. \
+         Compile the model again, and check the image with `lpu check`"
+    )]
+    Program { model: String, last: String },
     #[error("{0}")]
     Refused(String),
     #[error("the server is shutting down; send the request to another one")]
@@ -116,6 +121,8 @@ pub struct Job {
     positions: usize,
     cycles: [u64; 2],
     failures: u32,
+    /// The fault of the chip that ended the last run.
+    fault: Option<String>,
 }
 
 impl Job {
@@ -141,7 +148,13 @@ impl Job {
             positions: 0,
             cycles: [0; 2],
             failures: 0,
+            fault: None,
         }
+    }
+
+    /// Remembers a fault of the chip, and says whether the last run ended with the same.
+    pub fn fails_again(&mut self, fault: &str) -> bool {
+        self.fault.replace(fault.into()).as_deref() == Some(fault)
     }
 
     /// Whether nobody listens any more.

@@ -9,8 +9,10 @@
 //! # Invariants
 //! 1. A token is told once, and only after the device showed no fault and took the predicted cycles.
 //! 2. A run begun again must choose the tokens already told; if it does not, the request fails, it never goes on with other text.
-//! 3. A job whose listener is gone ends at the next token.
+//! 3. A program that faults takes no device with it: the device comes back with another program, and the model's requests fail.
+//! 4. A job whose listener is gone ends at the next token.
 
+mod blame;
 mod job;
 mod listener;
 mod queue;
@@ -22,9 +24,11 @@ pub use queue::{Queue, QueueFull};
 pub use worker::{DeviceState, DeviceStatus, Opener};
 
 use super::metrics::Metrics;
+use super::model::ServedModel;
+use blame::Blame;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use worker::Worker;
+use worker::{Shared, Worker};
 
 /// A device to start: its name and how to open it.
 pub struct DeviceSpec {
@@ -43,19 +47,26 @@ impl Engine {
     /// Starts a thread for each device. `waiting_max` bounds the queue.
     pub fn start(
         devices: Vec<DeviceSpec>,
+        models: &[Arc<ServedModel>],
         waiting_max: usize,
         metrics: &Arc<Metrics>,
     ) -> std::io::Result<Self> {
-        let queue = Arc::new(Queue::new(waiting_max, Arc::clone(metrics)));
-        let mut states = Vec::new();
+        let states: Vec<Arc<DeviceStatus>> =
+            devices.iter().map(|spec| Arc::new(DeviceStatus::new(&spec.name, metrics))).collect();
+        let blame = Arc::new(Blame::new(states.iter().map(|status| Arc::clone(&status.name)).collect()));
+        let queue = Arc::new(Queue::new(waiting_max, Arc::clone(metrics), Arc::clone(&blame)));
         let mut workers = Vec::new();
-        for spec in devices {
-            let status = Arc::new(DeviceStatus::new(&spec.name, metrics));
-            states.push(Arc::clone(&status));
-            let (queue, metrics) = (Arc::clone(&queue), Arc::clone(metrics));
-            let thread = std::thread::Builder::new().name(spec.name);
+        for (DeviceSpec { name, opener }, status) in devices.into_iter().zip(&states) {
+            let shared = Shared {
+                queue: Arc::clone(&queue),
+                metrics: Arc::clone(metrics),
+                blame: Arc::clone(&blame),
+                models: models.to_vec(),
+            };
+            let status = Arc::clone(status);
             // A device stays on the thread that opens it.
-            workers.push(thread.spawn(move || Worker::new(spec.opener, status, queue, metrics).run())?);
+            let run = move || Worker::new(opener, status, shared).run();
+            workers.push(std::thread::Builder::new().name(name).spawn(run)?);
         }
         Ok(Self { queue, devices: states, workers: Mutex::new(workers) })
     }

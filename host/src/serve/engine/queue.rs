@@ -1,8 +1,10 @@
 //! Who is served next: clients take turns, and a device prefers the model that it holds, within limits.
 //!
 //! Each client has a line of jobs. A device takes the first job that it may run from the line whose turn it is; the line then
-//! goes to the end. A job of another model than the device holds may be passed over [`PASSED_MAX`] times.
+//! goes to the end. A job of another model than the device holds may be passed over [`PASSED_MAX`] times. A device passes over the
+//! programs that it refuses while another one may run them.
 
+use super::blame::Blame;
 use super::job::{Job, JobError};
 use crate::serve::metrics::Metrics;
 use std::collections::VecDeque;
@@ -26,6 +28,7 @@ pub struct Queue {
     changed: Condvar,
     waiting_max: usize,
     metrics: Arc<Metrics>,
+    blame: Arc<Blame>,
 }
 
 #[derive(Default)]
@@ -41,8 +44,8 @@ struct Line {
 }
 
 impl Queue {
-    pub fn new(waiting_max: usize, metrics: Arc<Metrics>) -> Self {
-        Self { lines: Mutex::default(), changed: Condvar::new(), waiting_max, metrics }
+    pub fn new(waiting_max: usize, metrics: Arc<Metrics>, blame: Arc<Blame>) -> Self {
+        Self { lines: Mutex::default(), changed: Condvar::new(), waiting_max, metrics, blame }
     }
 
     /// Adds the jobs of one request, all or none.
@@ -66,20 +69,35 @@ impl Queue {
         self.tell(&lines);
     }
 
+    /// Has all devices look for jobs anew.
+    pub fn wake(&self) {
+        // With the lock, so that nobody is between looking and waiting.
+        self.tell(&self.lock());
+    }
+
     /// Waits for a job that `device` may run, which holds the model `loaded`. `None` when the queue is closed.
-    pub fn take(&self, device: &str, loaded: Option<&str>) -> Option<Job> {
+    pub fn take(&self, device: &Arc<str>, loaded: Option<&str>) -> Option<Job> {
         let mut lines = self.lock();
         loop {
             if lines.closed {
                 return None;
             }
             lines.drop_abandoned();
-            let job = lines.take(device, loaded);
+            let job = lines.take(|job| self.may_run(device, job), loaded);
             self.metrics.waiting.set(lines.waiting() as i64);
             if job.is_some() {
                 return job;
             }
             lines = self.changed.wait(lines).unwrap_or_else(|broken| broken.into_inner());
+        }
+    }
+
+    /// Whether a device may run a job, or is the one to end it.
+    fn may_run(&self, device: &Arc<str>, job: &Job) -> bool {
+        let model = &job.request.model.id;
+        match job.request.device.as_deref() {
+            Some(wanted) => wanted == &**device,
+            None => self.blame.refused(device, model).is_none() || self.blame.refused_everywhere(model),
         }
     }
 
@@ -140,9 +158,8 @@ impl Lines {
         self.lines.retain(|line| !line.jobs.is_empty());
     }
 
-    fn take(&mut self, device: &str, loaded: Option<&str>) -> Option<Job> {
-        let allowed = |job: &Job| job.request.device.as_deref().is_none_or(|wanted| wanted == device);
-        let first = self.find(allowed)?;
+    fn take(&mut self, allowed: impl Fn(&Job) -> bool, loaded: Option<&str>) -> Option<Job> {
+        let first = self.find(&allowed)?;
         let same = |job: &Job| allowed(job) && loaded == Some(job.request.model.id.as_str());
         let preferred = if self.passed < PASSED_MAX { self.find(same) } else { None };
         let chosen = preferred.unwrap_or(first);

@@ -1,5 +1,6 @@
 //! The thread of one device: takes jobs, runs them token by token, and mends the device when it fails.
 
+use super::blame::Blame;
 use super::job::{Job, JobError, PromptToken, Token};
 use super::queue::Queue;
 use crate::sampling::{Engine, Event, Executed, Finish, GenerateError, Generation, LogProb, Reason};
@@ -84,13 +85,25 @@ pub struct Worker {
     status: Arc<DeviceStatus>,
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
+    blame: Arc<Blame>,
+    models: Vec<Arc<ServedModel>>,
     loaded: Option<Loaded>,
+}
+
+/// What all workers share.
+pub struct Shared {
+    pub queue: Arc<Queue>,
+    pub metrics: Arc<Metrics>,
+    pub blame: Arc<Blame>,
+    pub models: Vec<Arc<ServedModel>>,
 }
 
 /// Why a run stopped before its end.
 enum Broken {
     /// The device failed: the job may go to another one.
     Device(String),
+    /// The chip raised a fault or broke its prediction: the device or the program is at fault.
+    Chip(String),
     /// The job cannot go on anywhere.
     Job(JobError),
 }
@@ -105,8 +118,9 @@ impl From<GenerateError> for Broken {
 }
 
 impl Worker {
-    pub fn new(opener: Opener, status: Arc<DeviceStatus>, queue: Arc<Queue>, metrics: Arc<Metrics>) -> Self {
-        Self { opener, status, queue, metrics, loaded: None }
+    pub fn new(opener: Opener, status: Arc<DeviceStatus>, shared: Shared) -> Self {
+        let Shared { queue, metrics, blame, models } = shared;
+        Self { opener, status, queue, metrics, blame, models, loaded: None }
     }
 
     /// Serves until the queue is closed.
@@ -114,23 +128,36 @@ impl Worker {
         loop {
             let loaded = self.loaded.as_ref().map(|loaded| loaded.model.id.as_str());
             let Some(mut job) = self.queue.take(&self.status.name, loaded) else { return };
+            if let Some(last) = self.blame.refused(&self.status.name, &job.request.model.id) {
+                let model = job.request.model.id.clone();
+                job.fail(JobError::Program { model, last });
+                continue;
+            }
             self.status.set(DeviceState::Busy);
-            match self.serve(&mut job) {
+            let (why, again) = match self.serve(&mut job) {
                 Ok(finish) => {
                     self.status.set(DeviceState::Idle);
                     self.conclude(job, finish);
+                    continue;
                 }
                 Err(Broken::Job(error)) => {
                     self.status.set(DeviceState::Idle);
                     job.fail(error);
+                    continue;
                 }
-                Err(Broken::Device(why)) => {
-                    let model = Arc::clone(&job.request.model);
-                    self.give_up(job, why);
-                    if !self.mend(&model) {
-                        return;
-                    }
+                Err(Broken::Device(why)) => (why, false),
+                Err(Broken::Chip(why)) => {
+                    let again = job.fails_again(&why);
+                    (why, again)
                 }
+            };
+            let model = Arc::clone(&job.request.model);
+            if again {
+                self.blame.refuse_everywhere(&model.id, &why);
+            }
+            self.give_up(job, &why);
+            if !self.mend(&model, &why) {
+                return;
             }
         }
     }
@@ -149,6 +176,9 @@ impl Worker {
     }
 
     fn conclude(&self, job: Job, finish: Finish) {
+        if let Some(warning) = self.metrics.saturated(&job.request.model.id, finish.saturations) {
+            tracing::warn!(model = job.request.model.id, "{warning}");
+        }
         let abandoned = finish.reason == Reason::Cancelled;
         let outcome = if abandoned { "abandoned" } else { "finished" };
         self.metrics.answers.with_label_values(&[job.request.model.id.as_str(), outcome]).inc();
@@ -174,29 +204,59 @@ impl Worker {
     }
 
     /// Takes the device out of service and hands its job to another one.
-    fn give_up(&mut self, job: Job, why: String) {
+    fn give_up(&mut self, job: Job, why: &str) {
         let device = Arc::clone(&self.status.name);
-        tracing::warn!(device = &*device, error = why, "device failed");
+        let model = job.request.model.id.as_str();
+        tracing::warn!(device = &*device, model, error = why, "device failed");
         self.loaded = None;
         self.status.set_model(None);
         self.status.set(DeviceState::Failed);
         self.metrics.device_failures.with_label_values(&[&*device]).inc();
-        if let Some(job) = job.retry(&device, why) {
+        if let Some(job) = job.retry(&device, why.into()) {
             self.queue.put_back(job);
         }
     }
 
-    /// Opens, loads and asks the device until it answers. False when the server ends before.
-    fn mend(&mut self, model: &Arc<ServedModel>) -> bool {
+    /// Opens, loads and asks the device until it answers, with the program that failed or with another one, which it then refuses the
+    /// first for. False when the server ends before.
+    fn mend(&mut self, model: &Arc<ServedModel>, why: &str) -> bool {
+        let mut failed = false;
         while !self.queue.is_closed_after(MEND_PAUSE) {
-            if self.load(model).and_then(|()| self.check()).is_ok() {
-                tracing::info!(device = &*self.status.name, "device answers again");
-                self.status.set(DeviceState::Idle);
+            if self.passes_trial(model) {
+                if failed {
+                    // The same program runs now: it was the device.
+                    self.blame.forgive(&model.id);
+                }
+                self.come_back();
                 return true;
             }
-            self.loaded = None;
+            failed = true;
+            let others: Vec<_> = self.models.iter().filter(|other| other.id != model.id).cloned().collect();
+            if others.iter().any(|other| self.passes_trial(other)) {
+                let device = &self.status.name;
+                tracing::warn!(device = &**device, model = model.id, error = why, "program refused");
+                self.blame.refuse(device, &model.id, why);
+                self.come_back();
+                return true;
+            }
         }
         false
+    }
+
+    fn come_back(&self) {
+        tracing::info!(device = &*self.status.name, "device answers again");
+        self.status.set(DeviceState::Idle);
+        // Others may wait for what this device ends or refuses now.
+        self.queue.wake();
+    }
+
+    fn passes_trial(&mut self, model: &Arc<ServedModel>) -> bool {
+        let passed = self.load(model).and_then(|()| self.check()).is_ok();
+        if !passed {
+            self.loaded = None;
+            self.status.set_model(None);
+        }
+        passed
     }
 
     /// Runs one position: a device that answers must also compute, in the predicted time.
@@ -261,14 +321,14 @@ impl Run<'_> {
         if cycles_predicted != cycles_measured {
             let why =
                 format!("position {position} took {cycles_measured} cycles; expected {cycles_predicted}");
-            return Err(Broken::Device(why));
+            return Err(Broken::Chip(why));
         }
         let faults = self.generation.faults()?;
         if faults != Fault::default() {
             let names = Fault::TABLE.iter().filter(|(fault, ..)| faults.contains(*fault));
             let names: Vec<&str> = names.map(|(_, name, _)| *name).collect();
             self.metrics.device_faults.with_label_values(&[&*self.status.name]).inc();
-            return Err(Broken::Device(format!("faults at position {position}: {}", names.join(", "))));
+            return Err(Broken::Chip(format!("faults at position {position}: {}", names.join(", "))));
         }
         Ok(())
     }
