@@ -1,5 +1,6 @@
 //! `lpu eval`: how much of the model's quality the chip's arithmetic keeps.
 
+use super::number::whole;
 use super::output::{STRONG, grouped, json, note, paint, progress};
 use super::{Failure, ModelArguments, session, source};
 use indicatif::ProgressBar;
@@ -22,8 +23,9 @@ const DOUBLINGS_MAX: u32 = 8;
 ///
 /// Reports perplexity, top-1 agreement and KL divergence.
 ///
-/// Each story between `<|story|>` lines is encoded on its own and cut to the model's context; every next token is predicted from
-/// the true ones before it. If the chip's memories are too small for that context, the same arithmetic runs on a chip with more memory.
+/// The text is split at lines with `<|story|>`; each part is encoded by itself and cut to the model's context. Every token is
+/// predicted from the true tokens before it. If the chip's memories are too small for that context, the same arithmetic is
+/// evaluated with larger ones.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,11 +35,11 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Stories, separated by lines `<|story|>`.
+    /// Text file; lines with `<|story|>` separate its parts.
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// Use only the first N stories.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Use only the first N parts of the text.
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1))]
     stories: Option<u32>,
     /// Report as JSON.
     #[arg(long)]
@@ -93,10 +95,7 @@ fn failure(error: EvalError) -> Failure {
 fn stories(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>, Failure> {
     let path = &arguments.text;
     let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
-    let text = text::decode(&bytes).ok_or_else(|| {
-        let good = std::str::from_utf8(&bytes).err().map_or(0, |error| error.valid_up_to());
-        Failure::input(format!("{} is not UTF-8 from byte {good} on; expected a text", path.display()))
-    })?;
+    let text = text::decode(&bytes).ok_or_else(|| Failure::not_utf8(path, &bytes))?;
     let mut stories = encode_stories(tokenizer, &text, model.config.context)
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
     stories.truncate(arguments.stories.map_or(usize::MAX, |count| count as usize));
