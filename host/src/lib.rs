@@ -3,6 +3,7 @@
 pub mod assembly;
 #[cfg(feature = "fpga")]
 pub mod board;
+pub mod cache;
 pub mod chat;
 pub mod compile;
 pub mod fit;

@@ -407,6 +407,12 @@ fn flashing_says_ram_or_flash_to_the_programmer() {
             format!("openFPGALoader --board ulx3s --write-flash {bitstream}")
         ]
     );
+    let report = bench.json(&["flash", "--board", "./small", "--serial", "D00084", "--json"]);
+    assert_eq!(report["serial_number"], "D00084");
+    assert_eq!(
+        bench.calls().last(),
+        Some(&format!("openFPGALoader --board ulx3s --ftdi-serial D00084 --write-sram {bitstream}"))
+    );
     let shown = bench.lpu(&["flash", "--board", "./small"]);
     assert_eq!(shown.out, format!("loaded small with {bitstream}, until power-off; --permanent keeps it\n"));
 }

@@ -2,6 +2,8 @@
 
 mod cli_fixture;
 mod cli_golden;
+mod cli_manners;
+mod cli_outputs;
 mod shared;
 
 use cli_fixture::Fixture;
@@ -22,11 +24,26 @@ fn run_reports_every_executed_position() {
     let fixture = Fixture::new();
     let report =
         fixture.json(&["run", "model.bin", "--prompt", "abc", "--tokens", "5", "--ignore-eos", "--json"]);
-    let expected = ["context", "device", "finish", "geometry", "isa_hash", "prompt_tokens", "saturations"];
-    assert_eq!(keys(&report)[..7], expected);
-    assert_eq!(keys(&report)[7..], ["steps", "text", "tokens", "warnings"]);
+    let expected = [
+        "clock_hz",
+        "context",
+        "device",
+        "finish",
+        "geometry",
+        "isa_hash",
+        "prompt_tokens",
+        "saturations",
+        "simulated",
+        "steps",
+        "text",
+        "tokens",
+        "tokens_per_second",
+        "warnings",
+    ];
+    assert_eq!(keys(&report), expected);
     assert_eq!((&report["context"], &report["saturations"]), (&32.into(), &0.into()));
     assert_eq!(report["warnings"], serde_json::json!([]));
+    assert_eq!((&report["simulated"], &report["clock_hz"]), (&true.into(), &100_000_000.into()));
     assert_eq!((&report["device"], &report["geometry"]), (&"emu".into(), &"ulx3s-85f".into()));
     let prompt = ids(&report["prompt_tokens"]);
     assert_eq!(prompt, fixture.tokenizer.encode("abc").unwrap());
@@ -43,6 +60,9 @@ fn run_reports_every_executed_position() {
         assert_eq!(step["predicted"], step["measured"]);
         assert_eq!(step["logits_sha256"].as_str().unwrap().len(), 64);
     }
+    let cycles: u64 = steps.iter().map(|step| step["measured"].as_u64().unwrap()).sum();
+    let rate = 1e8 * steps.len() as f64 / cycles as f64;
+    assert!((report["tokens_per_second"].as_f64().unwrap() / rate - 1.0).abs() < 1e-9, "{report}");
     let chosen: Vec<u32> = steps.iter().map(|step| step["token"].as_u64().unwrap() as u32).collect();
     assert_eq!(chosen[prompt.len() - 1..], tokens);
 }
@@ -57,7 +77,7 @@ fn run_streams_text_and_ends_with_a_summary() {
     assert!(finished.out.ends_with('\n'));
     let positions = report["steps"].as_array().unwrap().len();
     let lines: Vec<&str> = finished.err.lines().collect();
-    assert!(lines[1].contains("tokens/s at 100 MHz on ulx3s-85f"), "{}", finished.err);
+    assert!(lines[1].ends_with(" tokens/s at 100 MHz on ulx3s-85f, simulated"), "{}", finished.err);
     assert!(lines[2].ends_with(&format!("measured: equal at all {positions} positions")), "{}", finished.err);
     assert!(lines[3].starts_with("5 tokens after "), "{}", finished.err);
     assert!(!finished.err.contains('\x1b'), "colours are for terminals: {:?}", finished.err);
@@ -125,14 +145,14 @@ fn a_refused_compile_leaves_what_was_there() {
     let error = fixture.refused(&["compile", "model.bin", "-o", "./model.bin"]);
     assert_eq!(
         error,
-        "error: ./model.bin is the model itself; expected another file for the image: name one with -o\n"
+        "error: ./model.bin is one of the files that this command reads; expected another one to write: name it with -o\n"
     );
     assert_eq!(fixture.read("model.bin"), model);
     let error = fixture.refused(&["compile", "model.bin", "-o", "absent/model.lpu"]);
     assert_eq!(
         error,
         "error: cannot write absent/model.lpu: No such file or directory (os error 2). \
-         Name a file in a folder that you may write\n"
+         Create the folder first, or name a file in another one\n"
     );
     assert_eq!(fixture.files(), ["cut.bin", "kept.lpu", "model.bin", "tokenizer.bin"]);
 }
@@ -323,7 +343,17 @@ fn a_tokenizer_must_be_the_models_own() {
         "error: no tokenizer of 300 pieces lies beside the model; expected one to encode the prompt: name it with \
          --tokenizer, or leave out --prompt\n"
     );
-    let numbers = fixture.ok(&["run", "model.bin", "--tokens", "3"]);
+    fixture.write("my-tokens.bin", b"of another name");
+    let missing = "no tokenizer of 300 pieces lies beside the model (my-tokens.bin not used: expected a name as tok*.bin or \
+                   tokenizer.json, and 300 pieces)";
+    let finished = fixture.lpu(&["run", "model.bin", "--tokens", "3"]);
+    let told = format!("{missing}: tokens are shown as numbers. Name a tokenizer with --tokenizer\n");
+    assert!(finished.err.starts_with(&told), "{}", finished.err);
+    assert_eq!(
+        fixture.refused(&["chat", "model.bin"]),
+        format!("error: {missing}; expected one to chat with the model: name it with --tokenizer\n")
+    );
+    let numbers = finished.out;
     assert_eq!(numbers.split_whitespace().filter(|id| id.parse::<u32>().is_ok()).count(), 4, "{numbers}");
 }
 
@@ -503,7 +533,12 @@ fn version_completions_and_help_work_without_files() {
     let isa = format!("{:016x}", lpu_isa::instruction::ISA_HASH);
     assert_eq!(fixture.ok(&["--version"]), format!("lpu {} (isa {isa})\n", env!("CARGO_PKG_VERSION")));
     assert!(fixture.ok(&["completions", "bash"]).contains("_lpu()"));
-    for command in ["run", "compile", "check", "inspect", "eval", "bench", "completions"] {
+    let version = fixture.json(&["version", "--json"]);
+    assert_eq!((&version["isa_hash"], &version["link_version"]), (&isa.into(), &1.into()));
+    assert!(fixture.ok(&["version"]).contains("features   "));
+    for command in
+        ["run", "compile", "check", "inspect", "eval", "bench", "completions", "man", "cache", "version"]
+    {
         assert!(fixture.ok(&[command, "--help"]).contains("Examples:\n"), "{command}");
     }
 }

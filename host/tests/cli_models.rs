@@ -23,7 +23,10 @@ fn fit_predicts_what_bench_measures() {
     assert_eq!(fit["cycles_mean"], bench["cycles_mean"]);
     let text = fixture.ok(&["fit", "model.bin", "--geometry", "nano"]);
     assert!(text.starts_with("model  "), "{text}");
-    assert!(text.contains("fits nano\n") && text.contains("cycles/token in the mean"), "{text}");
+    assert!(
+        text.contains("fits nano\n") && text.contains("cycles/token: ") && text.contains(", predicted\n"),
+        "{text}"
+    );
 }
 
 /// What the import left aside is told on standard error, and in reports.
@@ -55,16 +58,25 @@ fn fit_names_what_is_short() {
     };
     let model = lpu_host::model::synthetic(&config, 1).unwrap();
     fixture.write("large.bin", &lpu_host::model::llama2c::to_bytes(&model).unwrap());
-    let text = fixture.ok(&["fit", "large.bin"]);
+    let finished = fixture.lpu(&["fit", "large.bin"]);
+    let text = finished.out;
+    assert_eq!((finished.code, finished.err.as_str()), (1, ""), "the answer is no: {text}");
     assert!(text.contains("does not fit ulx3s-85f\n"), "{text}");
     assert!(text.contains(" weight memory rows needed, 2,048 there: "), "{text}");
-    assert!(text.contains("made to measure"), "{text}");
+    assert_eq!(fixture.lpu(&["fit", "absent.bin"]).code, 2);
+    assert!(text.contains("virtual chip for all positions: "), "{text}");
 }
 
 #[test]
 fn fit_promises_no_chip_to_a_model_without_a_program() {
     let fixture = Fixture::new();
-    let fit = fixture.json(&["fit", &golden("stablelm"), "--json"]);
+    let finished = fixture.lpu(&["fit", &golden("stablelm"), "--json"]);
+    assert_eq!(finished.code, 1, "{}", finished.err);
+    let fit: serde_json::Value = serde_json::from_str(&finished.out).unwrap();
+    let text = fixture.lpu(&["fit", &golden("stablelm")]).out;
+    assert!(text.contains(", not supported\n"), "{text}");
+    assert!(!text.contains("does not fit") && !text.contains("too large"), "{text}");
+    assert_eq!(fit["supported"], false);
     assert_eq!((&fit["fits"], &fit["fitting"]), (&false.into(), &serde_json::json!([])));
     assert!(fit["impossible"].as_str().is_some_and(|text| text.contains("biases of a gated MLP")), "{fit}");
     assert!(fit["made_to_measure"].is_null(), "{fit}");

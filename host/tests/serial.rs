@@ -261,3 +261,48 @@ fn a_recording_replays() {
     assert_eq!(run(&mut device), Ok(outcome));
     assert!(Replay::new("something else").is_err());
 }
+
+/// Something on a port that is no board of ours: it says the same again and again, or nothing.
+struct Stranger {
+    now: Duration,
+    says: &'static [u8],
+}
+
+impl Line for Stranger {
+    fn send(&mut self, _: &[u8]) -> Result<(), DeviceError> {
+        Ok(())
+    }
+    fn receive(&mut self, bytes: &mut [u8], wait: Duration) -> Result<usize, DeviceError> {
+        self.now += wait;
+        bytes[..self.says.len()].copy_from_slice(self.says);
+        Ok(self.says.len())
+    }
+    fn set_rate(&mut self, _: u32) -> Result<(), DeviceError> {
+        Ok(())
+    }
+    fn now(&mut self) -> Duration {
+        self.now
+    }
+}
+
+#[test]
+fn a_port_without_a_board_is_told_with_what_came_and_the_time_waited() {
+    let told = |says, seconds| {
+        let options = Options { patience: Duration::from_secs(seconds), ..Options::default() };
+        let line = Stranger { now: Duration::from_secs(100), says };
+        let refused = SerialDevice::connect(line, &options).err().expect("there is no board");
+        refused.to_string()
+    };
+    assert_eq!(
+        told(b"", 12),
+        "the line to the device failed: expected an answer of the board within 12.0 s, found none: check the cable and that the \
+         bitstream is loaded, then press the board's reset"
+    );
+    let words = told(b"login: \xff\x00", 2);
+    assert!(
+        words.contains("within 2.0 s, found ")
+            && words.contains(" bytes that are no answer (\"login: \\xff\\x00login: "),
+        "{words}"
+    );
+    assert!(words.contains("check that the port is the board's, that no other program uses it"), "{words}");
+}

@@ -1,6 +1,7 @@
 //! Where the soft core's Verilog is: the setup script fetches it, pinned, and no copy lies in the repository.
 
-use std::path::{Path, PathBuf};
+use etcetera::{BaseStrategy, base_strategy::Xdg};
+use std::path::PathBuf;
 
 /// Environment variable that names another copy of `picorv32.v`.
 pub const VARIABLE: &str = "LPU_PICORV32";
@@ -32,9 +33,7 @@ fn find() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(VARIABLE) {
         return Some(path.into());
     }
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")))?;
-    let versions = std::fs::read_dir(cache.join("lpu/soft-core/lib")).ok()?;
+    let versions = std::fs::read_dir(Xdg::new().ok()?.cache_dir().join("lpu/soft-core/lib")).ok()?;
     let candidates = versions.filter_map(|entry| Some(entry.ok()?.path().join(INSIDE)));
     candidates.filter(|path| path.is_file()).min()
 }

@@ -1,5 +1,6 @@
 //! SymbiYosys, Yosys and z3: found, called, and their verdict read.
 
+use etcetera::{BaseStrategy, base_strategy::Xdg};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,9 +31,8 @@ pub enum Verdict {
 /// Folders in which commands are looked for: the path, then the one that `setup` fills.
 fn folders() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-    env::split_paths(&path).chain(cache.map(|cache| cache.join("lpu/venv/bin"))).collect()
+    let own = Xdg::new().ok().map(|user| user.cache_dir().join("lpu/venv/bin"));
+    env::split_paths(&path).chain(own).collect()
 }
 
 fn find(name: &str) -> Result<PathBuf, String> {

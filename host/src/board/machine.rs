@@ -2,6 +2,7 @@
 
 use super::{Board, Error};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,8 @@ pub struct UsbDevice {
     pub product: u16,
     /// What it calls itself.
     pub name: String,
+    /// Tells it from others of its kind, if its maker gave it a number.
+    pub serial_number: Option<String>,
     /// Its file, through which programmers reach it.
     pub node: PathBuf,
     /// Whether this user may read and write the file.
@@ -84,6 +87,7 @@ impl Computer {
             vendor: number("idVendor")?,
             product: number("idProduct")?,
             name: text("product").unwrap_or_default(),
+            serial_number: text("serial").filter(|number| !number.is_empty()),
             usable: may_use(&node),
             node,
         })
@@ -100,7 +104,12 @@ impl Computer {
         let mut attached = vec![];
         for usb in self.usb_devices() {
             for board in boards.iter().filter(|board| board.usb_id() == Some((usb.vendor, usb.product))) {
-                let same = |port: &&SerialPort| (port.vendor, port.product) == (usb.vendor, usb.product);
+                let same = |port: &&SerialPort| {
+                    let numbers = [&port.serial_number, &usb.serial_number];
+                    let same_number =
+                        numbers[0] == numbers[1] || numbers.iter().any(|number| number.is_none());
+                    (port.vendor, port.product) == (usb.vendor, usb.product) && same_number
+                };
                 attached.push(Attached {
                     board: board.name.clone(),
                     title: board.title.clone(),
@@ -110,6 +119,39 @@ impl Computer {
             }
         }
         Ok(attached)
+    }
+}
+
+/// The serial number that the programmer must be told to reach the board meant: the one asked for, or none where there is no
+/// choice.
+///
+/// # Errors
+/// Several boards could be meant, or those that are plugged in have other numbers.
+pub fn choose(board: &Board, attached: &[UsbDevice], wanted: Option<&str>) -> Result<Option<String>, Error> {
+    let mine: Vec<&UsbDevice> =
+        attached.iter().filter(|usb| board.usb_id() == Some((usb.vendor, usb.product))).collect();
+    let numbers: BTreeSet<&str> = mine.iter().filter_map(|usb| usb.serial_number.as_deref()).collect();
+    let (title, count) = (&board.title, mine.len());
+    let wanted = match wanted {
+        None if count < 2 => return Ok(None),
+        // Only the programmer can tell what is not listed.
+        Some(wanted) if count == 0 => return Ok(Some(wanted.to_owned())),
+        wanted => wanted,
+    };
+    if numbers.len() < count {
+        return Err(Error::Input(format!(
+            "expected one {title}, found {count} that cannot be told apart by serial numbers: unplug all but one and leave out \
+             --serial"
+        )));
+    }
+    let options: Vec<String> = numbers.iter().map(|number| format!("`--serial {number}`")).collect();
+    let options = options.join(" or ");
+    match wanted {
+        Some(wanted) if numbers.contains(wanted) => Ok(Some(wanted.to_owned())),
+        Some(wanted) => Err(Error::Input(format!(
+            "expected {title} with the serial number {wanted}, found none: choose {options}"
+        ))),
+        None => Err(Error::Input(format!("expected one {title}, found {count}: choose {options}"))),
     }
 }
 
@@ -167,9 +209,14 @@ mod tests {
         let (list, files) = (folder.path().join("list"), folder.path().join("files"));
         let device = list.join("1-2");
         fs::create_dir_all(&device).unwrap();
-        for (file, text) in
-            [("idVendor", id.0), ("idProduct", id.1), ("busnum", "1"), ("devnum", "7"), ("product", "ULX3S")]
-        {
+        for (file, text) in [
+            ("idVendor", id.0),
+            ("idProduct", id.1),
+            ("busnum", "1"),
+            ("devnum", "7"),
+            ("product", "ULX3S"),
+            ("serial", "D00084"),
+        ] {
             fs::write(device.join(file), format!("{text}\n")).unwrap();
         }
         // An interface, which has no vendor.
@@ -194,8 +241,51 @@ mod tests {
         let (_folder, computer) = computer(("0403", "6015"), true);
         let attached = computer.attached().unwrap();
         let found = attached.iter().find(|found| found.board == "ulx3s-85f").expect("it is plugged in");
+        assert_eq!(found.usb.serial_number.as_deref(), Some("D00084"));
         assert!(found.usb.usable && found.usb.node.ends_with("001/007"), "{found:?}");
         assert_eq!(found.port.as_ref().map(|port| port.path.as_str()), Some("/dev/ttyUSB0"));
+    }
+
+    #[test]
+    fn one_of_several_boards_is_chosen_by_its_number_and_never_guessed() {
+        let board = Board::find("ulx3s-85f").unwrap();
+        let (vendor, product) = board.usb_id().unwrap();
+        let usb = |number: Option<&str>| UsbDevice {
+            vendor,
+            product,
+            name: "ULX3S".into(),
+            serial_number: number.map(Into::into),
+            node: "/dev/bus/usb/001/007".into(),
+            usable: true,
+        };
+        let other = UsbDevice { product: product + 1, ..usb(Some("Z")) };
+        let choose = |numbers: &[Option<&str>], wanted| {
+            let attached: Vec<UsbDevice> =
+                numbers.iter().map(|number| usb(*number)).chain([other.clone()]).collect();
+            super::choose(&board, &attached, wanted).map_err(|error| error.to_string())
+        };
+        assert_eq!(choose(&[], None), Ok(None));
+        assert_eq!(choose(&[Some("A")], None), Ok(None));
+        assert_eq!(choose(&[], Some("A")), Ok(Some("A".into())));
+        assert_eq!(choose(&[Some("A"), Some("B")], Some("B")), Ok(Some("B".into())));
+        let title = &board.title;
+        assert_eq!(
+            choose(&[Some("A"), Some("B")], None),
+            Err(format!("expected one {title}, found 2: choose `--serial A` or `--serial B`"))
+        );
+        assert_eq!(
+            choose(&[Some("A")], Some("B")),
+            Err(format!("expected {title} with the serial number B, found none: choose `--serial A`"))
+        );
+        for alike in [[None, None], [Some("A"), None], [Some("A"), Some("A")]] {
+            assert_eq!(
+                choose(&alike, None),
+                Err(format!(
+                    "expected one {title}, found 2 that cannot be told apart by serial numbers: unplug all but one and leave out \
+                     --serial"
+                ))
+            );
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct FlashRequest {
     pub bitstream: PathBuf,
     /// Into the flash, from which the board starts at power-on; else into the FPGA until power-off.
     pub permanent: bool,
+    /// Serial number of the board's programmer, if there is a choice.
+    pub serial_number: Option<String>,
     /// A program for the flash, which the board loads when it starts ([`crate::serial::stored_program`]).
     pub program: Option<PathBuf>,
 }
@@ -59,6 +61,7 @@ fn write(request: &FlashRequest, loader: &Found, place: &[&str], file: &Path) ->
     let output = loader
         .command(Path::new("."))
         .args(["--board", &request.board.programmer.board])
+        .args(request.serial_number.iter().flat_map(|number| ["--ftdi-serial", number]))
         .args(place)
         .arg(file)
         .stdin(Stdio::null())

@@ -1,6 +1,7 @@
 //! Finished stages of builds: folders named by the hash of all that went into them.
 
 use super::Error;
+use crate::cache;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,15 +45,8 @@ pub struct Store {
 impl Store {
     /// The user's own store.
     pub fn default_root() -> Result<PathBuf, Error> {
-        let variable =
-            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-        cache.map(|folder| folder.join("lpu/build")).ok_or_else(|| {
-            Error::Input(
-                "expected HOME or XDG_CACHE_HOME for the work folder, found neither: name one with --out"
-                    .into(),
-            )
-        })
+        let cache = cache::folder().map_err(|error| Error::Input(error.to_string()))?;
+        Ok(cache.join("build"))
     }
 
     /// Opens a store, making its folder, and removes what builds that were interrupted left.

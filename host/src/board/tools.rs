@@ -1,6 +1,7 @@
 //! The tools of a build: which there are, which versions do, and how to get what is missing.
 
 use super::Error;
+use crate::cache;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,7 +29,7 @@ impl Tool {
             Self::Yosys => "synthesis",
             Self::NextpnrEcp5 => "place and route",
             Self::Ecppack => "bitstream",
-            Self::OpenFpgaLoader => "loads a board",
+            Self::OpenFpgaLoader => "loading bitstreams",
         }
     }
 
@@ -138,9 +139,7 @@ pub struct Tools {
 
 /// The folder in which `./setup --tests` puts Python tools.
 fn tools_folder() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-    cache.map(|folder| folder.join("lpu/venv"))
+    cache::folder().ok().map(|folder| folder.join("venv"))
 }
 
 impl Tools {

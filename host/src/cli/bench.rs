@@ -1,6 +1,7 @@
 //! `lpu bench`: cycles per token against the ideal, and the speed of the device that executes them.
 
 use super::inspect::positions_shown;
+use super::number::whole;
 use super::output::{GOOD, STRONG, grouped, json, megahertz, paint, progress, table};
 use super::session::Session;
 use super::{DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_parser, ladder, session, source};
@@ -27,25 +28,26 @@ Examples:
 
 In the JSON:
   ideal_mean                multiply-accumulates / lanes
-  mxm_utilisation           ideal / measured cycles
-  board_tokens_per_second   at the board's clock
-  device_tokens_per_second  how fast this computer ran the device")]
+  mxm_utilisation           ideal / executed cycles
+  board_tokens_per_second   at the board's clock, simulated
+  device_tokens_per_second  speed of the simulation on this computer")]
 pub struct Arguments {
-    /// A Hugging Face folder, a GGUF file, a llama2.c checkpoint, or an image made by `lpu compile`. With --ladder: stories260K.bin,
-    /// by default the one of the folder `shared` beside the checkout if there is one.
+    /// A Hugging Face folder, a GGUF file, a llama2.c checkpoint, or an image made by `lpu compile`. With --ladder: the checkpoint
+    /// stories260K.bin [default: the one in the folder `shared` next to the checkout, if there is one].
     #[arg(required_unless_present = "ladder")]
     model: Option<PathBuf>,
-    /// Tokenizer: llama2.c's or a tokenizer.json [default: the model's own, or the `tok*.bin` beside a checkpoint].
+    /// Tokenizer file [default: the model's own, or the `tok*.bin` next to a llama2.c checkpoint].
     #[arg(long, value_name = "FILE", conflicts_with = "ladder")]
     tokenizer: Option<PathBuf>,
-    /// Chip to compile for; `virtual` is made to measure, for the emulator [default: ulx3s-85f; an image knows its own].
+    /// Chip to compile for; `virtual` is a chip as large as the model needs, for the emulator only [default: ulx3s-85f, or the one
+    /// that an image was compiled for].
     #[arg(long, value_name = "NAME", value_parser = geometry_parser(), conflicts_with = "ladder")]
     geometry: Option<GeometryChoice>,
-    /// Machine that executes the program.
+    /// Device that executes the program.
     #[arg(long, value_enum, default_value_t = DeviceKind::Emu, conflicts_with = "ladder")]
     device: DeviceKind,
-    /// Positions to execute, from 0 on, at most the context.
-    #[arg(long, value_name = "N", default_value_t = TOKENS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "ladder")]
+    /// Number of positions to execute, limited by the context.
+    #[arg(long, value_name = "N", default_value_t = TOKENS_DEFAULT, value_parser = whole::<u32>(1), conflicts_with = "ladder")]
     tokens: u32,
     /// Report as JSON.
     #[arg(long)]
@@ -60,6 +62,8 @@ struct Report {
     model: String,
     geometry: &'static str,
     isa_hash: String,
+    /// Whether no board gave these figures.
+    simulated: bool,
     /// Positions executed.
     tokens: usize,
     cycles_mean: f64,
@@ -73,6 +77,7 @@ struct Report {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    arguments.ladder.check()?;
     let model = match &arguments.model {
         model if arguments.ladder.ladder => {
             return ladder::run(&arguments.ladder, model.as_deref(), arguments.json);
@@ -111,6 +116,7 @@ fn report(arguments: &Arguments, image: &Image, session: &Session) -> Report {
         model: image.model.name.clone(),
         geometry: image.geometry.name,
         isa_hash: format!("{:016x}", lpu_isa::instruction::ISA_HASH),
+        simulated: true,
         tokens: count,
         cycles_mean,
         cycles_predicted_mean: session.cycles_predicted() as f64 / count.max(1) as f64,
@@ -151,7 +157,7 @@ fn print(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     write!(out, "{}", table(&rows))?;
     writeln!(
         out,
-        "  {} at {}; {} ran {} tokens/s",
+        "  {} at {}, simulated; {} ran {} tokens/s",
         paint(STRONG, format!("{} tokens/s", grouped(report.board_tokens_per_second.round() as u64))),
         megahertz(report.clock_hz),
         arguments.device.title(),

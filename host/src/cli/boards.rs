@@ -6,7 +6,7 @@ use lpu_host::board::{Board, Family};
 use serde::Serialize;
 use std::io::Write;
 
-/// List the boards that this build knows.
+/// List the supported boards.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -1,5 +1,6 @@
 //! `lpu build`: a board's bitstream, with what it costs and how fast it is.
 
+use super::number::whole;
 use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, note, paint, spinner, table};
 use super::schedule::Schedule;
 use super::write::write_whole;
@@ -19,10 +20,10 @@ const SPEED_POSITIONS: usize = 256;
 
 /// Build the bitstream of a board.
 ///
-/// Emits Verilog, synthesises, places, routes and packs. Finished stages are kept in the work folder under the hash of all that
-/// goes into them: a build that was interrupted goes on where it ended.
+/// Emits the Verilog, synthesises, places, routes and packs it. Finished stages are cached by the hash of their inputs, so that an
+/// interrupted build continues where it stopped.
 ///
-/// Exit codes: 0 for a bitstream whose clocks are met, 1 for a missed clock or a tool that failed, 2 for what you can mend.
+/// Exit codes: 0 if every clock constraint is met, 1 if one is missed or a tool failed, 2 for wrong input or a missing tool.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -31,28 +32,28 @@ Examples:
   lpu build --board ulx3s-85f --estimate
   lpu build --board ulx3s-85f --seeds 1..4 --report constraints/ulx3s-85f --model models/stories-lpu/model.bin")]
 pub struct Arguments {
-    /// A board's name (see `lpu boards`), or its folder.
+    /// Name of the board (see `lpu boards`), or a folder that describes one.
     #[arg(long, value_name = "NAME")]
     board: String,
-    /// Seed of the placement.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Seed for the placement.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>(0))]
     seed: u64,
-    /// Several seeds, the last one included; the fastest is kept.
+    /// Try the seeds from A to B, B included, and keep the fastest result.
     #[arg(long, value_name = "A..B", conflicts_with = "seed", value_parser = parse_seeds)]
     seeds: Option<Seeds>,
-    /// Datapath clock in MHz [default: the board's].
+    /// Clock frequency of the datapath in MHz [default: the board's].
     #[arg(long, value_name = "MHZ", value_parser = parse_clock)]
     clock: Option<f64>,
-    /// Work folder [default: lpu/build in the user's cache folder].
+    /// Folder for intermediate files and results [default: see `lpu cache`].
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Say what the chip would cost, and build nothing.
+    /// Estimate the resources without building.
     #[arg(long)]
     estimate: bool,
     /// Write REPORT.md and REPORT.json into this folder.
     #[arg(long, value_name = "FOLDER")]
     report: Option<PathBuf>,
-    /// State this model's speed in the report; may be given several times.
+    /// Add the predicted speed of this model to the report; can be repeated.
     #[arg(long, value_name = "MODEL", requires = "report")]
     model: Vec<PathBuf>,
     /// Report as JSON.

@@ -1,31 +1,36 @@
 //! `lpu chat`: a conversation with a model.
 
 use super::choice::{ChoiceArguments, cost_text, failure};
-use super::output::{BAD, FAINT, STRONG, grouped, note, paint};
+use super::device::{self, DeviceChoice};
+use super::interrupt::Interrupt;
+use super::output::{BAD, FAINT, STRONG, grouped, megahertz, note, paint};
 use super::source::{self, Source};
 use super::template::TemplateArguments;
-use super::{DeviceKind, Failure, ModelArguments, session};
+use super::wrap::Wrapper;
+use super::write::Target;
+use super::{Failure, ModelArguments};
 use lpu_host::chat::{Message, Template};
 use lpu_host::sampling::{Engine, Event, Finish, Options, Reason};
 use lpu_host::saturation;
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor};
-use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
 /// Lines of history that are kept.
 const HISTORY_LINES_MAX: usize = 1000;
 const HELP: &str = "\
-  /clear          forget the conversation
-  /system TEXT    forget it, and begin again with this instruction
-  /help           this list
-  /quit           end; so does Ctrl-D. Ctrl-C ends the line";
+  /clear          start a new conversation
+  /system TEXT    start a new conversation with this system message
+  /help           show this list
+  /quit           leave, as Ctrl-D does
+Ctrl-C stops an answer, or clears the line";
 
-/// Talk with a model.
+/// Chat with a model.
 ///
-/// The model's own chat template turns the conversation into text; a model without one gets your lines as they are, and continues them.
-/// What was said before is still on the chip, so that only new tokens are run. Lines come from the terminal, or from standard input
-/// when that is none.
+/// The conversation is put into the model's own chat template. A model without one continues your lines as they are. Earlier turns
+/// stay on the chip, so that only new tokens are run. Ctrl-C stops an answer. If standard input is no terminal, each of its
+/// lines is a message.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,13 +40,14 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Machine that executes the program.
-    #[arg(long, value_enum, default_value_t = DeviceKind::Emu)]
-    device: DeviceKind,
-    /// Instruction that stands before the conversation.
+    /// Device that executes the program: emu, rtl (the Verilated chip), netlist (the synthesised chip), auto (the board that
+    /// is plugged in), or serial:PORT[?baud=N].
+    #[arg(long, value_parser = device::parse, default_value = "emu")]
+    device: DeviceChoice,
+    /// System message at the start of the conversation.
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
-    /// File for the history of your lines [default: none].
+    /// File that stores the history of your lines [default: none].
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
     #[command(flatten)]
@@ -54,22 +60,32 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Source { image, tokenizer, .. } = source::open(&arguments.model)?;
     let Some(tokenizer) = tokenizer else {
         return Err(Failure::input(format!(
-            "no tokenizer of {} pieces belongs to the model; expected one to talk with it: name it with --tokenizer",
-            image.model.vocab
+            "{}; expected one to chat with the model: name it with --tokenizer",
+            source::missing_tokenizer(&arguments.model.model, image.model.vocab)
         )));
     };
     let template = arguments.template.choose(&tokenizer)?;
     let tokenizer = template.with_turn_end(tokenizer);
     let options = arguments.choice.options();
-    let device = session::device(arguments.device, &image)?;
+    let device = device::make(&arguments.device, &image, None)?;
     let engine = Engine::new(device, &image, Some(tokenizer)).map_err(Failure::machine)?;
-    let mut chat = Chat { engine, template, options, messages: Vec::new(), context: image.model.context };
+    let is_terminal = std::io::stdin().is_terminal();
+    let mut chat = Chat {
+        engine,
+        template,
+        options,
+        messages: Vec::new(),
+        context: image.model.context,
+        is_simulated: arguments.device.is_simulated(),
+        interrupt: is_terminal.then(Interrupt::listen).transpose()?,
+    };
     chat.begin(arguments.system.as_deref());
-    if std::io::stdin().is_terminal() {
+    if is_terminal {
         greet(&chat, &image.model.name);
         interactive(arguments, &mut chat)
     } else {
-        std::io::stdin().lines().try_for_each(|line| match chat.line(&line?)? {
+        let unreadable = |error| Failure::unreadable(Path::new("standard input"), &error);
+        std::io::stdin().lines().try_for_each(|line| match chat.line(&line.map_err(unreadable)?)? {
             Next::More => Ok(()),
             Next::Quit => Err(Failure::Closed),
         })
@@ -80,9 +96,9 @@ fn greet(chat: &Chat, name: &str) {
     let kind = if chat.template.is_trained() {
         "its chat template"
     } else {
-        "no chat template: it continues your lines"
+        "no chat template, so it continues your lines"
     };
-    note(format!("{}, {kind}; /help lists commands", paint(STRONG, name)));
+    note(format!("{}, {kind}; /help lists the commands", paint(STRONG, name)));
     if let Some(cost) = cost_text(&chat.options, chat.engine.model()) {
         note(paint(FAINT, cost));
     }
@@ -93,7 +109,7 @@ fn interactive(arguments: &Arguments, chat: &mut Chat) -> Result<(), Failure> {
     let config =
         Config::builder().max_history_size(HISTORY_LINES_MAX).map_err(broken)?.auto_add_history(true);
     let mut editor = DefaultEditor::with_config(config.build()).map_err(broken)?;
-    if let Some(file) = arguments.history.as_ref().filter(|file| file.exists()) {
+    if let Some(file) = arguments.history.as_ref().filter(|file| file.is_file()) {
         editor.load_history(file).map_err(|error| {
             Failure::input(format!("cannot read the history {}: {error}", file.display()))
         })?;
@@ -112,10 +128,17 @@ fn interactive(arguments: &Arguments, chat: &mut Chat) -> Result<(), Failure> {
     }
     match &arguments.history {
         None => Ok(()),
-        Some(file) => editor
-            .save_history(file)
-            .map_err(|error| Failure::input(format!("cannot write the history {}: {error}", file.display()))),
+        Some(file) => save_history(&mut editor, file),
     }
+}
+
+/// Lines may be private, so that a new file is for its owner only.
+fn save_history(editor: &mut DefaultEditor, file: &Path) -> Result<(), Failure> {
+    let draft = Target::new(file)?.draft()?;
+    let written = editor.save_history(draft.path());
+    written
+        .map_err(|error| Failure::input(format!("cannot write the history {}: {error}", file.display())))?;
+    draft.finish()
 }
 
 enum Next {
@@ -129,6 +152,9 @@ struct Chat {
     options: Options,
     messages: Vec<Message>,
     context: u32,
+    is_simulated: bool,
+    /// Ctrl-C, where it does not end the command.
+    interrupt: Option<Interrupt>,
 }
 
 impl Chat {
@@ -167,37 +193,47 @@ impl Chat {
             ));
             return Ok(());
         }
+        // What was pressed before this answer is not about it.
+        let is_interrupted = || self.interrupt.as_ref().is_some_and(Interrupt::take);
+        is_interrupted();
         let mut generation = self.engine.generate(&prompt, &self.options).map_err(failure)?;
+        let cancel = generation.canceller();
         let mut text = String::new();
-        let mut out = std::io::stdout().lock();
+        let mut out = Wrapper::of_stdout();
         while let Some(event) = generation.next_event().map_err(failure)? {
             if let Event::Token(token) = event {
-                out.write_all(token.text.as_bytes())?;
-                out.flush()?;
+                out.push(&token.text)?;
                 text.push_str(&token.text);
             }
+            if is_interrupted() {
+                cancel.cancel();
+            }
         }
-        writeln!(out)?;
+        out.finish()?;
         let finish = generation.finish().map_err(failure)?;
         self.messages.push(Message::new("assistant", text));
-        summarise(&finish, self.engine.geometry().clock_hz);
+        self.summarise(&finish);
         Ok(())
     }
-}
 
-fn summarise(finish: &Finish, clock_hz: u64) {
-    let Finish { prompt_tokens, reused_tokens, completion_tokens, cycles_measured, .. } = *finish;
-    let end = match finish.reason {
-        Reason::Context => ", the context is full: /clear to go on",
-        Reason::Length => ", as many as asked for",
-        _ => "",
-    };
-    saturation::warning(finish.saturations).into_iter().for_each(|warning| note(paint(BAD, warning)));
-    note(paint(
-        FAINT,
-        format!(
-            "{completion_tokens} tokens after {prompt_tokens} ({reused_tokens} were on the chip) in {:.1} ms of the board's clock{end}",
-            1e3 * cycles_measured as f64 / clock_hz as f64
-        ),
-    ));
+    fn summarise(&self, finish: &Finish) {
+        let Finish { prompt_tokens, reused_tokens, completion_tokens, cycles_measured, .. } = *finish;
+        let clock_hz = self.engine.geometry().clock_hz;
+        let kind = if self.is_simulated { "simulated" } else { "measured on the board" };
+        let end = match finish.reason {
+            Reason::Context => "; the context is full, /clear starts a new one",
+            Reason::Length => "; stopped at the limit of --tokens",
+            Reason::Cancelled => "; interrupted",
+            _ => "",
+        };
+        saturation::warning(finish.saturations).into_iter().for_each(|warning| note(paint(BAD, warning)));
+        note(paint(
+            FAINT,
+            format!(
+                "{completion_tokens} tokens after {prompt_tokens} ({reused_tokens} of them reused) in {:.1} ms at {}, {kind}{end}",
+                1e3 * cycles_measured as f64 / clock_hz as f64,
+                megahertz(clock_hz)
+            ),
+        ));
+    }
 }

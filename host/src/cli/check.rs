@@ -7,10 +7,11 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Check that a program image is legal.
+/// Check that a program image obeys every rule of the instruction set.
 ///
-/// A legal program obeys every rule of the instruction set at every position.
-/// The verifier shares no code with the compiler. An image that it rejects is bad input: exit code 2.
+/// Every position of the context is checked, by a verifier that shares no code with the compiler.
+///
+/// Exit codes: 0 if the program is legal, 2 if it is not.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

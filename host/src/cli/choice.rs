@@ -1,6 +1,7 @@
 //! The options that say how tokens are chosen, shared by the commands that make text.
 
 use super::Failure;
+use super::number::{decimal, whole};
 use lpu_host::sampling::{Chooser, GenerateError, Options};
 use lpu_isa::image::ModelInfo;
 
@@ -9,42 +10,42 @@ const TOKENS_DEFAULT: u32 = 256;
 
 /// How tokens are chosen.
 #[derive(clap::Args)]
-#[command(next_help_heading = "Choice of tokens")]
+#[command(next_help_heading = "Sampling")]
 pub struct ChoiceArguments {
-    /// Tokens to make after the prompt, at most; the context may end before.
-    #[arg(long, value_name = "N", default_value_t = TOKENS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Maximum number of tokens to generate; the model's context may end earlier.
+    #[arg(long, value_name = "N", default_value_t = TOKENS_DEFAULT, value_parser = whole::<u32>(1))]
     pub tokens: u32,
     /// Sample with this temperature; 0 takes the most likely token.
-    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature)]
     temperature: f64,
-    /// Seed of the random numbers: equal seeds give equal texts, on every device.
-    #[arg(long, value_name = "S", default_value_t = 1)]
+    /// Seed for sampling: the same seed gives the same text on every device.
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = whole::<u64>(0))]
     seed: u64,
     /// Sample from the K most likely tokens only.
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = whole::<usize>(1))]
     top_k: Option<usize>,
-    /// Sample from the fewest most likely tokens whose probabilities add up to P.
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    /// Sample from the smallest set of most likely tokens whose probabilities add up to P.
+    #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = decimal)]
     top_p: f64,
-    /// Sample from tokens at least P times as likely as the likeliest only.
-    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    /// Sample only from tokens that are at least P times as likely as the most likely one.
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = decimal)]
     min_p: f64,
-    /// Divide the logits of tokens that prompt or text hold; more than 1 avoids them.
-    #[arg(long, value_name = "F", default_value_t = 1.0)]
+    /// Penalise tokens that occur in the prompt or the text: their logits are divided by F; 1 turns it off.
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = decimal)]
     repetition_penalty: f64,
-    /// Take this off the logits of tokens that the text holds.
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
+    /// Subtract X from the logits of tokens that occur in the text.
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = decimal)]
     presence_penalty: f64,
-    /// Take this off the logits of tokens for each time that the text holds them.
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
+    /// Subtract X from the logits of tokens for each time that they occur in the text.
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = decimal)]
     frequency_penalty: f64,
-    /// Add X to the logit of token ID; may be given several times.
+    /// Add X to the logit of token ID; can be repeated.
     #[arg(long, value_name = "ID=X", value_parser = bias)]
     logit_bias: Vec<(u32, f64)>,
-    /// End before this text appears; may be given several times.
+    /// Stop before this text appears; can be repeated.
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// Go on after the model has ended its text.
+    /// Do not stop at the end-of-text token.
     #[arg(long)]
     ignore_eos: bool,
 }
@@ -74,7 +75,7 @@ pub fn cost_text(options: &Options, model: &ModelInfo) -> Option<String> {
     let cost = options.cost(model);
     (cost.chooser == Chooser::Host).then(|| {
         format!(
-            "the host chooses: {} bytes cross the host port for each token, and the chip waits meanwhile",
+            "the host samples: {} bytes of logits are read for each token while the chip waits",
             cost.port_bytes_per_token
         )
     })

@@ -1,34 +1,35 @@
 //! `lpu compile`: from a checkpoint to a program image that `lpu run` and the board load.
 
+use super::number::whole_between;
 use super::output::{GOOD, STRONG, grouped, json, megahertz, paint};
+use super::outputs::Outputs;
 use super::schedule::Schedule;
-use super::write::write_whole;
 use super::{Failure, ModelArguments, memory, source};
 use lpu_isa::image::Image;
 use serde::Serialize;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Compile a checkpoint to a program image.
 ///
-/// An image holds weights, schedule and tokenizer in one file.
-///
-/// The verifier checks the image before it is written. Equal inputs give equal bytes.
+/// An image holds weights, schedule and tokenizer in one file. It is verified before it is written. The same input always gives
+/// the same bytes.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lpu compile stories260K.bin -o stories.lpu
   lpu compile tiny.bin -o tiny.lpu --geometry nano --context 64
-  lpu compile model.bin --tokenizer tok4096.bin -o model.lpu --json")]
+  lpu compile model.bin --tokenizer tok4096.bin -o model.lpu --json
+  lpu compile stories260K.bin -o - | ssh board 'cat > stories.lpu'")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// File to write.
+    /// File to write, or - for standard output.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Positions that the program can execute [default: the model's, or as many as the chip has memory for].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    /// Context length of the program in tokens [default: the model's, or as many as fit into the chip's memories].
+    #[arg(long, value_name = "N", value_parser = whole_between::<u32>(1, 65_536))]
     context: Option<u32>,
     /// Report as JSON.
     #[arg(long)]
@@ -60,7 +61,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             path.display()
         )));
     }
-    refuse_to_replace(path, &arguments.output)?;
+    let mut outputs = Outputs::beside(&arguments.model);
+    let target = outputs.open("-o", Some(&arguments.output))?;
+    let out = outputs.report(arguments.json.then_some("--json"))?;
     let (model, tokenizer) = source::open_checkpoint(&arguments.model)?;
     let context = arguments.context.map(|context| context as usize);
     let geometry = source::geometry_of(&arguments.model, &model, context)?;
@@ -70,22 +73,19 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         .image;
     let took = begin.elapsed();
     let bytes = image.encode();
-    write_whole(&arguments.output, &bytes)?;
-    report(arguments, &image, bytes.len(), took)
-}
-
-/// Replacing the checkpoint by its image would lose the checkpoint.
-fn refuse_to_replace(model: &Path, output: &Path) -> Result<(), Failure> {
-    match (model.canonicalize(), output.canonicalize()) {
-        (Ok(from), Ok(to)) if from == to => Err(Failure::input(format!(
-            "{} is the model itself; expected another file for the image: name one with -o",
-            output.display()
-        ))),
-        _ => Ok(()),
+    if let Some(target) = target {
+        target.write(&bytes)?;
     }
+    report(arguments, out, &image, bytes.len(), took)
 }
 
-fn report(arguments: &Arguments, image: &Image, bytes: usize, took: Duration) -> Result<(), Failure> {
+fn report(
+    arguments: &Arguments,
+    mut out: impl Write,
+    image: &Image,
+    bytes: usize,
+    took: Duration,
+) -> Result<(), Failure> {
     let schedule = Schedule::new(image);
     let last = image.model.context.saturating_sub(1) as usize;
     let report = Report {
@@ -110,7 +110,6 @@ fn report(arguments: &Arguments, image: &Image, bytes: usize, took: Duration) ->
         .iter()
         .map(|line| format!("{} {}/{}", line.memory.trim(), line.used, line.of))
         .collect();
-    let mut out = anstream::stdout();
     writeln!(
         out,
         "{}  {}, {} parameters, context {}, for {}",
@@ -124,7 +123,7 @@ fn report(arguments: &Arguments, image: &Image, bytes: usize, took: Duration) ->
     let clock_hz = image.geometry.clock_hz;
     writeln!(
         out,
-        "  {} cycles at position 0, {} at position {last}: {} tokens/s at {} in the mean",
+        "  {} cycles at position 0, {} at position {last}; mean {} tokens/s at {}, predicted",
         grouped(report.cycles_first),
         grouped(report.cycles_last),
         grouped((rate * clock_hz as f64).round() as u64),

@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use std::io::Write;
 
-/// Print the completions for a shell.
+/// Print a completion script for a shell.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -13,7 +13,7 @@ Examples:
   lpu completions zsh > ~/.zfunc/_lpu
   lpu completions fish > ~/.config/fish/completions/lpu.fish")]
 pub struct Arguments {
-    /// Shell to write for.
+    /// Shell to print the script for.
     shell: Shell,
 }
 

@@ -9,7 +9,6 @@ use lpu_isa::link::RATE_DEFAULT;
 use lpu_sim::device::Device;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a board may be silent unless `patience` says otherwise: a simulated one is slow.
@@ -34,6 +33,11 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
+    /// Whether it only computes what a board would do.
+    pub fn is_simulated(&self) -> bool {
+        matches!(self, Self::Inside(_))
+    }
+
     /// Name in reports.
     pub fn name(&self) -> &'static str {
         match self {
@@ -86,7 +90,7 @@ pub fn parse(text: &str) -> Result<DeviceChoice, String> {
 }
 
 /// A device of the image's geometry, with nothing loaded; the traffic of a serial one is written to `record`.
-pub fn make(choice: &DeviceChoice, image: &Image, record: Option<&Path>) -> Result<Box<dyn Device>, Failure> {
+pub fn make(choice: &DeviceChoice, image: &Image, record: Option<File>) -> Result<Box<dyn Device>, Failure> {
     match choice {
         DeviceChoice::Auto | DeviceChoice::Serial { .. } => serial(choice, record),
         DeviceChoice::Inside(kind) if record.is_some() => Err(Failure::input(format!(
@@ -98,7 +102,7 @@ pub fn make(choice: &DeviceChoice, image: &Image, record: Option<&Path>) -> Resu
 }
 
 /// A board on a serial port.
-fn serial(choice: &DeviceChoice, record: Option<&Path>) -> Result<Box<dyn Device>, Failure> {
+fn serial(choice: &DeviceChoice, record: Option<File>) -> Result<Box<dyn Device>, Failure> {
     let (port, baud, patience) = match choice {
         DeviceChoice::Serial { port, baud, patience } => (port.clone(), *baud, *patience),
         _ => {
@@ -108,7 +112,7 @@ fn serial(choice: &DeviceChoice, record: Option<&Path>) -> Result<Box<dyn Device
     };
     let line = serial::open(&port, RATE_DEFAULT).map_err(Failure::input)?;
     let line: Box<dyn Line> = match record {
-        Some(path) => Box::new(recorder(line, path)?),
+        Some(file) => Box::new(Recorder::new(line, BufWriter::new(file)).map_err(Failure::machine)?),
         None => Box::new(line),
     };
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -125,13 +129,6 @@ fn serial(choice: &DeviceChoice, record: Option<&Path>) -> Result<Box<dyn Device
         }
     });
     Ok(Box::new(device))
-}
-
-fn recorder(line: serial::Port, path: &Path) -> Result<impl Line + use<>, Failure> {
-    let unwritable =
-        |error: std::io::Error| Failure::input(format!("cannot write {}: {error}", path.display()));
-    let out = BufWriter::new(File::create(path).map_err(unwritable)?);
-    Recorder::new(line, out).map_err(Failure::machine)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::io::Write;
 
 /// List the boards that are plugged in.
 ///
-/// Boards are told by their USB bridge; boards with the same bridge cannot be told apart, and all of them are listed.
+/// Boards are recognised by their USB bridge. If several known boards have the same bridge, all of them are listed.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,9 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return json(&report);
     }
     if report.boards.is_empty() {
-        note(
-            "no board is plugged in; expected one of `lpu boards` on USB: plug it in, then run `lpu doctor` if it stays away",
-        );
+        note("no board is plugged in; expected one of `lpu boards` on USB. If one is, run `lpu doctor`");
     }
     let mut out = anstream::stdout();
     for Attached { board, title, usb, port } in &report.boards {
@@ -48,8 +46,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             usb.name
         )?;
         let may = |usable: bool| {
-            if usable { String::new() } else { format!(", {}", paint(BAD, "not yours to use")) }
+            if usable { String::new() } else { format!(", {}", paint(BAD, "permission denied")) }
         };
+        if let Some(number) = &usb.serial_number {
+            writeln!(out, "  number     {number}")?;
+        }
         writeln!(out, "  programmer {}{}", usb.node.display(), may(usb.usable))?;
         match port {
             Some(port) => writeln!(out, "  serial     {}{}", port.path, may(port.usable))?,
@@ -61,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         .iter()
         .any(|found| !found.usb.usable || found.port.as_ref().is_some_and(|port| !port.usable))
     {
-        note("`lpu doctor` says how to be allowed to use them");
+        note("`lpu doctor` shows how to get permission");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `lpu doctor`: what is missing between this computer and a running board, and the commands that mend it.
+//! `lpu doctor`: what is missing between this computer and a running board, and the commands that install it.
 
 use super::Failure;
 use super::output::{BAD, FAINT, GOOD, json, paint};
@@ -8,7 +8,7 @@ use std::io::Write;
 
 /// Check tools, USB devices, serial ports and permissions.
 ///
-/// Prints the exact command for what is missing. Exit code 0 if all is there, 2 if something is missing.
+/// Prints the command that installs what is missing. Exit codes: 0 if nothing is missing, 2 if something is.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,10 +52,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     match missing {
         0 => Ok(()),
-        1 => Err(Failure::input("one thing is missing: the line after it says what to do")),
-        _ => {
-            Err(Failure::input(format!("{missing} things are missing: the lines after them say what to do")))
-        }
+        1 => Err(Failure::input("1 problem found: the lines after it say what to do")),
+        _ => Err(Failure::input(format!("{missing} problems found: the lines after each say what to do"))),
     }
 }
 
@@ -142,6 +140,7 @@ mod tests {
                 product: 0x6015,
                 name: "ULX3S FPGA".into(),
                 node: "/dev/bus/usb/001/007".into(),
+                serial_number: None,
                 usable,
             },
             port: Some(SerialPort {

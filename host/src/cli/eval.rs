@@ -1,5 +1,6 @@
 //! `lpu eval`: how much of the model's quality the chip's arithmetic keeps.
 
+use super::number::whole;
 use super::output::{BAD, STRONG, grouped, json, note, paint, progress};
 use super::{Failure, ModelArguments, session, source};
 use indicatif::ProgressBar;
@@ -18,9 +19,9 @@ use std::path::PathBuf;
 ///
 /// Reports perplexity, top-1 agreement and KL divergence.
 ///
-/// Each story between `<|story|>` lines is encoded on its own and cut to the model's context; a text without such lines is cut into
-/// contexts. Every next token is predicted from the true ones before it. If the chip's memories are too small for that context, the same
-/// arithmetic runs on a chip with more memory.
+/// A text with `<|story|>` lines is split at them, and each part is encoded by itself and cut to the model's context; a text without such
+/// lines is cut into contexts. Every token is predicted from the true tokens before it. If the chip's memories are too small for that
+/// context, the same arithmetic is evaluated with larger ones.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,11 +31,11 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// A text, or stories separated by lines `<|story|>`.
+    /// Text file; lines with `<|story|>` separate its parts.
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// Use only the first N stories, or the first N contexts of a text without stories.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Use only the first N parts, or the first N contexts of a text without parts.
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1))]
     stories: Option<u32>,
     /// Report as JSON.
     #[arg(long)]
@@ -101,10 +102,7 @@ fn failure(error: EvalError) -> Failure {
 fn encoded(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> Result<Encoded, Failure> {
     let path = &arguments.text;
     let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
-    let text = text::decode(&bytes).ok_or_else(|| {
-        let good = std::str::from_utf8(&bytes).err().map_or(0, |error| error.valid_up_to());
-        Failure::input(format!("{} is not UTF-8 from byte {good} on; expected a text", path.display()))
-    })?;
+    let text = text::decode(&bytes).ok_or_else(|| Failure::not_utf8(path, &bytes))?;
     let mut encoded = eval::encode(tokenizer, &text, model.config.context.min(fit::POSITIONS_MAX))
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
     encoded.truncate(arguments.stories.map_or(usize::MAX, |count| count as usize));

@@ -12,8 +12,10 @@ use std::io::Write;
 
 /// Say whether a model fits a chip.
 ///
-/// Names every memory that is too small and by how much, the longest context, the predicted speed, and a chip that the model would fit
-/// on. A model that does not fit any board runs on `--geometry virtual`, a chip made to measure, in the emulator.
+/// Shows which memories are too small and by how much, the longest context, the predicted speed, and the chips that the model
+/// fits. Models that fit no board run on the emulator with `--geometry virtual`, a chip as large as the model needs.
+///
+/// Exit codes: 0 if the model fits, 1 if it does not, 2 for wrong input.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,7 +47,9 @@ struct Report {
     context_limit: Option<String>,
     /// Memories that are too small.
     short: Vec<Shortage>,
-    /// Why no memory would help.
+    /// Whether there is a program for models of this kind at all.
+    supported: bool,
+    /// Why a larger memory would not help.
     impossible: Option<String>,
     /// Cycles of a token, mean over all positions.
     cycles_mean: Option<f64>,
@@ -97,7 +101,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     let report = report(arguments, &model, &geometry, found, cycles_mean);
-    if arguments.json { json(&report) } else { print(&report) }
+    if arguments.json {
+        json(&report)?;
+    } else {
+        print(&report)?;
+    }
+    if report.fits { Ok(()) } else { Err(Failure::No) }
 }
 
 fn report(
@@ -124,6 +133,7 @@ fn report(
         context_of_model: model.config.context,
         context_limit: found.limit.map(|limit| limit.to_string()),
         short: found.short,
+        supported,
         impossible: found.impossible.map(|error| error.to_string()),
         cycles_mean,
         tokens_per_second: cycles_mean.map(|cycles| geometry.clock_hz as f64 / cycles),
@@ -147,7 +157,8 @@ fn print(report: &Report) -> Result<(), Failure> {
     let mut out = anstream::stdout();
     let verdict = match report.fits {
         true => paint(GOOD, format!("fits {}", report.geometry)),
-        false => paint(BAD, format!("does not fit {}", report.geometry)),
+        false if report.supported => paint(BAD, format!("does not fit {}", report.geometry)),
+        false => paint(BAD, "not supported"),
     };
     writeln!(
         out,
@@ -172,7 +183,7 @@ fn print(report: &Report) -> Result<(), Failure> {
         writeln!(out, "  context {} of {}{limit}", report.context, report.context_of_model)?;
         writeln!(
             out,
-            "  {cycles:.1} cycles/token in the mean: {} tokens/s at {}, predicted",
+            "  mean {cycles:.1} cycles/token: {} tokens/s at {}, predicted",
             grouped(rate.round() as u64),
             megahertz(report.clock_hz)
         )?;
@@ -181,7 +192,7 @@ fn print(report: &Report) -> Result<(), Failure> {
     }
     if let Some(Sizes { mxm_lanes, vxm_lanes, weight_rows, kv_rows, vmem_rows }) = &report.made_to_measure {
         let text = format!(
-            "made to measure for all positions: {mxm_lanes} lanes, {weight_rows} weight rows, {kv_rows} KV rows, {vmem_rows} \
+            "virtual chip for all positions: {mxm_lanes} lanes, {weight_rows} weight rows, {kv_rows} KV rows, {vmem_rows} \
              rows of {vxm_lanes} words; `--geometry virtual` runs it on the emulator"
         );
         writeln!(out, "  {}", paint(FAINT, text))?;

@@ -2,7 +2,7 @@
 
 use super::output::{GOOD, json, paint, spinner};
 use super::{Failure, source};
-use lpu_host::board::{self, Board, FlashRequest, Tools};
+use lpu_host::board::{self, Board, Computer, FlashRequest, Tools, machine};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,26 +13,30 @@ const PROGRAM: &str = "program.bin";
 
 /// Load a bitstream onto a board.
 ///
-/// It goes into the FPGA and is gone at power-off, unless --permanent says to write the flash from which the board starts. With a
-/// model, both are written there: the board then loads the model by itself and serves it over its serial line.
+/// By default the bitstream is loaded into the FPGA and lost at power-off; --permanent writes it to the flash memory from which the
+/// board starts. --with writes a model beside it, which the board then loads at power-on and serves over its serial port.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lpu flash --board ulx3s-85f
   lpu flash --board ulx3s-85f --permanent
   lpu flash --board ulx3s-85f --with stories260K.bin
+  lpu flash --board ulx3s-85f --serial D00084
   lpu flash --board ulx3s-85f --bitstream other.bit --json")]
 pub struct Arguments {
-    /// A board's name (see `lpu boards`), or its folder.
+    /// Name of the board (see `lpu boards`), or a folder that describes one.
     #[arg(long, value_name = "NAME")]
     board: String,
-    /// Write the board's flash: the bitstream starts at every power-on.
+    /// Serial number of the board, if several are plugged in (see `lpu devices`).
+    #[arg(long, value_name = "NUMBER")]
+    serial: Option<String>,
+    /// Write the flash memory, so that the board starts with this bitstream.
     #[arg(long)]
     permanent: bool,
-    /// Write this model beside the bitstream, and both into the board's flash.
+    /// Also write a model; both go to the flash memory.
     #[arg(long = "with", value_name = "MODEL")]
     stored: Option<PathBuf>,
-    /// Bitstream [default: the one that `lpu build` made last for this board].
+    /// Bitstream [default: the latest one of `lpu build` for this board].
     #[arg(long, value_name = "FILE")]
     bitstream: Option<PathBuf>,
     /// Report as JSON.
@@ -47,6 +51,9 @@ struct Report {
     /// `ram` or `flash`.
     memory: &'static str,
     programmer: String,
+    /// Of the board, where it was chosen by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serial_number: Option<String>,
     /// Bytes of the model's program in the flash.
     #[serde(skip_serializing_if = "Option::is_none")]
     program_bytes: Option<usize>,
@@ -55,6 +62,8 @@ struct Report {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let board = Board::find(&arguments.board)?;
+    let serial_number =
+        machine::choose(&board, &Computer::this().usb_devices(), arguments.serial.as_deref())?;
     let bitstream = match &arguments.bitstream {
         Some(file) => file.clone(),
         None => board::Store::default_root()?.join(&board.name).join(board::BITSTREAM),
@@ -67,6 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let request = FlashRequest {
         board: board.clone(),
         bitstream: bitstream.clone(),
+        serial_number: serial_number.clone(),
         permanent: arguments.permanent || stored.is_some(),
         program: stored.as_ref().map(publish).transpose()?,
     };
@@ -79,7 +89,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let program_bytes = stored.map(|bytes| bytes.len());
     let seconds = begin.elapsed().as_secs_f64();
     if arguments.json {
-        return json(&Report { board: board.name, bitstream, memory, programmer, program_bytes, seconds });
+        let board = board.name;
+        return json(&Report { board, bitstream, memory, programmer, serial_number, program_bytes, seconds });
     }
     let lasts = match (&arguments.stored, arguments.permanent) {
         (Some(model), _) => {

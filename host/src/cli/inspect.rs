@@ -1,17 +1,19 @@
 //! `lpu inspect`: what a program holds, how long each token takes, what each slice does meanwhile.
 
+use super::number::whole;
 use super::output::{STRONG, grouped, json, megahertz, note, paint, table};
+use super::outputs::Outputs;
 use super::schedule::{Piece, Schedule, Slice};
-use super::write::write_whole;
+use super::write::Target;
 use super::{Failure, ModelArguments, memory, source, trace};
 use lpu_host::{assembly, plot};
 use lpu_isa::image::Image;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Show memory map, cycles by position, busy slices.
+/// Show a program's memory map, cycles per token and utilisation.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,17 +25,17 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Print the program as assembly instead.
+    /// Print the program as assembly.
     #[arg(long, conflicts_with = "json")]
     asm: bool,
-    /// Also write the schedule of one token as a trace for Perfetto: 1 cycle = 1 us.
+    /// Write the schedule of one token as a trace for Perfetto (1 cycle = 1 us); - is standard output.
     #[arg(long, value_name = "OUT.json")]
     trace: Option<PathBuf>,
-    /// Also draw one token over the slices, and cycles against position.
+    /// Draw the schedule of one token and the cycles at each position as SVG; - is standard output.
     #[arg(long, value_name = "OUT.svg")]
     plot: Option<PathBuf>,
-    /// Position that trace and picture show.
-    #[arg(long, value_name = "P", default_value_t = 0)]
+    /// Position that --trace and --plot show.
+    #[arg(long, value_name = "P", default_value_t = 0, value_parser = whole::<usize>(0))]
     position: usize,
     /// Report as JSON.
     #[arg(long)]
@@ -77,22 +79,27 @@ struct Busy {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut outputs = Outputs::beside(&arguments.model);
+    let trace = outputs.open("--trace", arguments.trace.as_deref())?;
+    let plot = outputs.open("--plot", arguments.plot.as_deref())?;
+    let data = arguments.json.then_some("--json").or(arguments.asm.then_some("--asm"));
+    let mut out = outputs.report(data)?;
     let image = source::read(&arguments.model)?;
     let schedule = Schedule::new(&image);
     check_position(&image, arguments.position)?;
-    if let Some(path) = &arguments.trace {
-        write_trace(path, &image, &schedule, arguments.position)?;
+    if let Some(target) = &trace {
+        write_trace(target, &image, &schedule, arguments.position)?;
     }
-    if let Some(path) = &arguments.plot {
+    if let Some(target) = &plot {
         let picture = plot::token(&image, &schedule, arguments.position).map_err(Failure::machine)?;
-        write_whole(path, picture.as_bytes())?;
+        target.write(picture.as_bytes())?;
     }
     if arguments.asm {
         let program = assembly::Program { matrix: image.matrix, vector: image.vector };
-        return Ok(anstream::stdout().write_all(assembly::disassemble(&program).as_bytes())?);
+        return Ok(out.write_all(assembly::disassemble(&program).as_bytes())?);
     }
     let report = report(&image, &schedule);
-    if arguments.json { json(&report) } else { print(&report) }
+    if arguments.json { json(&report) } else { print(&mut out, &report) }
 }
 
 fn check_position(image: &Image, position: usize) -> Result<(), Failure> {
@@ -106,9 +113,11 @@ fn check_position(image: &Image, position: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_trace(path: &Path, image: &Image, schedule: &Schedule, position: usize) -> Result<(), Failure> {
-    write_whole(path, trace::trace(image, schedule, position).to_string().as_bytes())?;
-    note(format!("{}: open it in https://ui.perfetto.dev (1 cycle = 1 us)", path.display()));
+fn write_trace(target: &Target, image: &Image, schedule: &Schedule, position: usize) -> Result<(), Failure> {
+    target.write(trace::trace(image, schedule, position).to_string().as_bytes())?;
+    if let Some(file) = target.file() {
+        note(format!("{}: open it in https://ui.perfetto.dev (1 cycle = 1 us)", file.display()));
+    }
     Ok(())
 }
 
@@ -155,8 +164,7 @@ pub fn positions_shown(context: usize) -> Vec<usize> {
     std::iter::once(0).chain(powers).chain((last > 0).then_some(last)).collect()
 }
 
-fn print(report: &Report) -> Result<(), Failure> {
-    let mut out = anstream::stdout();
+fn print(out: &mut impl Write, report: &Report) -> Result<(), Failure> {
     let heading = |text: &str| paint(STRONG, text);
     writeln!(
         out,
@@ -203,7 +211,7 @@ fn cycles_text(report: &Report) -> String {
     }
     text.push_str(&table(&rows));
     text.push_str(&format!(
-        "  mean of the context: {mean:.1} cycles, {} tokens/s at {}\n",
+        "  mean over the context: {mean:.1} cycles, {} tokens/s at {}, predicted\n",
         grouped(tokens_per_second.round() as u64),
         megahertz(report.clock_hz)
     ));

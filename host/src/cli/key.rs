@@ -1,29 +1,31 @@
 //! `lpu key`: a new key for `lpu serve`.
 
 use super::Failure;
+use super::number::whole;
 use super::output::{FAINT, STRONG, note, paint};
 use lpu_host::serve::create_key;
 use std::io::Write;
 
-/// Make a key for `lpu serve --keys`.
+/// Create an API key for `lpu serve --keys`.
 ///
-/// The key itself goes to standard error, once: hand it to its holder. Its entry, which holds only a hash, goes to standard output.
+/// The key is shown once, on standard error: give it to the user. The entry for the file of keys, which holds only a hash of it,
+/// goes to standard output.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lpu key alice >> keys.toml
   lpu key bob --requests-per-day 1000 --tokens-per-day 100000 >> keys.toml")]
 pub struct Arguments {
-    /// Names the holder in logs and in the usage file.
+    /// Name of the user, in logs and in the usage file.
     name: String,
-    /// Requests of a day, at most.
-    #[arg(long, value_name = "N")]
+    /// Maximum number of requests a day.
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0))]
     requests_per_day: Option<u64>,
-    /// Tokens of a day, prompts and answers, at most.
-    #[arg(long, value_name = "N")]
+    /// Maximum number of tokens a day, prompts and answers together.
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0))]
     tokens_per_day: Option<u64>,
-    /// Tokens of all days, at most.
-    #[arg(long, value_name = "N")]
+    /// Maximum number of tokens in total.
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0))]
     tokens_quota: Option<u64>,
 }
 

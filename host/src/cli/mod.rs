@@ -7,7 +7,7 @@
 //!
 //! # Invariants
 //! 1. Text and reports go to standard output; progress, notes, summaries of runs and errors go to standard error.
-//! 2. A file is complete or absent: it is written beside its place and renamed.
+//! 2. A regular file is complete or as it was: it is written beside its place and renamed. Pipes and devices are written in place.
 //! 3. Colours and progress bars appear on terminals only, and never when `NO_COLOR` is set.
 
 mod bench;
@@ -15,6 +15,7 @@ mod bench;
 mod boards;
 #[cfg(feature = "fpga")]
 mod build;
+mod cache;
 mod chat;
 mod check;
 mod choice;
@@ -31,21 +32,29 @@ mod fit;
 #[cfg(feature = "fpga")]
 mod flash;
 mod inspect;
+mod interrupt;
 mod key;
 mod ladder;
+mod man;
 mod memory;
+mod number;
 mod output;
+mod outputs;
+mod prompt;
 mod run;
 mod serve;
 mod session;
 mod sim;
 mod source;
 mod template;
+mod version;
 mod waves;
+mod wrap;
 mod write;
 
 use clap::builder::{PossibleValuesParser, Styles, TypedValueParser, styling::AnsiColor};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use failure::Failure;
 use lpu_host::{schedule, trace};
 use lpu_isa::Geometry;
@@ -102,7 +111,10 @@ enum Command {
     Devices(devices::Arguments),
     #[cfg(feature = "fpga")]
     Doctor(doctor::Arguments),
+    Cache(cache::Arguments),
     Completions(completions::Arguments),
+    Man(man::Arguments),
+    Version(version::Arguments),
 }
 
 /// What every command needs that takes a model.
@@ -110,10 +122,11 @@ enum Command {
 struct ModelArguments {
     /// A Hugging Face folder, a GGUF file, a llama2.c checkpoint, or an image made by `lpu compile`.
     model: PathBuf,
-    /// Tokenizer: llama2.c's or a tokenizer.json [default: the model's own, or the `tok*.bin` beside a checkpoint].
+    /// Tokenizer file [default: the model's own, or the `tok*.bin` next to a llama2.c checkpoint].
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
-    /// Chip to compile for; `virtual` is made to measure, for the emulator [default: ulx3s-85f; an image knows its own].
+    /// Chip to compile for; `virtual` is a chip as large as the model needs, for the emulator only [default: ulx3s-85f, or the one
+    /// that an image was compiled for].
     #[arg(long, value_name = "NAME", value_parser = geometry_parser())]
     geometry: Option<GeometryChoice>,
 }
@@ -128,11 +141,11 @@ enum GeometryChoice {
 /// The machines that can execute a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum DeviceKind {
-    /// The emulator: bit-exact and cycle-exact, and the fastest.
+    /// The emulator: bit-exact, cycle-exact and the fastest.
     Emu,
-    /// The chip's own Verilog, compiled by Verilator.
+    /// The Verilog of the chip, compiled by Verilator.
     Rtl,
-    /// The chip as synthesised for its FPGA, cell by cell; made by Yosys the first time.
+    /// The netlist of the chip for its FPGA, which Yosys makes on first use.
     Netlist,
 }
 
@@ -180,9 +193,28 @@ impl GeometryChoice {
     }
 }
 
+/// Reads the arguments. Help, and most of what is wrong with arguments, is told and ends the process here.
+fn parse() -> Result<Cli, Failure> {
+    // A minus before a digit begins a number, which its parser refuses in words.
+    let command = Cli::command().mut_subcommands(|command| command.allow_negative_numbers(true));
+    let found = command.try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    found.map_err(|error| match error.kind() {
+        ErrorKind::InvalidUtf8 => {
+            let argument = std::env::args_os().find(|argument| argument.to_str().is_none());
+            let shown = argument.unwrap_or_default().to_string_lossy().into_owned();
+            Failure::input(format!("the argument {shown:?} is not UTF-8; expected a text in UTF-8"))
+        }
+        _ => error.exit(),
+    })
+}
+
 /// Reads the arguments, runs the command, reports what went wrong.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(failure) => return failure.report(),
+    };
+    let result = match cli.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Chat(arguments) => chat::run(&arguments),
         Command::Fit(arguments) => fit::run(&arguments),
@@ -204,7 +236,10 @@ pub fn main() -> ExitCode {
         Command::Devices(arguments) => devices::run(&arguments),
         #[cfg(feature = "fpga")]
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Cache(arguments) => cache::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+        Command::Version(arguments) => version::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -215,7 +250,6 @@ pub fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent_and_every_command_shows_examples() {

@@ -2,8 +2,13 @@
 
 use super::choice::{ChoiceArguments, cost_text, failure};
 use super::device::{self, DeviceChoice};
+use super::interrupt::Interrupt;
+use super::number::whole;
 use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, note, paint};
+use super::outputs::Outputs;
+use super::prompt::PromptArguments;
 use super::session::{self, Executed, Session};
+use super::write::{Draft, Target};
 use super::{Failure, ModelArguments, source, waves};
 use lpu_host::model::Tokenizer;
 use lpu_host::model::tokenizer::StreamDecoder;
@@ -18,16 +23,18 @@ use std::time::Instant;
 
 /// Run a model and stream its text.
 ///
-/// The summary holds the measured cycles against the predicted ones; a difference is an error (exit code 1).
-/// Text goes to standard output, the summary to standard error. With no --temperature the most likely token is taken.
+/// The text goes to standard output, a summary to standard error. The summary compares the executed cycles with the predicted
+/// ones; a difference is an error (exit code 1). Ctrl-C stops the text and still prints the summary.
 ///
-/// The chip chooses tokens by itself, greedily or with a temperature. Other options let the host choose: then the logits cross
-/// the host port for each token.
+/// Without --temperature the most likely token is taken. Greedy choice and temperature are done by the chip itself; the other
+/// sampling options read the logits of each token back to the host, which is slower.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lpu run stories260K.bin
   lpu run stories260K.bin --prompt \"Lily had a cat\" --tokens 100 --temperature 0.8 --seed 7
+  echo \"Once upon a time\" | lpu run stories260K.bin
+  lpu run stories260K.bin --prompt-file story.txt
   lpu run stories260K.bin --temperature 1 --top-p 0.9 --stop \"The end\"
   lpu run SmolLM2-135M-Instruct/ --geometry virtual --prompt Hello
   lpu run stories260K.bin --device rtl --tokens 32
@@ -38,24 +45,23 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Machine that executes the program: emu, rtl (the Verilated chip), netlist (the synthesised chip), auto (the
-    /// board that is plugged in), or serial:PORT[?baud=N].
+    /// Device that executes the program: emu, rtl (the Verilated chip), netlist (the synthesised chip), auto (the board that
+    /// is plugged in), or serial:PORT[?baud=N].
     #[arg(long, value_parser = device::parse, default_value = "emu")]
     device: DeviceChoice,
-    /// Write the traffic of the serial line to a file, for reports of faults.
+    /// Write the traffic of the serial line to a file, for bug reports.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     #[command(flatten)]
     waves: waves::WavesArguments,
-    /// Text that the model continues.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    prompt: String,
+    #[command(flatten)]
+    prompt: PromptArguments,
     #[command(flatten)]
     choice: ChoiceArguments,
-    /// With --json: log-probabilities of every token and of the N likeliest ones.
-    #[arg(long, value_name = "N", requires = "json")]
+    /// With --json: add the log probability of each token and of the N most likely ones.
+    #[arg(long, value_name = "N", requires = "json", value_parser = whole::<usize>(0))]
     logprobs: Option<usize>,
-    /// Report as JSON, with the logits' hash at every position.
+    /// Report as JSON, with a hash of the logits at every position.
     #[arg(long)]
     json: bool,
 }
@@ -65,6 +71,12 @@ struct Report {
     device: &'static str,
     geometry: &'static str,
     isa_hash: String,
+    /// Clock that the speed is stated at.
+    clock_hz: u64,
+    /// By the mean of all positions.
+    tokens_per_second: f64,
+    /// Whether no board gave these figures.
+    simulated: bool,
     prompt_tokens: Vec<u32>,
     tokens: Vec<u32>,
     text: String,
@@ -100,25 +112,56 @@ struct Made {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut outputs = Outputs::beside(&arguments.model);
+    let waves = outputs.open("--waves", arguments.waves.path())?;
+    let record = outputs.open("--record", arguments.record.as_deref())?.map(Target::draft).transpose()?;
+    let out: Box<dyn Write> = match outputs.take_standard_output(arguments.json.then_some("--json"))? {
+        true => Box::new(std::io::stderr()),
+        false => Box::new(std::io::stdout()),
+    };
+    let result = answer(arguments, waves, record.as_ref(), Text { out, is_kept: arguments.json });
+    // What the line carried before it failed is what a recording is for.
+    let kept = record.filter(|record| !record.is_empty()).map_or(Ok(()), Draft::finish);
+    result.and(kept)
+}
+
+fn answer(
+    arguments: &Arguments,
+    waves: Option<Target>,
+    record: Option<&Draft>,
+    mut out: Text,
+) -> Result<(), Failure> {
+    let prompt = arguments.prompt.read()?;
     let Source { image, tokenizer, context_limit } = source::open(&arguments.model)?;
     let options =
         Options { logprobs: arguments.logprobs, keep_logits: arguments.json, ..arguments.choice.options() };
-    let (device, waves) = match arguments.waves.open(&arguments.device, &image)? {
-        Some((device, waves)) => (device, Some(waves)),
-        None => (device::make(&arguments.device, &image, arguments.record.as_deref())?, None),
+    let (device, waves) = match waves {
+        Some(target) => {
+            let (device, waves) = arguments.waves.open(target, &arguments.device, &image)?;
+            (device, Some(waves))
+        }
+        None => {
+            let record = record.map(Draft::reopen).transpose()?;
+            (device::make(&arguments.device, &image, record)?, None)
+        }
     };
     let mut engine = Engine::new(device, &image, tokenizer).map_err(Failure::machine)?;
-    let prompt = prompt_tokens(&engine, &arguments.prompt)?;
+    let prompt = prompt_tokens(arguments, &engine, &prompt)?;
     if let Some(waves) = &waves {
         let last = (prompt.len() - 1).saturating_add(options.tokens_max);
         waves.check(last.min(image.model.context as usize))?;
     }
+    let interrupt = Interrupt::listen()?;
     let begin = Instant::now();
     let mut made = Made { text: spoken(engine.tokenizer(), &prompt), ..Made::default() };
     let mut generation = engine.generate(&prompt, &options).map_err(failure)?;
-    show(arguments, &made.text)?;
+    let cancel = generation.canceller();
+    out.show(&made.text)?;
     while let Some(event) = generation.next_event().map_err(failure)? {
-        show(arguments, made.take(event))?;
+        out.show(made.take(event))?;
+        if interrupt.take() {
+            cancel.cancel();
+        }
     }
     let finish = generation.finish().map_err(failure)?;
     drop(engine);
@@ -132,7 +175,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         json(&Report { context_limit, ..report(arguments, &image, &prompt, made, &finish, &session) })?;
     } else {
         if !made.text.ends_with('\n') {
-            show(arguments, "\n")?;
+            out.show("\n")?;
         }
         if let Some(cost) = cost_text(&options, &image.model) {
             note(paint(FAINT, cost));
@@ -143,7 +186,24 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         summarise(arguments, &image, &finish, &session);
     }
     waves.map_or(Ok(()), |waves| waves.finish(&session))?;
-    session.check()
+    session.check()?;
+    if finish.reason == Reason::Cancelled { Err(Failure::Interrupted) } else { Ok(()) }
+}
+
+/// Where the text streams to; with `--json` it is kept for the report.
+struct Text {
+    out: Box<dyn Write>,
+    is_kept: bool,
+}
+
+impl Text {
+    fn show(&mut self, text: &str) -> Result<(), Failure> {
+        if !self.is_kept {
+            self.out.write_all(text.as_bytes())?;
+            self.out.flush()?;
+        }
+        Ok(())
+    }
 }
 
 impl Made {
@@ -183,14 +243,16 @@ fn step(executed: sampling::Executed, token: u32) -> Executed {
     }
 }
 
-/// The ids that a run begins with: at least one.
-fn prompt_tokens(engine: &Engine, text: &str) -> Result<Vec<u32>, Failure> {
-    if engine.tokenizer().is_none() && !text.is_empty() {
-        return Err(Failure::input(format!(
-            "no tokenizer of {} pieces lies beside the model; expected one to encode the prompt: \
-             name it with --tokenizer, or leave out --prompt",
-            engine.model().vocab
-        )));
+/// The ids that a run begins with: at least one. Without a tokenizer there is no text, and the user is told why.
+fn prompt_tokens(arguments: &Arguments, engine: &Engine, text: &str) -> Result<Vec<u32>, Failure> {
+    if engine.tokenizer().is_none() {
+        let missing = source::missing_tokenizer(&arguments.model.model, engine.model().vocab);
+        if !text.is_empty() {
+            return Err(Failure::input(format!(
+                "{missing}; expected one to encode the prompt: name it with --tokenizer, or leave out --prompt"
+            )));
+        }
+        note(format!("{missing}: tokens are shown as numbers. Name a tokenizer with --tokenizer"));
     }
     engine.encode(text).map_err(failure)
 }
@@ -203,16 +265,6 @@ fn spoken(tokenizer: Option<&Tokenizer>, prompt: &[u32]) -> String {
         None => format!("{id} "),
     };
     prompt.iter().map(piece).collect()
-}
-
-/// Streams text; with `--json` it is kept for the report.
-fn show(arguments: &Arguments, text: &str) -> Result<(), Failure> {
-    if arguments.json {
-        return Ok(());
-    }
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
 }
 
 /// The name of a reason in reports.
@@ -238,6 +290,9 @@ fn report(
         device: arguments.device.name(),
         geometry: image.geometry.name,
         isa_hash: format!("{:016x}", lpu_isa::instruction::ISA_HASH),
+        clock_hz: image.geometry.clock_hz,
+        tokens_per_second: session.tokens_per_second(image.geometry.clock_hz),
+        simulated: arguments.device.is_simulated(),
         prompt_tokens: prompt.to_vec(),
         tokens: made.tokens,
         text: made.text,
@@ -260,13 +315,11 @@ fn summarise(arguments: &Arguments, image: &Image, finish: &Finish, session: &Se
         differing => paint(BAD, format!("different at {differing} of {count} positions")),
     };
     note(format!(
-        "\n{} at {} on {}",
-        paint(
-            STRONG,
-            format!("{} tokens/s", grouped((clock_hz as f64 / mean(finish.cycles_measured)).round() as u64))
-        ),
+        "\n{} at {} on {}, {}",
+        paint(STRONG, format!("{} tokens/s", grouped(session.tokens_per_second(clock_hz).round() as u64))),
         megahertz(clock_hz),
         image.geometry.name,
+        if arguments.device.is_simulated() { "simulated" } else { "measured on the board" },
     ));
     note(format!(
         "{:.1} cycles/token predicted, {:.1} measured: {verdict}",
@@ -275,10 +328,10 @@ fn summarise(arguments: &Arguments, image: &Image, finish: &Finish, session: &Se
     ));
     let end = match &finish.reason {
         Reason::End => "the model ended its text".into(),
-        Reason::Stop(text) => format!("{text:?} would have followed"),
-        Reason::Length => "as many as asked for".into(),
+        Reason::Stop(text) => format!("stopped before {text:?}"),
+        Reason::Length => "stopped at the limit of --tokens".into(),
         Reason::Context => "the context is full".into(),
-        Reason::Cancelled => "cancelled".into(),
+        Reason::Cancelled => "interrupted".into(),
     };
     note(paint(
         FAINT,

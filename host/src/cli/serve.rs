@@ -1,6 +1,7 @@
 //! `lpu serve`: models behind OpenAI-, Groq- and Hugging Face-compatible addresses.
 
 use super::device::{self, DeviceChoice};
+use super::number::whole;
 use super::output::{FAINT, STRONG, note, paint};
 use super::template::TemplateArguments;
 use super::{DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_of_name, geometry_parser, source};
@@ -20,8 +21,8 @@ const PORT_DEFAULT: u16 = 8080;
 
 /// Serve models over HTTP, with a playground in the browser.
 ///
-/// Speaks OpenAI's and Groq's interface (/v1, /openai/v1) and Hugging Face's Text Generation Inference (/, /generate).
-/// Arguments go before environment variables, and these before the file of --config.
+/// The API is compatible with OpenAI's and Groq's (/v1, /openai/v1) and with Hugging Face's Text Generation Inference (/, /generate).
+/// Command-line options override environment variables, which override the file given by --config.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -39,55 +40,55 @@ A file for --config:
 
 Then: http://127.0.0.1:8080 in a browser, or base_url=\"http://127.0.0.1:8080/v1\" in a client.")]
 pub struct Arguments {
-    /// Models or images, each with a name of its own if written NAME=FILE.
+    /// Models or images to serve; NAME=FILE sets the name that clients ask for.
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
-    /// Machine that executes the programs: emu, rtl (the Verilated chip), netlist (the synthesised chip), auto (the
-    /// board that is plugged in), or serial:PORT[?baud=N]; may be given several times [default: emu].
+    /// Device that executes the programs: emu, rtl (the Verilated chip), netlist (the synthesised chip), auto (the board that
+    /// is plugged in), or serial:PORT[?baud=N]; can be repeated [default: emu].
     #[arg(long = "device", value_parser = device::parse, value_name = "DEVICE")]
     devices: Vec<DeviceChoice>,
-    /// Tokenizer for models that have none of their own.
+    /// Tokenizer for models without their own.
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
     #[command(flatten)]
     template: TemplateArguments,
-    /// Chip to compile for; `virtual` is made to measure [default: ulx3s-85f].
+    /// Chip to compile for; `virtual` is a chip as large as the model needs, for the emulator only [default: ulx3s-85f].
     #[arg(long, value_name = "NAME", value_parser = geometry_parser())]
     geometry: Option<GeometryChoice>,
     /// Address to listen on [default: 127.0.0.1].
     #[arg(long, env = "LPU_SERVE_HOST")]
     host: Option<IpAddr>,
-    /// Port to listen on, 0 for any that is free [default: 8080].
-    #[arg(long, env = "LPU_SERVE_PORT")]
+    /// Port to listen on; 0 takes any free one [default: 8080].
+    #[arg(long, env = "LPU_SERVE_PORT", value_parser = whole::<u16>(0))]
     port: Option<u16>,
-    /// File of keys, made with `lpu key`: only their holders may ask.
+    /// File of API keys (see `lpu key`); requests without a valid key are refused.
     #[arg(long, env = "LPU_SERVE_KEYS", value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// File in which the use of each key is kept [default: in memory].
+    /// File that stores the usage of each key [default: kept in memory].
     #[arg(long, env = "LPU_SERVE_USAGE", value_name = "FILE")]
     usage: Option<PathBuf>,
-    /// Allow a public address without keys.
+    /// Listen on a public address without API keys.
     #[arg(long, env = "LPU_SERVE_OPEN_TO_ALL")]
     open_to_all: bool,
     /// Answer requests for a model of any other name with the first model.
     #[arg(long, env = "LPU_SERVE_ANY_MODEL_NAME")]
     any_model_name: bool,
-    /// Answers that may wait for a device [default: 256].
-    #[arg(long, env = "LPU_SERVE_QUEUE", value_name = "N")]
+    /// Maximum number of requests waiting for a device [default: 256].
+    #[arg(long, env = "LPU_SERVE_QUEUE", value_name = "N", value_parser = whole::<usize>(0))]
     queue: Option<usize>,
-    /// Connections that may be open [default: 4096].
-    #[arg(long, env = "LPU_SERVE_CONNECTIONS", value_name = "N")]
+    /// Maximum number of open connections [default: 4096].
+    #[arg(long, env = "LPU_SERVE_CONNECTIONS", value_name = "N", value_parser = whole::<usize>(0))]
     connections: Option<usize>,
-    /// Seconds for answers to end at shutdown [default: 30].
-    #[arg(long, env = "LPU_SERVE_DRAIN", value_name = "SECONDS")]
+    /// Seconds that answers in progress may take at shutdown [default: 30].
+    #[arg(long, env = "LPU_SERVE_DRAIN", value_name = "SECONDS", value_parser = whole::<u64>(0))]
     drain: Option<u64>,
-    /// Form of the log on standard error; RUST_LOG chooses what it holds [default: text].
+    /// Format of the log on standard error; RUST_LOG sets its level [default: text].
     #[arg(long, env = "LPU_SERVE_LOG", value_enum)]
     log: Option<LogForm>,
-    /// Settings in TOML.
+    /// Configuration file in TOML.
     #[arg(long, env = "LPU_SERVE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print the description of the interface (OpenAPI) instead.
+    /// Print the OpenAPI description of the API and exit.
     #[arg(long)]
     openapi: bool,
 }
@@ -165,7 +166,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     note(format!(
         "playground  http://{address}\nOpenAI      http://{address}/v1\ninterface   http://{address}/docs"
     ));
-    note(paint(FAINT, "ends with Ctrl-C, after the answers that are being made"));
+    note(paint(FAINT, "Ctrl-C stops the server once the answers in progress are complete"));
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     let [Ok(mut interrupt), Ok(mut terminate)] = signals else {
         return Err(Failure::machine("cannot listen to signals"));
@@ -292,7 +293,7 @@ fn devices(choices: Vec<DeviceChoice>) -> Vec<DeviceSpec> {
         let opener = move |image: &Image| {
             device::make(&choice, image, None).map_err(|failure| match failure {
                 Failure::Input(why) | Failure::Machine(why) => why,
-                Failure::Closed => "its output is closed".into(),
+                Failure::Closed | Failure::Interrupted | Failure::No => "it was stopped".into(),
             })
         };
         DeviceSpec { name, opener: Box::new(opener) }

@@ -158,6 +158,11 @@ impl Session {
         self.cycles_measured() as f64 / self.steps.len().max(1) as f64
     }
 
+    /// Positions for each second of a chip with this clock.
+    pub fn tokens_per_second(&self, clock_hz: u64) -> f64 {
+        clock_hz as f64 / self.cycles_mean()
+    }
+
     /// Executed positions for each second of the computer that runs the device.
     pub fn positions_per_second(&self) -> f64 {
         self.steps.len() as f64 / self.wall.as_secs_f64().max(1e-9)

@@ -4,6 +4,7 @@
 //!  lpu run --device serial:/dev/pts/N ─► terminal ─► this loop ─► board: Verilated, or native
 //! ```
 
+use super::number::{whole, whole_between};
 use super::output::note;
 use super::{Failure, source};
 use lpu_isa::Geometry;
@@ -32,9 +33,9 @@ const READ_BYTES: usize = 1024;
 
 /// Simulate a whole board behind a pseudo-terminal.
 ///
-/// The first line of output is the terminal's path; any program can open it as it would a board's serial port. With the device
-/// `rtl` the bitstream's Verilog runs, the firmware on its soft core; with `emu` the firmware runs on this machine and its chip is
-/// the emulator. The simulation ends when it is interrupted.
+/// The first line of output is the path of the pseudo-terminal, which any program can open like the serial port of a board.
+/// `--device rtl` simulates the Verilog of the bitstream, with the firmware on its soft core; `--device emu` runs the firmware
+/// natively on top of the emulator, which is much faster. The simulation runs until Ctrl-C.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -46,27 +47,27 @@ pub struct Arguments {
     /// Board to simulate.
     #[arg(long, value_name = "NAME", value_parser = board)]
     board: Geometry,
-    /// What the board is made of [default: rtl, where this `lpu` was built with it].
+    /// How the board is simulated [default: rtl if this `lpu` was built with it, else emu].
     #[arg(long, value_name = "DEVICE")]
     device: Option<Made>,
-    /// Clock in MHz that the Verilated board's firmware believes in: the fewer, the fewer cycles are a second, and a bit of the
-    /// line. 50 is the ULX3S' own.
-    #[arg(long, value_name = "MHZ", default_value_t = CLOCK_MHZ, value_parser = clap::value_parser!(u32).range(2..=100))]
+    /// Clock frequency in MHz that the firmware of the Verilated board assumes. The ULX3S runs at 50; a lower one needs fewer
+    /// simulated cycles for each byte on the serial line.
+    #[arg(long, value_name = "MHZ", default_value_t = CLOCK_MHZ, value_parser = whole_between::<u32>(2, 100))]
     clock: u32,
-    /// Model in the board's flash memory: the board loads it when it starts, and needs no load from a host.
+    /// Model in the board's flash memory, which the board loads when it starts.
     #[arg(long = "with", value_name = "MODEL")]
     stored: Option<PathBuf>,
-    /// End after this many seconds.
-    #[arg(long, value_name = "SECONDS")]
+    /// Stop after this many seconds [default: run until Ctrl-C].
+    #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>(0))]
     seconds: Option<u64>,
 }
 
 /// What a simulated board is made of.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Made {
-    /// The firmware as a program of this machine, the chip's emulator.
+    /// The firmware compiled for this computer, on top of the emulator.
     Emu,
-    /// The bitstream's Verilog, the firmware on its soft core.
+    /// The Verilog of the bitstream, with the firmware on its soft core.
     Rtl,
 }
 

@@ -106,6 +106,28 @@ pub fn open_checkpoint(arguments: &ModelArguments) -> Result<(Model, Option<Toke
     Ok(loaded)
 }
 
+/// What is said where text cannot be turned into tokens: which tokenizer is missing, and which files of other names or sizes lie
+/// where it was looked for.
+pub fn missing_tokenizer(model: &Path, vocab: u32) -> String {
+    let folder = if model.is_dir() { Some(model) } else { model.parent() };
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let mut others: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| ["tok", "vocab"].iter().any(|part| name.to_lowercase().contains(part)))
+        .filter(|name| folder.join(name).is_file())
+        .collect();
+    others.sort();
+    let missing = format!("no tokenizer of {vocab} pieces lies beside the model");
+    match others.is_empty() {
+        true => missing,
+        false => format!(
+            "{missing} ({} not used: expected a name as tok*.bin or tokenizer.json, and {vocab} pieces)",
+            others.join(", ")
+        ),
+    }
+}
+
 /// Compiles a checkpoint, for all positions that the chip has room for unless `context` says how many.
 pub fn try_compile(
     path: &Path,

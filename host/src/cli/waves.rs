@@ -2,26 +2,26 @@
 
 use super::device::DeviceChoice;
 use super::session::Session;
-use super::write::Beside;
+use super::write::{Draft, Target};
 use super::{DeviceKind, Failure};
 use lpu_isa::image::Image;
 use lpu_sim::device::Device;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct WavesArguments {
-    /// Write the chip's signals to this FST file, for GTKWave or Surfer; only with --device rtl.
+    /// Write the chip's signals to an FST file for GTKWave or Surfer; only with --device rtl.
     #[arg(long, value_name = "FILE.fst")]
     waves: Option<PathBuf>,
-    /// Positions that the waves show: one, or A..B without B.
+    /// Positions to record with --waves: one position, or A..B without B.
     #[arg(long, value_name = "A..B", default_value = "0", value_parser = positions, requires = "waves")]
     waves_positions: RangeInclusive<u16>,
 }
 
 /// A file that is being filled.
 pub struct Waves {
-    file: Beside,
+    file: Draft,
     positions: RangeInclusive<u16>,
 }
 
@@ -41,25 +41,29 @@ fn positions(text: &str) -> Result<RangeInclusive<u16>, String> {
 type Watched = (Box<dyn Device>, Waves);
 
 impl WavesArguments {
-    /// The device and the file to be filled, if waves are wanted.
-    pub fn open(&self, choice: &DeviceChoice, image: &Image) -> Result<Option<Watched>, Failure> {
-        let Some(path) = &self.waves else { return Ok(None) };
+    /// The file that was named, if one was.
+    pub fn path(&self) -> Option<&Path> {
+        self.waves.as_deref()
+    }
+
+    /// The device whose signals fill `target`.
+    pub fn open(&self, target: Target, choice: &DeviceChoice, image: &Image) -> Result<Watched, Failure> {
         if *choice != DeviceChoice::Inside(DeviceKind::Rtl) {
             return Err(Failure::input(format!(
                 "{} has no signals to show; expected `--device rtl` with --waves",
                 choice.title()
             )));
         }
-        let waves = Waves { file: Beside::new(path)?, positions: self.waves_positions.clone() };
+        let waves = Waves { file: target.draft()?, positions: self.waves_positions.clone() };
         let device = open(image, &waves)?;
-        Ok(Some((device, waves)))
+        Ok((device, waves))
     }
 }
 
 #[cfg(feature = "waves")]
 fn open(image: &Image, waves: &Waves) -> Result<Box<dyn Device>, Failure> {
     let mut chip = super::session::chip(image)?;
-    chip.port().waves(waves.file.temporary(), waves.positions.clone()).map_err(Failure::input)?;
+    chip.port().waves(waves.file.path(), waves.positions.clone()).map_err(Failure::input)?;
     Ok(Box::new(chip))
 }
 

@@ -28,7 +28,7 @@ pub enum CompileError {
     #[error("the schedule of a layer did not settle: please report the model's shape")]
     Unsettled,
     #[error(
-        "field `{field}` of instruction {index} is out of range: the model is too large for the instruction set"
+        "field `{field}` of instruction {index} is out of range: the instruction set cannot express a model of this shape"
     )]
     Encoding { field: &'static str, index: usize },
     #[error(

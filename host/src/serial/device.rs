@@ -1,7 +1,7 @@
 //! A board as a device.
 
 use super::Line;
-use super::link::{Link, version};
+use super::link::{Link, OTHER_VERSION, version};
 use super::load::{self, Program};
 use lpu_isa::host::{Fault, HOST_WORD_BYTES, Register, Space};
 use lpu_isa::image::Image;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Prompt tokens of one frame.
 const PROMPT_FRAME_TOKENS: usize = 200;
 /// Parts of the patience for which a board is looked for at its own rate, at the one wanted, and again at its own, to which it
-/// has gone back meanwhile.
+/// has gone back meanwhile. What is left of the patience is for boards that are slow.
 const MEETING_PARTS: [f64; 3] = [0.2, 0.1, 0.15];
 /// Parts of the patience for which the change of the rate may take: until it is confirmed, until an answer at the new rate, and until
 /// the board has gone back if the line does not carry that one.
@@ -110,7 +110,10 @@ impl<L: Line> SerialDevice<L> {
         let hear = Box::new(|_, _| {});
         let mut device = Self { link, loaded: None, run: None, run_number: options.nonce, hear };
         let board = device.meet(options.bits_per_second)?;
-        device.change_rate(options.bits_per_second.unwrap_or(board.rate_max).min(board.rate_max))?;
+        // A line over which the meeting took that long is not made faster.
+        if device.link.part_passed() <= MEETING_PARTS.iter().sum() {
+            device.change_rate(options.bits_per_second.unwrap_or(board.rate_max).min(board.rate_max))?;
+        }
         Ok(device)
     }
 
@@ -121,14 +124,16 @@ impl<L: Line> SerialDevice<L> {
 
     /// A board that another host has left at another rate goes back to its own after half a second of noise.
     fn meet(&mut self, wanted: Option<u32>) -> Result<Board, DeviceError> {
+        self.link.begin_parts();
         let mut last = self.link.silence();
-        let rates = [RATE_DEFAULT, wanted.unwrap_or(RATE_MAX), RATE_DEFAULT];
-        for (rate, part) in rates.into_iter().zip(MEETING_PARTS) {
+        let rates = [RATE_DEFAULT, wanted.unwrap_or(RATE_MAX), RATE_DEFAULT, RATE_DEFAULT];
+        let rest = 1.0 - MEETING_PARTS.iter().sum::<f64>();
+        for (rate, part) in rates.into_iter().zip(MEETING_PARTS.into_iter().chain([rest])) {
             self.link.line.set_rate(rate)?;
             self.link.begin_part(part);
             match self.ask_board() {
                 Ok(board) => return Ok(board),
-                Err(DeviceError::Line(text)) if text.contains("version") => {
+                Err(DeviceError::Line(text)) if text.starts_with(OTHER_VERSION) => {
                     return Err(DeviceError::Line(text));
                 }
                 Err(error) => last = error,
@@ -139,6 +144,7 @@ impl<L: Line> SerialDevice<L> {
 
     fn change_rate(&mut self, bits_per_second: u32) -> Result<(), DeviceError> {
         let [confirmed, met, gone_back] = CHANGE_PARTS;
+        self.link.begin_parts();
         self.link.begin_part(confirmed);
         self.link.command(&Request::Rate { bits_per_second })?;
         self.link.line.set_rate(bits_per_second)?;

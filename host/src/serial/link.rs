@@ -7,10 +7,13 @@ use lpu_isa::link::{
 use lpu_isa::soc::checksum;
 use lpu_sim::device::DeviceError;
 use std::collections::VecDeque;
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 /// Times that a request is sent within the patience, and the intervals in which steps are asked for.
 const ATTEMPTS: u32 = 6;
+/// Bytes that are shown of what is no answer.
+const NOISE_SHOWN: usize = 40;
 /// Bytes taken from the line at once.
 const READ_BYTES: usize = 4096;
 
@@ -22,7 +25,10 @@ type Frame = Vec<u8>;
 pub struct Link<L> {
     pub line: L,
     pub patience: Duration,
-    /// When the call in progress gives up.
+    /// When the call in progress began, and what came since that is no frame.
+    since: Duration,
+    noise: Noise,
+    /// When it gives up.
     end: Duration,
     interval: Duration,
     receiver: FromLine,
@@ -30,6 +36,31 @@ pub struct Link<L> {
     /// Steps and ends that came while something else was waited for.
     unasked: VecDeque<Frame>,
     sequence: u16,
+}
+
+/// Bytes that belong to no frame: another program's or another board's, or of another rate.
+#[derive(Debug, Default)]
+struct Noise {
+    count: u64,
+    first: Vec<u8>,
+}
+
+impl Noise {
+    fn push(&mut self, byte: u8) {
+        self.count += 1;
+        if self.first.len() < NOISE_SHOWN {
+            self.first.push(byte);
+        }
+    }
+}
+
+impl Display for Noise {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let unit = if self.count == 1 { "byte" } else { "bytes" };
+        write!(f, "{} {unit} that are no answer (\"{}", self.count, self.first.escape_ascii())?;
+        let rest = if self.count > self.first.len() as u64 { "..." } else { "" };
+        write!(f, "{rest}\")")
+    }
 }
 
 /// What a board refused, and its detail.
@@ -59,10 +90,13 @@ impl From<Refused> for DeviceError {
     }
 }
 
+/// How the words about a board of another version begin.
+pub const OTHER_VERSION: &str = "expected firmware of protocol version";
+
 /// A board of another version.
 pub fn version(found: u32) -> DeviceError {
     DeviceError::Line(format!(
-        "expected firmware of protocol version {}, found version {found}: build the board's bitstream from the same source as this command",
+        "{OTHER_VERSION} {}, found version {found}: build the board's bitstream from the same source as this command",
         lpu_isa::link::VERSION
     ))
 }
@@ -85,18 +119,40 @@ pub fn line_bytes(sequence: u16, request: &Request<'_>) -> Result<Vec<u8>, Devic
 
 impl<L: Line> Link<L> {
     /// A link whose sequence numbers begin at `sequence`: different ones keep answers to another host apart.
-    pub fn new(line: L, patience: Duration, sequence: u16) -> Self {
-        let (frames, unasked) = (VecDeque::new(), VecDeque::new());
-        let (end, interval) = (Duration::ZERO, patience / ATTEMPTS);
-        Self { line, patience, end, interval, receiver: FromLine::new(), frames, unasked, sequence }
+    pub fn new(mut line: L, patience: Duration, sequence: u16) -> Self {
+        let since = line.now();
+        Self {
+            line,
+            patience,
+            since,
+            noise: Noise::default(),
+            end: since,
+            interval: patience / ATTEMPTS,
+            receiver: FromLine::new(),
+            frames: VecDeque::new(),
+            unasked: VecDeque::new(),
+            sequence,
+        }
     }
 
     /// Begins a call, or its patience anew since the board has answered.
     pub fn begin(&mut self) {
+        self.begin_parts();
         self.begin_part(1.0);
     }
 
-    /// Begins a call, or a part of one, that may take this part of the patience.
+    /// Begins a call of several parts.
+    pub fn begin_parts(&mut self) {
+        self.since = self.line.now();
+        self.noise = Noise::default();
+    }
+
+    /// The part of the patience that has passed since the call began.
+    pub fn part_passed(&mut self) -> f64 {
+        (self.line.now() - self.since).as_secs_f64() / self.patience.as_secs_f64()
+    }
+
+    /// Begins a part of a call that may take this part of the patience.
     pub fn begin_part(&mut self, part: f64) {
         let patience = self.patience.mul_f64(part);
         self.end = self.line.now() + patience;
@@ -137,8 +193,12 @@ impl<L: Line> Link<L> {
             let mut bytes = [0; READ_BYTES];
             let count = self.line.receive(&mut bytes, deadline - now)?;
             for &byte in &bytes[..count] {
+                self.noise.push(byte);
                 let Some(length) = self.receiver.push(byte) else { continue };
-                self.frames.extend(checked(self.receiver.frame(length), checksum).map(<[u8]>::to_vec));
+                if let Some(frame) = checked(self.receiver.frame(length), checksum) {
+                    self.noise = Noise::default();
+                    self.frames.push_back(frame.to_vec());
+                }
             }
         }
     }
@@ -205,10 +265,17 @@ impl<L: Line> Link<L> {
     }
 
     /// The board did not answer.
-    pub fn silence(&self) -> DeviceError {
+    pub fn silence(&mut self) -> DeviceError {
+        let seconds = (self.line.now() - self.since).as_secs_f64();
+        let (found, advice) = match self.noise.count {
+            0 => ("none".into(), "check the cable and that the bitstream is loaded"),
+            _ => (
+                self.noise.to_string(),
+                "check that the port is the board's, that no other program uses it, and that the bitstream is loaded",
+            ),
+        };
         DeviceError::Line(format!(
-            "expected an answer of the board, found none within {:.1} s: check the cable and that the bitstream is loaded, then press the board's reset",
-            self.patience.as_secs_f64()
+            "expected an answer of the board within {seconds:.1} s, found {found}: {advice}, then press the board's reset"
         ))
     }
 }

@@ -47,6 +47,11 @@ fn explain(name: &str, error: &serialport::Error) -> String {
         format!("{name} is in use by another program: close it (`fuser {name}` says which it is)")
     } else if matches!(error.kind, ErrorKind::NoDevice | ErrorKind::Io(io::ErrorKind::NotFound)) {
         format!("expected a serial port, found none called {name}: plug the board in, or name another port")
+    } else if ["typewriter", "inappropriate ioctl", "is a directory"].iter().any(|words| text.contains(words))
+    {
+        format!(
+            "expected a serial port, found {name}, which is none: `lpu devices` lists the ports of boards"
+        )
     } else {
         format!("cannot open {name}: {error}")
     }
@@ -155,6 +160,10 @@ mod tests {
     fn failures_to_open_say_what_to_do() {
         let text = |kind, description: &str| explain("/dev/x", &serialport::Error::new(kind, description));
         assert!(text(ErrorKind::NoDevice, "No such file").contains("plug the board in"));
+        assert_eq!(
+            text(ErrorKind::Unknown, "Not a typewriter"),
+            "expected a serial port, found /dev/x, which is none: `lpu devices` lists the ports of boards"
+        );
         assert!(text(ErrorKind::Unknown, "Device or resource busy").contains("close it"));
         assert!(
             text(ErrorKind::Io(io::ErrorKind::PermissionDenied), "Permission denied").contains("dialout")

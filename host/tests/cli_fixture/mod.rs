@@ -6,6 +6,7 @@ use assert_cmd::Command;
 use lpu_host::model::tokenizer::TokenizerBuilder;
 use lpu_host::model::{Tokenizer, llama2c, synthetic};
 use std::path::PathBuf;
+use std::process::Output;
 use tempfile::TempDir;
 
 pub struct Fixture {
@@ -18,6 +19,17 @@ pub struct Finished {
     pub code: i32,
     pub out: String,
     pub err: String,
+}
+
+impl Finished {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Self {
+            code: output.status.code().expect("an exit code"),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
 }
 
 impl Fixture {
@@ -46,20 +58,21 @@ impl Fixture {
         std::fs::read(self.path(name)).expect("readable")
     }
 
+    /// `lpu` in the folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("lpu").expect("the command is built with its tests");
+        command.current_dir(self.folder.path()).args(arguments);
+        command
+    }
+
     /// Runs `lpu` in the folder.
     pub fn lpu(&self, arguments: &[&str]) -> Finished {
-        let output = Command::cargo_bin("lpu")
-            .expect("the command is built with its tests")
-            .current_dir(self.folder.path())
-            .args(arguments)
-            .output()
-            .expect("it starts");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Finished {
-            code: output.status.code().expect("an exit code"),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+        Finished::of(self.command(arguments).output().expect("it starts"))
+    }
+
+    /// Runs `lpu` in the folder with this standard input.
+    pub fn fed(&self, arguments: &[&str], input: &[u8]) -> Finished {
+        Finished::of(self.command(arguments).write_stdin(input).output().expect("it starts"))
     }
 
     /// Runs `lpu`, which must succeed, and gives its standard output.

@@ -4,8 +4,9 @@ mod measure;
 mod published;
 mod report;
 
+use super::number::whole;
 use super::output::{json, spinner};
-use super::write::write_whole;
+use super::outputs::Outputs;
 use super::{Failure, ModelArguments, source};
 use lpu_host::fit;
 use lpu_host::model::synthetic::{Extras, synthetic_with, tiny_llama};
@@ -14,6 +15,7 @@ use lpu_isa::Geometry;
 use measure::{Row, Rung, measure};
 use published::Published;
 use serde::Serialize;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Where stories260K lies if nobody says: beside the checkout, whose folder of models is known.
@@ -23,24 +25,37 @@ const SEED: u64 = 15;
 
 #[derive(clap::Args)]
 pub struct LadderArguments {
-    /// Measure the ladder: models from 4,192 parameters on beside published designs and this computer's fp32.
+    /// Compare models from 4,192 to 15 million parameters with published designs and with fp32 on this computer.
     #[arg(long)]
     pub ladder: bool,
-    /// Print the ladder as Markdown (the default).
+    /// Print the comparison as Markdown [default: a table on a terminal, Markdown elsewhere].
     #[arg(long, requires = "ladder", conflicts_with_all = ["json", "csv"])]
     md: bool,
-    /// Print the ladder as comma-separated values.
+    /// Print the comparison as comma-separated values.
     #[arg(long, requires = "ladder", conflicts_with = "json")]
     csv: bool,
-    /// Also draw the ladder.
+    /// Draw the comparison as SVG; - is standard output.
     #[arg(long, value_name = "OUT.svg", requires = "ladder")]
     plot: Option<PathBuf>,
-    /// Folder of the project's models.
+    /// Folder with the models of this project.
     #[arg(long, value_name = "FOLDER", requires = "ladder", default_value = "models")]
     models: PathBuf,
-    /// Leave out models with more parameters.
-    #[arg(long, value_name = "N", requires = "ladder", default_value_t = u64::MAX, hide_default_value = true)]
+    /// Skip models with more than N parameters.
+    #[arg(long, value_name = "N", requires = "ladder", default_value_t = u64::MAX, hide_default_value = true, value_parser = whole::<u64>(0))]
     parameters_max: u64,
+}
+
+impl LadderArguments {
+    /// Refuses the ladder's options without it: the parser lets them pass beside an option that excludes it.
+    pub fn check(&self) -> Result<(), Failure> {
+        let given = [("--md", self.md), ("--csv", self.csv), ("--plot", self.plot.is_some())];
+        match given.iter().find(|(_, given)| *given && !self.ladder) {
+            None => Ok(()),
+            Some((option, _)) => Err(Failure::input(format!(
+                "{option} is an option of the ladder; expected --ladder beside it, or a run without {option}"
+            ))),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -51,6 +66,10 @@ struct Report {
 
 /// Measures the ladder and reports it.
 pub fn run(arguments: &LadderArguments, stories: Option<&Path>, as_json: bool) -> Result<(), Failure> {
+    let mut outputs = Outputs::default();
+    let plot = outputs.open("--plot", arguments.plot.as_deref())?;
+    let data = as_json.then_some("--json").or(arguments.csv.then_some("--csv"));
+    let mut out = outputs.report(data.or(arguments.md.then_some("--md")))?;
     let bar = spinner("measuring");
     let mut rows = Vec::new();
     for rung in rungs(arguments, stories)? {
@@ -58,13 +77,17 @@ pub fn run(arguments: &LadderArguments, stories: Option<&Path>, as_json: bool) -
         rows.push(measure(&rung)?);
     }
     bar.finish_and_clear();
-    if let Some(path) = &arguments.plot {
-        write_whole(path, report::picture(&rows)?.as_bytes())?;
+    if let Some(target) = plot {
+        target.write(report::picture(&rows)?.as_bytes())?;
     }
     if as_json {
         return json(&Report { isa_hash: format!("{:016x}", lpu_isa::instruction::ISA_HASH), rows });
     }
-    if arguments.csv { report::csv(&rows) } else { report::markdown(&rows) }
+    match (arguments.csv, arguments.md) {
+        (true, _) => report::csv(&mut out, &rows),
+        (_, false) if std::io::stdout().is_terminal() => report::terminal(&mut out, &rows),
+        _ => report::markdown(&mut out, &rows),
+    }
 }
 
 /// The models, the smallest first.
@@ -123,7 +146,7 @@ fn random() -> Result<Rung, Failure> {
         model,
         tokenizer: None,
         geometry,
-        remark: "random weights, on a chip made to measure that nobody builds",
+        remark: "random weights, on a virtual chip of the model's size",
         published: published::STORIES_15M,
     })
 }

@@ -1,8 +1,8 @@
-//! The ladder as Markdown, as comma-separated values and as a picture.
+//! The ladder as a table on a terminal, as Markdown, as comma-separated values and as a picture.
 
 use super::measure::Row;
 use crate::cli::Failure;
-use crate::cli::output::{grouped, megahertz};
+use crate::cli::output::{FAINT, STRONG, grouped, megahertz, paint, table};
 use lpu_host::plot::{self, Bar, Group, Kind};
 use std::io::Write;
 
@@ -62,7 +62,7 @@ fn lines(row: &Row) -> Vec<Line> {
         utilisation: Some(row.mxm_utilisation),
         tokens_per_second: Some(row.tokens_per_second),
         times_us: times(&row.time),
-        ..line(machine, "measured", format!("{}; {executed}", row.remark))
+        ..line(machine, "simulated", format!("{}; {executed}", row.remark))
     };
     let build = if row.cpu.optimised { "one thread" } else { "one thread, development build" };
     let cpu = Line {
@@ -87,8 +87,37 @@ fn number(value: f64) -> String {
     if value >= 1000.0 { grouped(value.round() as u64) } else { format!("{value:.1}") }
 }
 
-pub fn markdown(rows: &[Row]) -> Result<(), Failure> {
-    let mut out = anstream::stdout();
+/// A table for each model, narrow enough for a terminal.
+pub fn terminal(out: &mut impl Write, rows: &[Row]) -> Result<(), Failure> {
+    let titles = ["", "tokens/s", "cycles/token", "used", "p50 us", "p99 us", "jitter us"];
+    for row in rows {
+        writeln!(
+            out,
+            "{}  {} parameters, {}",
+            paint(STRONG, &row.model),
+            grouped(row.parameters),
+            row.remark
+        )?;
+        let mut cells = vec![titles.map(String::from).to_vec()];
+        cells.extend(lines(row).into_iter().map(|line| {
+            let shown = |value: Option<f64>| value.map_or(String::new(), number);
+            let time = |index: usize| shown(line.times_us.map(|times| times[index]));
+            vec![
+                format!("{}, {}", line.machine, line.kind),
+                shown(line.tokens_per_second),
+                shown(line.cycles),
+                line.utilisation.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share)),
+                time(0),
+                time(1),
+                time(3),
+            ]
+        }));
+        writeln!(out, "{}", table(&cells))?;
+    }
+    Ok(writeln!(out, "{}", paint(FAINT, "`--md` and `--csv` name the source of each figure"))?)
+}
+
+pub fn markdown(out: &mut impl Write, rows: &[Row]) -> Result<(), Failure> {
     writeln!(out, "| {} |", TITLES.join(" | "))?;
     writeln!(out, "|---|---:|---|---|---:|---:|---:|---:|---:|---:|---|")?;
     let shown = |value: Option<f64>| value.map_or(String::new(), number);
@@ -119,8 +148,7 @@ pub fn markdown(rows: &[Row]) -> Result<(), Failure> {
     Ok(())
 }
 
-pub fn csv(rows: &[Row]) -> Result<(), Failure> {
-    let mut out = anstream::stdout();
+pub fn csv(out: &mut impl Write, rows: &[Row]) -> Result<(), Failure> {
     writeln!(
         out,
         "model,parameters,machine,kind,cycles_mean,ideal_mean,mxm_utilisation,tokens_per_second,p50_us,p99_us,max_us,jitter_us,source"
@@ -153,8 +181,10 @@ pub fn picture(rows: &[Row]) -> Result<String, Failure> {
                 _ => Kind::Cpu,
             };
             let value = line.tokens_per_second?;
-            let name =
-                if kind == Kind::Published { format!("{} (published)", line.machine) } else { line.machine };
+            let name = match kind {
+                Kind::Cpu => line.machine,
+                _ => format!("{} ({})", line.machine, line.kind),
+            };
             Some(Bar { name, value, text: number(value), kind })
         };
         Group {
