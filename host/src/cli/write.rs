@@ -35,7 +35,7 @@ pub struct Target {
 enum Place {
     StandardOutput,
     /// Something that is no regular file: it is opened and written.
-    InPlace(PathBuf),
+    Special(PathBuf),
     /// A regular file, there or not.
     File(PathBuf),
 }
@@ -97,7 +97,7 @@ impl Target {
                 let mut out = io::stdout().lock();
                 return Ok(io::copy(&mut content, &mut out).and_then(|_| out.flush())?);
             }
-            Place::InPlace(path) | Place::File(path) => {
+            Place::Special(path) | Place::File(path) => {
                 OpenOptions::new().write(true).truncate(true).open(path).and_then(|mut out| {
                     io::copy(&mut content, &mut out)?;
                     out.flush()
@@ -172,13 +172,13 @@ fn place(path: &Path) -> io::Result<Place> {
         // Links of open files: what they name cannot be replaced under its name.
         let own = Path::new("/proc/self/fd").canonicalize().is_ok_and(|own| own == folder);
         let is_standard_output = own && path.ends_with("1");
-        return Ok(if is_standard_output { Place::StandardOutput } else { Place::InPlace(path) });
+        return Ok(if is_standard_output { Place::StandardOutput } else { Place::Special(path) });
     }
     match fs::metadata(&path) {
         Ok(found) if found.is_dir() => Err(ErrorKind::IsADirectory.into()),
         Ok(found) => {
             access(&path, Access::WRITE_OK)?;
-            Ok(if found.is_file() { Place::File(path) } else { Place::InPlace(path) })
+            Ok(if found.is_file() { Place::File(path) } else { Place::Special(path) })
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             access(folder, Access::WRITE_OK)?;

@@ -83,15 +83,19 @@ const MODELS: &[Signature] = &[
 
 /// What a file is by its first [`START_BYTES`]; `None` when they are of no format known here.
 pub fn foreign(start: &[u8]) -> Option<Foreign> {
+    named(start).or_else(|| text(start))
+}
+
+fn named(start: &[u8]) -> Option<Foreign> {
     by_signature(start, SIGNATURES).or_else(|| archive_of_pickles(start)).or_else(|| written(start))
 }
 
-/// [`foreign`] for files that should hold a vocabulary: models are foreign, too, and JSON is not.
+/// [`foreign`] for files that should hold a vocabulary: models are foreign, too, and neither JSON nor a text is.
 pub fn foreign_tokenizer(start: &[u8]) -> Option<Foreign> {
     if is_safetensors(start) {
         return Some(Foreign::new("a safetensors file", "Name its folder as the model"));
     }
-    by_signature(start, MODELS).or_else(|| foreign(start).filter(|_| !begins_as_json(start)))
+    by_signature(start, MODELS).or_else(|| named(start).filter(|_| !begins_as_json(start)))
 }
 
 /// A vocabulary in place of a model.
@@ -142,13 +146,26 @@ fn archive_of_pickles(start: &[u8]) -> Option<Foreign> {
     }
 }
 
-/// Whatever people and servers write.
+/// A text of any kind.
+pub fn text(start: &[u8]) -> Option<Foreign> {
+    let text = readable(start)?;
+    Some(Foreign::new(
+        format!("a text that begins with {:?}", excerpt(text.trim())),
+        "Name the file of the model",
+    ))
+}
+
+fn readable(start: &[u8]) -> Option<String> {
+    let is_readable = |text: &String| {
+        !text.trim().is_empty() && !text.chars().any(|one| one.is_control() && !one.is_whitespace())
+    };
+    whole_characters(start).filter(is_readable)
+}
+
+/// What servers and people write in place of files.
 fn written(start: &[u8]) -> Option<Foreign> {
-    let text = whole_characters(start)?;
+    let text = readable(start)?;
     let text = text.trim();
-    if text.is_empty() || text.chars().any(|one| one.is_control() && !one.is_whitespace()) {
-        return None;
-    }
     let lower = text.get(..text.len().min(16)).unwrap_or(text).to_ascii_lowercase();
     let is_pointer = text.starts_with("version https://") && text.contains("\noid ");
     if is_pointer || text.starts_with("# xet version") {
@@ -163,10 +180,7 @@ fn written(start: &[u8]) -> Option<Foreign> {
     if text.starts_with("<?xml") || text.starts_with('<') {
         return Some(Foreign::new("an XML document", "Download the file itself, not the page that shows it"));
     }
-    if text.starts_with(['{', '[']) {
-        return Some(json(text));
-    }
-    Some(Foreign::new(format!("a text that begins with {:?}", excerpt(text)), "Name the file of the model"))
+    text.starts_with(['{', '[']).then(|| json(text))
 }
 
 /// The text at the start of a file; a character that the end cuts off is left out.

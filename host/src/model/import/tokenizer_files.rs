@@ -10,10 +10,10 @@
 //! | `tokenizer_config.json`, `special_tokens_map.json`, `generation_config.json`, `config.json` | what starts and ends a text |
 //! | `chat_template.jinja`, `additional_chat_templates/*.jinja`, `chat_template.json` | chat templates |
 
-use super::error::{About, ImportError};
+use super::error::{About, ImportError, TOKENIZERS};
 use super::gguf::{self, GgufFile};
 use super::hugging_face::{CONFIG, JSON_BYTES_MAX};
-use super::{Tokenizer, TokenizerError, check_tokenizer_start, file, json};
+use super::{Tokenizer, TokenizerError, check_tokenizer_start, file, json, recognise};
 use crate::model::tokenizer::byte_level::{ByteLevel, added};
 use crate::model::tokenizer::hugging_face::{DEFAULT_TEMPLATE, read};
 use crate::model::tokenizer::{Facts, Vocabulary, sentencepiece};
@@ -102,7 +102,10 @@ fn vocabulary(path: &Path, bytes: &[u8]) -> Result<Found, ImportError> {
             let reason = "it does not begin as one does".into();
             Err(refused(TokenizerError::SentencePiece { reason }))
         }
-        _ => Tokenizer::parse(bytes).map(Found::Whole).map_err(refused),
+        _ => match recognise::text(&bytes[..bytes.len().min(recognise::START_BYTES)]) {
+            Some(text) => Err(text.refuse(path, TOKENIZERS)),
+            None => Tokenizer::parse(bytes).map(Found::Whole).map_err(refused),
+        },
     }
 }
 
