@@ -1,16 +1,18 @@
 //! A GGUF file: configuration, weights, vocabulary and chat template in one.
 
+mod families;
 mod quants;
 mod reader;
 mod vocabulary;
 
 pub use reader::MAGIC;
 
-use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
+use super::super::{Activation, Block, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
 use super::error::{About, ImportError};
 use super::file;
 use super::names;
-use super::tensors::{Names, Tensors, assemble};
+use super::rope::{Yarn, longrope_magnitude};
+use super::tensors::{Multipliers, Names, Tensors, assemble};
 use memmap2::Mmap;
 use reader::{Container, Fact};
 use std::path::{Path, PathBuf};
@@ -18,7 +20,10 @@ use std::path::{Path, PathBuf};
 /// No size of a model is larger.
 const SIZE_MAX: u64 = 1 << 20;
 const LAYERS_MAX: usize = 4096;
-const ARCHITECTURES: &str = "llama (Mistral and SmolLM too), qwen2, qwen3, gemma, stablelm or gpt2";
+const ARCHITECTURES: &str = "llama (Mistral and SmolLM too), qwen2, qwen3, gemma, gemma2, gemma3, phi3, olmo2, granite, smollm3, stablelm, gpt2 or gptneox";
+
+/// A configuration, the names of its tensors, and factors besides them.
+type Described = (Config, &'static Names, Multipliers);
 
 /// A mapped file.
 pub struct GgufFile {
@@ -55,9 +60,14 @@ impl GgufFile {
             }
         };
         let open = Open { path: &self.path, container, architecture };
-        let (config, names) = open.config()?;
+        let (config, names, multipliers) = match open.family()? {
+            Some(family) => family,
+            None => open.config().map(|(config, names)| (config, names, Multipliers::default()))?,
+        };
         let tokenizer = vocabulary::tokenizer(&open)?;
-        Ok((assemble(&open, names, config, false)?, tokenizer))
+        let mut model = assemble(&open, names, config, false)?;
+        multipliers.apply(&mut model);
+        Ok((model, tokenizer))
     }
 }
 
@@ -158,7 +168,7 @@ impl<'f> Open<'f> {
                 .about()
                 .damaged(format!("block_count is {layers}; expected at most {LAYERS_MAX}")));
         }
-        let context = self.size("context_length")?;
+        let (rope, context) = self.rope(pairing, head_dim, self.size("context_length")?)?;
         let window = self.optional_size("attention.sliding_window")?.filter(|window| *window < context);
         let embedding = self.shape("token_embd.weight");
         let missing =
@@ -175,32 +185,71 @@ impl<'f> Open<'f> {
             norm: NormKind::Rms { eps: self.number("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5) },
             activation: Activation::Silu,
             gated: true,
-            rope: Some(self.rope(pairing, head_dim)?),
+            rope: Some(rope),
             embedding_norm: false,
             embedding_scale: 1.0,
             score_scale: None,
             windows: window.map(|window| vec![Some(window); layers]).unwrap_or_default(),
+            block: Block::default(),
         })
     }
 
-    fn rope(&self, pairing: RopePairing, head_dim: usize) -> Result<Rope, ImportError> {
+    /// The rotary embedding, and the positions that it turns as trained.
+    fn rope(
+        &self,
+        pairing: RopePairing,
+        head_dim: usize,
+        context: usize,
+    ) -> Result<(Rope, usize), ImportError> {
         let theta = self.number("rope.freq_base")?.unwrap_or(10_000.0);
         let dims = self.optional_size("rope.dimension_count")?.unwrap_or(head_dim);
-        let scaling = if self.shape("rope_freqs.weight").is_some() {
-            RopeScaling::Divisors(self.read("rope_freqs.weight")?)
-        } else {
-            match self.own("rope.scaling.type").1 {
-                None | Some(Fact::Text("none")) => RopeScaling::None,
-                Some(Fact::Text("linear")) => {
-                    RopeScaling::Linear { factor: self.number("rope.scaling.factor")?.unwrap_or(1.0) }
-                }
-                Some(other) => {
-                    let feature = format!("the rotary scaling {other:?}");
-                    return Err(self.about().unsupported(feature, "none, linear or a tensor rope_freqs"));
-                }
+        let made =
+            |scaling: RopeScaling, context: usize| Ok((Rope { theta, pairing, dims, scaling }, context));
+        if self.shape("rope_factors_short.weight").is_some() {
+            return self.longrope(context).and_then(|(scaling, context)| made(scaling, context));
+        }
+        if self.shape("rope_freqs.weight").is_some() {
+            let divisors = self.read("rope_freqs.weight")?;
+            return made(RopeScaling::Divisors { divisors, magnitude: 1.0 }, context);
+        }
+        let scaling = match self.own("rope.scaling.type").1 {
+            None | Some(Fact::Text("none")) => RopeScaling::None,
+            Some(Fact::Text("linear")) => {
+                RopeScaling::Linear { factor: self.number("rope.scaling.factor")?.unwrap_or(1.0) }
+            }
+            Some(Fact::Text("yarn")) => self.yarn(context)?.scaling(theta, dims),
+            Some(other) => {
+                let feature = format!("the rotary scaling {other:?}");
+                let expected = "none, linear, yarn, or the factors in tensors";
+                return Err(self.about().unsupported(feature, expected));
             }
         };
-        Ok(Rope { theta, pairing, dims, scaling })
+        made(scaling, context)
+    }
+
+    fn yarn(&self, context: usize) -> Result<Yarn, ImportError> {
+        let factor = self.number("rope.scaling.factor")?.unwrap_or(1.0);
+        let attention = self.number("rope.scaling.attn_factor")?.unwrap_or(1.0);
+        Ok(Yarn {
+            factor,
+            original_context: self.optional_size("rope.scaling.original_context_length")?.unwrap_or(context),
+            beta_fast: self.number("rope.scaling.yarn_beta_fast")?.unwrap_or(32.0),
+            beta_slow: self.number("rope.scaling.yarn_beta_slow")?.unwrap_or(1.0),
+            truncate: true,
+            magnitude: attention * Yarn::magnitude(factor, 1.0),
+        })
+    }
+
+    /// LongRoPE turns short texts by other factors than long ones. No text is long here: the context ends where they change.
+    fn longrope(&self, context: usize) -> Result<(RopeScaling, usize), ImportError> {
+        let original = self.optional_size("rope.scaling.original_context_length")?.unwrap_or(context);
+        let advised = longrope_magnitude(context as f32 / original as f32, original);
+        let magnitude = self.number("rope.scaling.attn_factor")?.unwrap_or(advised);
+        let [divisors, long] =
+            ["short", "long"].map(|length| self.read(&format!("rope_factors_{length}.weight")));
+        let (divisors, long) = (divisors?, long?);
+        let context = if divisors == long { context } else { context.min(original) };
+        Ok((RopeScaling::Divisors { divisors, magnitude }, context))
     }
 }
 

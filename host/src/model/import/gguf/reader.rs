@@ -2,7 +2,7 @@
 //! anything is allocated for it, so that a file cannot claim more than it has.
 
 use super::super::safetensors::floats;
-use super::quants::{FORMATS, Format};
+use super::quants::Format;
 use std::collections::HashMap;
 
 pub const MAGIC: [u8; 4] = *b"GGUF";
@@ -34,7 +34,7 @@ pub enum Fact<'f> {
 pub struct Place {
     /// Outermost dimension first.
     pub shape: Vec<usize>,
-    pub format: Format,
+    pub format: &'static Format,
     begin: usize,
     bytes: usize,
 }
@@ -49,7 +49,7 @@ pub struct Container<'f> {
 struct Entry<'f> {
     name: &'f str,
     shape: Vec<usize>,
-    format: Format,
+    format: &'static Format,
     offset: u64,
 }
 
@@ -94,18 +94,19 @@ impl<'f> Container<'f> {
 
     /// The values of a tensor, whose place was checked.
     pub fn values(&self, place: &Place) -> Vec<f32> {
-        place.format.values(&self.file[place.begin..place.begin + place.bytes])
+        place.format.decode(&self.file[place.begin..place.begin + place.bytes])
     }
 }
 
 impl Entry<'_> {
     fn place(self, data: u64, file_bytes: usize) -> Result<Place, String> {
         let Self { name, shape, format, offset } = self;
-        let (values, size) = format.block();
+        let (values, size) = (format.values, format.bytes);
         let row = shape.last().copied().unwrap_or(1);
         if !row.is_multiple_of(values) {
             return Err(format!(
-                "the rows of the tensor {name} have {row} values; expected a multiple of {values}, a block of {format:?}"
+                "the rows of the tensor {name} have {row} values; expected a multiple of {values}, a block of {}",
+                format.name
             ));
         }
         let count = shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
@@ -211,6 +212,7 @@ impl<'f> Reader<'f> {
         }
         let bytes = self.take(count * size, name)?;
         Ok(match kind {
+            7 => Fact::Numbers(bytes.iter().map(|byte| f32::from(*byte)).collect()),
             4 => Fact::Numbers(floats(bytes, |word| u32::from_le_bytes(word) as f32)),
             5 => Fact::Numbers(floats(bytes, |word| i32::from_le_bytes(word) as f32)),
             6 => Fact::Numbers(floats(bytes, f32::from_le_bytes)),
@@ -234,8 +236,11 @@ impl<'f> Reader<'f> {
         // The file has the innermost dimension first.
         shape.reverse();
         let kind = self.u32(name)?;
-        let format = Format::of(kind).ok_or_else(|| {
-            format!("the tensor {name} has ggml type {kind}, which is not supported; expected {FORMATS}")
+        let format = Format::of(kind).map_err(|found| {
+            format!(
+                "the tensor {name} has the format {found}, which is not supported; expected {}",
+                Format::names()
+            )
         })?;
         Ok(Entry { name, shape, format, offset: self.u64(name)? })
     }
