@@ -1,5 +1,6 @@
 //! Which optional parts a simplified model has: what the plan makes room for and the program does.
 
+use super::turns::Turns;
 use crate::model::{Activation, Layer, Model, NormKind};
 
 /// The optional parts of a model, the same in all layers.
@@ -7,6 +8,10 @@ use crate::model::{Activation, Layer, Model, NormKind};
 pub struct Features {
     /// q and k turn with the position.
     pub rotation: bool,
+    /// How layers differ in that.
+    pub turns: Turns,
+    /// Attention and MLP read the same residual.
+    pub parallel: bool,
     /// Learned positions join the embedding.
     pub positions: bool,
     pub embedding_norm: bool,
@@ -36,6 +41,8 @@ impl Features {
         let scaled = model.config.embedding_scale != 1.0;
         Self {
             rotation: model.config.rope.is_some(),
+            turns: Turns::of(&model.config),
+            parallel: model.config.block.parallel,
             positions: model.positions.is_some(),
             embedding_norm: model.config.embedding_norm,
             head_norm: any(|layer| layer.q_norm.is_some() || layer.k_norm.is_some()),
@@ -50,6 +57,15 @@ impl Features {
             up: mlp || any(|layer| layer.up.bias.is_some()),
             down: any(|layer| layer.down.bias.is_some()),
             logits: model.final_norm.as_ref().is_some_and(|norm| norm.bias.is_some()),
+        }
+    }
+
+    /// Rotations that are worked out for every token.
+    pub fn ways(&self) -> usize {
+        match self.turns {
+            _ if !self.rotation => 0,
+            Turns::TwoWays => 2,
+            _ => 1,
         }
     }
 

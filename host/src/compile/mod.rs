@@ -28,6 +28,8 @@ mod program;
 mod quantise;
 mod schedule;
 mod simplify;
+mod supported;
+mod turns;
 mod vectors;
 
 use calibrate::LayerRange;

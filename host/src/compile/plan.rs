@@ -4,6 +4,7 @@
 use super::channels::Channels;
 use super::error::CompileError;
 use super::features::Features;
+use super::supported::check_layers;
 use super::vectors::{LayerConstants, VmemPlan, VregPlan, layer_constants, registers, vector_memory};
 use crate::model::Config;
 use lpu_isa::Geometry;
@@ -131,6 +132,7 @@ impl Plan {
         geometry: &Geometry,
         context: Option<usize>,
     ) -> Result<Self, CompileError> {
+        check_layers(config)?;
         let channels = Channels::new(config, features.head_norm, geometry);
         if channels.width > geometry.mxm_lanes {
             return Err(CompileError::HeadTooWide { head: config.head_dim, lanes: geometry.mxm_lanes });
@@ -155,7 +157,10 @@ impl Plan {
         let constants = layer_constants(config, features, &rows);
         let vreg = registers(config.gated, features, &rows);
         fits("vector registers", vreg.rows, geometry.vreg_rows)?;
-        let entries = matrices.q.pieces.len() + config.heads;
+        // Where attention follows the MLP, its input outlasts the MLP's inner vector.
+        let inner: usize = matrices.down.iter().map(|part| part.pieces.len()).sum();
+        let entries =
+            matrices.q.pieces.len() + if features.parallel { inner.max(config.heads) } else { config.heads };
         fits("activation entries", entries, geometry.act_entries)?;
         let heads = config.heads + if features.head_norm { config.kv_heads } else { 0 };
         fits("scalars", heads + 2 + usize::from(features.positions), geometry.scalars)?;

@@ -52,6 +52,59 @@ impl Fields {
         }
     }
 
+    /// How many positions a layer sees; `None` where every way to say "no limit" stands, or as many as there are positions.
+    pub fn window(&self, key: &str, context: usize) -> Result<Option<usize>, ImportError> {
+        let value = &self.value[key];
+        let is_off = [Some(0), Some(-1)].contains(&value.as_i64()) || value.as_f64() >= Some(context as f64);
+        if is_off { Ok(None) } else { self.optional_size(key) }
+    }
+
+    /// Which layers see a window only, as a list with a text for each layer says it.
+    pub fn sliding_layers(&self, key: &str, layers: usize) -> Result<Option<Vec<bool>>, ImportError> {
+        let expected = format!("\"full_attention\" or \"sliding_attention\" for each of {layers} layers");
+        let wrong = || self.wrong(key, &expected);
+        let kind = |value: &Value| match value.as_str() {
+            Some("full_attention") => Ok(false),
+            Some("sliding_attention") => Ok(true),
+            _ => Err(wrong()),
+        };
+        match &self.value[key] {
+            Value::Null => Ok(None),
+            Value::Array(all) if all.len() == layers => {
+                all.iter().map(kind).collect::<Result<_, _>>().map(Some)
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    /// A flag for each layer, as true and false or 1 and 0; there may be more than layers.
+    pub fn flags(&self, key: &str, layers: usize) -> Result<Option<Vec<bool>>, ImportError> {
+        let wrong = || self.wrong(key, &format!("0 or 1 for each of {layers} layers"));
+        let flag = |value: &Value| {
+            let number = value.as_u64().filter(|number| *number <= 1).map(|number| number == 1);
+            value.as_bool().or(number).ok_or_else(wrong)
+        };
+        match &self.value[key] {
+            Value::Null => Ok(None),
+            Value::Array(all) if all.len() >= layers => {
+                all[..layers].iter().map(flag).collect::<Result<_, _>>().map(Some)
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    /// A list of numbers that must be there.
+    pub fn numbers(&self, key: &str) -> Result<Vec<f32>, ImportError> {
+        let wrong = || self.wrong(key, "a list of numbers");
+        let number = |value: &Value| value.as_f64().map(|number| number as f32).ok_or_else(wrong);
+        self.value[key].as_array().ok_or_else(wrong)?.iter().map(number).collect()
+    }
+
+    /// Whether a field is there, be it null.
+    pub fn has(&self, key: &str) -> bool {
+        self.value.get(key).is_some()
+    }
+
     pub fn layers(&self, key: &str) -> Result<usize, ImportError> {
         let found = self.size(key)?;
         if found > LAYERS_MAX { Err(self.wrong(key, "at most 4096 layers")) } else { Ok(found) }

@@ -2,13 +2,15 @@
 //! say how text becomes tokens.
 
 use super::super::tokenizer::{HuggingFace, Specials, hugging_face};
-use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
+use super::super::{Activation, Block, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
 use super::error::{ARCHITECTURES, About, ImportError};
+use super::families;
 use super::fields::Fields;
 use super::file;
 use super::names;
+use super::rope::{Yarn, longrope_magnitude};
 use super::safetensors::SafetensorsFolder;
-use super::tensors::{Names, Tensors, assemble};
+use super::tensors::{Multipliers, Names, Tensors, assemble};
 use serde_json::Value;
 use std::path::Path;
 
@@ -17,10 +19,17 @@ const JSON_BYTES_MAX: u64 = 16 << 20;
 const TOKENIZER_BYTES_MAX: u64 = 256 << 20;
 
 /// What a configuration says: sizes, names of tensors, and whether the classifier is the embedding.
-struct Description {
-    config: Config,
-    names: &'static Names,
-    tied: bool,
+pub(super) struct Description {
+    pub config: Config,
+    pub names: &'static Names,
+    pub tied: bool,
+    pub multipliers: Multipliers,
+}
+
+impl Description {
+    fn new(config: Config, names: &'static Names, tied: bool) -> Self {
+        Self { config, names, tied, multipliers: Multipliers::default() }
+    }
 }
 
 /// Reads the model of a folder.
@@ -34,7 +43,10 @@ pub fn model(folder: &Path) -> Result<Model, ImportError> {
     // Whole checkpoints of GPT-2 have a prefix before every name that the published ones lack.
     let prefixed = tensors.shape("transformer.wte.weight").is_some();
     let description = describe(&fields, prefixed)?;
-    assemble(&tensors, description.names, description.config, description.tied)
+    let Description { config, names, tied, multipliers } = description;
+    let mut model = assemble(&tensors, names, config, tied)?;
+    multipliers.apply(&mut model);
+    Ok(model)
 }
 
 /// Reads the tokenizer of a folder; `None` when there is none.
@@ -126,6 +138,13 @@ fn describe(fields: &Fields, prefixed: bool) -> Result<Description, ImportError>
         "qwen3" => qwen(fields, &names::QWEN3),
         "gemma" => gemma(fields),
         "stablelm" => stablelm(fields),
+        "gemma2" => families::gemma2(fields),
+        "gemma3" | "gemma3_text" => families::gemma3(fields),
+        "phi3" => families::phi3(fields),
+        "olmo2" => families::olmo2(fields),
+        "granite" => families::granite(fields),
+        "smollm3" => families::smollm3(fields),
+        "gpt_neox" => families::gpt_neox(fields),
         "gpt2" => gpt2(fields, if prefixed { &names::GPT2_PREFIXED } else { &names::GPT2 }),
         "gpt_neo" => gpt_neo(fields),
         "microgpt" => micro_gpt(fields),
@@ -133,7 +152,7 @@ fn describe(fields: &Fields, prefixed: bool) -> Result<Description, ImportError>
     }
 }
 
-fn every_layer(config: &Config, window: Option<usize>) -> Vec<Option<usize>> {
+pub(super) fn every_layer(config: &Config, window: Option<usize>) -> Vec<Option<usize>> {
     // A window as long as the context hides nothing.
     match window.filter(|window| *window < config.context) {
         Some(window) => vec![Some(window); config.layers],
@@ -141,14 +160,14 @@ fn every_layer(config: &Config, window: Option<usize>) -> Vec<Option<usize>> {
     }
 }
 
-fn llama(fields: &Fields, names: &'static Names) -> Result<Description, ImportError> {
+pub(super) fn llama(fields: &Fields, names: &'static Names) -> Result<Description, ImportError> {
     let (dim, heads) = (fields.size("hidden_size")?, fields.size("num_attention_heads")?);
     let head_dim = match fields.optional_size("head_dim")? {
         Some(head_dim) => head_dim,
         None => fields.share("hidden_size", dim, "num_attention_heads", heads)?,
     };
     let activation = fields.activation(&["hidden_act"], Activation::Silu)?;
-    let context = fields.size("max_position_embeddings")?;
+    let (rope, context) = rope(fields, head_dim, fields.size("max_position_embeddings")?)?;
     let config = Config {
         dim,
         hidden_dim: fields.size("intermediate_size")?,
@@ -161,18 +180,32 @@ fn llama(fields: &Fields, names: &'static Names) -> Result<Description, ImportEr
         norm: NormKind::Rms { eps: fields.number("rms_norm_eps")?.unwrap_or(1e-6) },
         activation,
         gated: true,
-        rope: Some(rope(fields, head_dim)?),
+        rope: Some(rope),
         embedding_norm: false,
         embedding_scale: 1.0,
         score_scale: None,
         windows: Vec::new(),
+        block: Block::default(),
     };
-    Ok(Description { config, names, tied: fields.flag("tie_word_embeddings")?.unwrap_or(false) })
+    Ok(Description::new(config, names, fields.flag("tie_word_embeddings")?.unwrap_or(false)))
 }
 
-/// The rotary embedding, in the words of transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
-fn rope(fields: &Fields, head_dim: usize) -> Result<Rope, ImportError> {
+/// The rotary embedding, in the words of transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`), and the positions
+/// that it turns as trained.
+fn rope(fields: &Fields, head_dim: usize, context: usize) -> Result<(Rope, usize), ImportError> {
     let (parameters, scaling) = (fields.object("rope_parameters")?, fields.object("rope_scaling")?);
+    let scaling = if parameters.is_present() { &parameters } else { &scaling };
+    stretched(fields, &parameters, scaling, head_dim, context)
+}
+
+/// The rotary embedding of `parameters`, else of the configuration itself, stretched as `scaling` says.
+pub(super) fn stretched(
+    fields: &Fields,
+    parameters: &Fields,
+    scaling: &Fields,
+    head_dim: usize,
+    context: usize,
+) -> Result<(Rope, usize), ImportError> {
     let theta = match parameters.number("rope_theta")? {
         Some(theta) => theta,
         None => fields.number("rope_theta")?.unwrap_or(10_000.0),
@@ -181,7 +214,18 @@ fn rope(fields: &Fields, head_dim: usize) -> Result<Rope, ImportError> {
         Some(factor) => factor,
         None => fields.number("partial_rotary_factor")?.unwrap_or(1.0),
     };
-    let scaling = if parameters.is_present() { parameters } else { scaling };
+    let dims = (head_dim as f32 * partial) as usize;
+    let (scaling, context) = rope_scaling(fields, scaling, theta, dims.min(head_dim), context)?;
+    Ok((Rope { theta, pairing: RopePairing::Halves, dims, scaling }, context))
+}
+
+fn rope_scaling(
+    fields: &Fields,
+    scaling: &Fields,
+    theta: f32,
+    dims: usize,
+    context: usize,
+) -> Result<(RopeScaling, usize), ImportError> {
     let kind = scaling.optional_text("rope_type")?.or(scaling.optional_text("type")?).unwrap_or("default");
     let need = |key: &str| {
         let missing = || scaling.about().damaged(format!("{key} is missing from the rotary scaling {kind}"));
@@ -190,19 +234,65 @@ fn rope(fields: &Fields, head_dim: usize) -> Result<Rope, ImportError> {
     let scaling = match kind {
         "default" => RopeScaling::None,
         "linear" => RopeScaling::Linear { factor: need("factor")? },
+        // It stretches the positions beyond the context of the configuration, and there are none.
+        "dynamic" => need("factor").map(|_| RopeScaling::None)?,
         "llama3" => RopeScaling::Llama3 {
             factor: need("factor")?,
             low_frequency_factor: need("low_freq_factor")?,
             high_frequency_factor: need("high_freq_factor")?,
             original_context: scaling.size("original_max_position_embeddings")?,
         },
+        // Phi-3 was first published with other names for it.
+        "longrope" | "su" => return longrope(fields, scaling, context),
+        "yarn" if scaling.has("short_factor") => return longrope(fields, scaling, context),
+        "yarn" => yarn(fields, scaling, context)?.scaling(theta, dims),
         other => {
             let feature = format!("the rotary scaling {other:?}");
-            return Err(fields.about().unsupported(feature, "default, linear or llama3"));
+            let expected = "default, linear, dynamic, llama3, yarn or longrope";
+            return Err(fields.about().unsupported(feature, expected));
         }
     };
-    let dims = (head_dim as f32 * partial) as usize;
-    Ok(Rope { theta, pairing: RopePairing::Halves, dims, scaling })
+    Ok((scaling, context))
+}
+
+/// The context before it was stretched.
+fn original_context(fields: &Fields, scaling: &Fields, context: usize) -> Result<usize, ImportError> {
+    const KEY: &str = "original_max_position_embeddings";
+    Ok(scaling.optional_size(KEY)?.or(fields.optional_size(KEY)?).unwrap_or(context))
+}
+
+fn yarn(fields: &Fields, scaling: &Fields, context: usize) -> Result<Yarn, ImportError> {
+    let original_context = original_context(fields, scaling, context)?;
+    let factor = scaling.number("factor")?.unwrap_or(context as f32 / original_context as f32);
+    let weights = (scaling.number("mscale")?, scaling.number("mscale_all_dim")?);
+    let advised = match weights {
+        (Some(over), Some(under)) if over != 0.0 && under != 0.0 => {
+            Yarn::magnitude(factor, over) / Yarn::magnitude(factor, under)
+        }
+        _ => Yarn::magnitude(factor, 1.0),
+    };
+    let given = |key: &str, usual: f32| {
+        scaling.number(key).map(|found| found.filter(|beta| *beta != 0.0).unwrap_or(usual))
+    };
+    Ok(Yarn {
+        factor,
+        original_context,
+        beta_fast: given("beta_fast", 32.0)?,
+        beta_slow: given("beta_slow", 1.0)?,
+        truncate: scaling.flag("truncate")?.unwrap_or(true),
+        magnitude: scaling.number("attention_factor")?.unwrap_or(advised),
+    })
+}
+
+/// LongRoPE turns short texts by other factors than long ones. No text is long here: the context ends where the factors change.
+fn longrope(fields: &Fields, scaling: &Fields, context: usize) -> Result<(RopeScaling, usize), ImportError> {
+    let original_context = original_context(fields, scaling, context)?;
+    let stretch = scaling.number("factor")?.unwrap_or(context as f32 / original_context as f32);
+    let advised = longrope_magnitude(stretch, original_context);
+    let magnitude = scaling.number("attention_factor")?.unwrap_or(advised);
+    let (divisors, long) = (scaling.numbers("short_factor")?, scaling.numbers("long_factor")?);
+    let context = if divisors == long { context } else { context.min(original_context) };
+    Ok((RopeScaling::Divisors { divisors, magnitude }, context))
 }
 
 /// Qwen2 and Qwen3: biases and head norms are found in the weights. Their windows begin at one of the layers.
@@ -264,7 +354,7 @@ fn gpt2(fields: &Fields, names: &'static Names) -> Result<Description, ImportErr
         activation: fields.activation(&["activation_function"], Activation::GeluTanh)?,
         ..learned_positions(fields, dim, fields.share("n_embd", dim, "n_head", heads)?, heads)?
     };
-    Ok(Description { config, names, tied: fields.flag("tie_word_embeddings")?.unwrap_or(true) })
+    Ok(Description::new(config, names, fields.flag("tie_word_embeddings")?.unwrap_or(true)))
 }
 
 /// What GPT models have in common: positions are learned, heads are not shared, the MLP has no gate.
@@ -291,6 +381,7 @@ fn learned_positions(
         embedding_scale: 1.0,
         score_scale: None,
         windows: Vec::new(),
+        block: Block::default(),
     })
 }
 
@@ -312,11 +403,7 @@ fn gpt_neo(fields: &Fields) -> Result<Description, ImportError> {
         windows: if windows.iter().all(Option::is_none) { Vec::new() } else { windows },
         ..learned_positions(fields, dim, fields.share("hidden_size", dim, "num_heads", heads)?, heads)?
     };
-    Ok(Description {
-        config,
-        names: &names::GPT_NEO,
-        tied: fields.flag("tie_word_embeddings")?.unwrap_or(true),
-    })
+    Ok(Description::new(config, &names::GPT_NEO, fields.flag("tie_word_embeddings")?.unwrap_or(true)))
 }
 
 fn micro_gpt(fields: &Fields) -> Result<Description, ImportError> {
@@ -327,5 +414,5 @@ fn micro_gpt(fields: &Fields) -> Result<Description, ImportError> {
         embedding_norm: true,
         ..learned_positions(fields, dim, fields.share("n_embd", dim, "n_head", heads)?, heads)?
     };
-    Ok(Description { config, names: &names::MICRO_GPT, tied: false })
+    Ok(Description::new(config, &names::MICRO_GPT, false))
 }

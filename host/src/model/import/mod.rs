@@ -14,11 +14,13 @@
 //! 3. Weight files are mapped; what is allocated is the fp32 model, four bytes for each weight that the file really holds.
 
 mod error;
+mod families;
 mod fields;
 mod file;
 mod gguf;
 mod hugging_face;
 mod names;
+mod rope;
 mod safetensors;
 mod tensors;
 

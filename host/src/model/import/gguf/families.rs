@@ -1,0 +1,137 @@
+//! Architectures of GGUF files whose layers differ from Llama's, as llama.cpp computes them: what a file does not say is what
+//! llama.cpp takes for given.
+
+use super::super::super::{Activation, Block, Config, NormPlace, Rope, RopePairing, RopeScaling};
+use super::super::error::ImportError;
+use super::super::names;
+use super::super::tensors::{Multipliers, Names};
+use super::reader::Fact;
+use super::{Described, Open};
+
+/// Layers of the models of 27 billion parameters, whose scores are scaled otherwise.
+const GEMMA2_27B: usize = 46;
+const GEMMA3_27B: usize = 62;
+
+impl Open<'_> {
+    /// The configuration of one of these architectures; `None` for another one.
+    pub(super) fn family(&self) -> Result<Option<Described>, ImportError> {
+        let plain = |(config, names): (Config, &'static Names)| (config, names, Multipliers::default());
+        Ok(Some(match self.architecture {
+            "gemma2" => plain((self.gemma2()?, &names::GGUF_GEMMA2)),
+            "gemma3" => plain((self.gemma3()?, &names::GGUF_GEMMA3)),
+            "phi3" => plain((self.llama(RopePairing::Halves)?, &names::GGUF_PHI3)),
+            "olmo2" => plain((self.olmo2()?, &names::GGUF_OLMO2)),
+            "granite" => self.granite()?,
+            "smollm3" => plain((self.smollm3()?, &names::GGUF)),
+            "gptneox" => plain((self.gptneox()?, &names::GGUF_GPTNEOX)),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Which layers see a window: a list, else all but every `pattern`th.
+    fn sliding(&self, layers: usize, usual: usize) -> Result<Vec<bool>, ImportError> {
+        let every = |pattern: usize| (1..=layers).map(|layer| !layer.is_multiple_of(pattern)).collect();
+        match self.own("attention.sliding_window_pattern") {
+            (_, None) => Ok(every(usual)),
+            (_, Some(Fact::Numbers(all))) if all.len() == layers => {
+                Ok(all.iter().map(|one| *one != 0.0).collect())
+            }
+            (_, Some(Fact::Whole(pattern))) if *pattern > 0 => Ok(every(*pattern as usize)),
+            (name, Some(_)) => Err(self.about().damaged(format!("{name} is no pattern for {layers} layers"))),
+        }
+    }
+
+    /// Norms on both sides, an embedding scaled by the root of its length, and windows in some layers.
+    fn gemma(
+        &self,
+        layers_27b: usize,
+        sliding: impl Fn(usize) -> Result<Vec<bool>, ImportError>,
+    ) -> Result<Config, ImportError> {
+        let llama = self.llama(RopePairing::Halves)?;
+        let sliding = sliding(llama.layers)?;
+        let mut windows = llama.windows;
+        windows
+            .iter_mut()
+            .zip(&sliding)
+            .filter(|(_, sliding)| !**sliding)
+            .for_each(|(window, _)| *window = None);
+        let per_head = if llama.layers == layers_27b { llama.dim / llama.heads } else { llama.head_dim };
+        let block = Block {
+            norms: NormPlace::Both,
+            score_cap: self.number("attn_logit_softcapping")?,
+            logit_cap: self.number("final_logit_softcapping")?,
+            ..Block::default()
+        };
+        Ok(Config {
+            activation: Activation::GeluTanh,
+            embedding_scale: (llama.dim as f32).sqrt(),
+            score_scale: Some(1.0 / (per_head as f32).sqrt()),
+            windows,
+            block,
+            ..llama
+        })
+    }
+
+    fn gemma2(&self) -> Result<Config, ImportError> {
+        self.gemma(GEMMA2_27B, |layers| self.sliding(layers, 2))
+    }
+
+    /// Layers with a window turn by another rotary embedding, which is not stretched.
+    fn gemma3(&self) -> Result<Config, ImportError> {
+        let mut config = self.gemma(GEMMA3_27B, |layers| self.sliding(layers, 6))?;
+        let sliding = self.sliding(config.layers, 6)?;
+        if let Some(whole) = &mut config.rope {
+            whole.theta = self.number("rope.freq_base")?.unwrap_or(1_000_000.0);
+            let theta = self.number("rope.freq_base_swa")?.unwrap_or(10_000.0);
+            let local = Rope { theta, scaling: RopeScaling::None, ..whole.clone() };
+            let of = |sliding: &bool| Some(if *sliding { local.clone() } else { whole.clone() });
+            config.block.ropes = sliding.iter().map(of).collect();
+        }
+        Ok(config)
+    }
+
+    fn olmo2(&self) -> Result<Config, ImportError> {
+        let block = Block { norms: NormPlace::After, whole_qk_norm: true, ..Block::default() };
+        Ok(Config { block, ..self.llama(RopePairing::Halves)? })
+    }
+
+    fn granite(&self) -> Result<Described, ImportError> {
+        let llama = self.llama(RopePairing::Adjacent)?;
+        // llama.cpp takes a factor of 0 for none.
+        let factor = |key: &str| self.number(key).map(|factor| factor.filter(|factor| *factor != 0.0));
+        let config = Config {
+            embedding_scale: factor("embedding_scale")?.unwrap_or(1.0),
+            score_scale: factor("attention.scale")?,
+            ..llama
+        };
+        let multipliers = Multipliers {
+            residual: factor("residual_scale")?.unwrap_or(1.0),
+            logits_divisor: factor("logit_scale")?.unwrap_or(1.0),
+        };
+        Ok((config, &names::GGUF, multipliers))
+    }
+
+    /// Every fourth layer does not turn.
+    fn smollm3(&self) -> Result<Config, ImportError> {
+        let mut config = self.llama(RopePairing::Adjacent)?;
+        let turns = |layer: usize| !layer.is_multiple_of(4);
+        config.block.ropes =
+            (1..=config.layers).map(|layer| config.rope.clone().filter(|_| turns(layer))).collect();
+        Ok(config)
+    }
+
+    fn gptneox(&self) -> Result<Config, ImportError> {
+        let parallel = match self.own("use_parallel_residual") {
+            (_, None | Some(Fact::Flag(true))) => true,
+            (_, Some(Fact::Flag(false))) => false,
+            (name, Some(_)) => return Err(self.about().damaged(format!("{name} is no flag"))),
+        };
+        Ok(Config {
+            norm: self.layer_norm()?,
+            activation: Activation::Gelu,
+            gated: false,
+            block: Block { parallel, ..Block::default() },
+            ..self.llama(RopePairing::Halves)?
+        })
+    }
+}
