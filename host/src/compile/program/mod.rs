@@ -11,6 +11,7 @@
 mod attention;
 mod mlp;
 mod tokens;
+mod turns;
 
 use super::error::CompileError;
 use super::formats::{

@@ -5,8 +5,9 @@
 use super::super::{Activation, Block, Config, NormKind, NormPlace, Rope, RopeScaling};
 use super::error::ImportError;
 use super::fields::Fields;
-use super::hugging_face::{Description, every_layer, llama, stretched};
+use super::hugging_face::{Description, every_layer, llama};
 use super::names;
+use super::rope::stretched;
 use super::tensors::Multipliers;
 
 /// Which layers see a window only: as a list says it, else all but every `pattern`th.
@@ -41,11 +42,18 @@ fn gemma_of(fields: &Fields, mut found: Description) -> Result<Description, Impo
     Ok(found)
 }
 
+/// The window of the layers that have one, 4096 where nothing is said.
+fn gemma_window(fields: &Fields, config: &Config) -> Result<Option<usize>, ImportError> {
+    match fields.has("sliding_window") {
+        true => fields.window("sliding_window", config.context),
+        false => Ok(Some(4096).filter(|window| *window < config.context)),
+    }
+}
+
 pub fn gemma2(fields: &Fields) -> Result<Description, ImportError> {
     let mut found = gemma_of(fields, llama(fields, &names::GEMMA2)?)?;
     let sliding = sliding(fields, found.config.layers, 2)?;
-    let window = fields.window("sliding_window", found.config.context)?;
-    found.config.windows = windows(&found.config, window, &sliding);
+    found.config.windows = windows(&found.config, gemma_window(fields, &found.config)?, &sliding);
     Ok(found)
 }
 
@@ -55,8 +63,7 @@ pub fn gemma3(fields: &Fields) -> Result<Description, ImportError> {
     let config = &mut found.config;
     let pattern = fields.optional_size("sliding_window_pattern")?.unwrap_or(6);
     let sliding = sliding(fields, config.layers, pattern)?;
-    let window = fields.window("sliding_window", config.context)?;
-    config.windows = windows(config, window, &sliding);
+    config.windows = windows(config, gemma_window(fields, config)?, &sliding);
     if let Some(usual) = config.rope.take() {
         let [whole, local] = gemma3_ropes(fields, config, usual)?;
         let of = |sliding: &bool| Some(if *sliding { local.clone() } else { whole.clone() });

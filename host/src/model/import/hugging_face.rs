@@ -2,13 +2,13 @@
 //! say how text becomes tokens.
 
 use super::super::tokenizer::{HuggingFace, Specials, hugging_face};
-use super::super::{Activation, Block, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
+use super::super::{Activation, Block, Config, Model, NormKind, Tokenizer};
 use super::error::{ARCHITECTURES, About, ImportError};
 use super::families;
 use super::fields::Fields;
 use super::file;
 use super::names;
-use super::rope::{Yarn, longrope_magnitude};
+use super::rope::rope;
 use super::safetensors::SafetensorsFolder;
 use super::tensors::{Multipliers, Names, Tensors, assemble};
 use serde_json::Value;
@@ -188,111 +188,6 @@ pub(super) fn llama(fields: &Fields, names: &'static Names) -> Result<Descriptio
         block: Block::default(),
     };
     Ok(Description::new(config, names, fields.flag("tie_word_embeddings")?.unwrap_or(false)))
-}
-
-/// The rotary embedding, in the words of transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`), and the positions
-/// that it turns as trained.
-fn rope(fields: &Fields, head_dim: usize, context: usize) -> Result<(Rope, usize), ImportError> {
-    let (parameters, scaling) = (fields.object("rope_parameters")?, fields.object("rope_scaling")?);
-    let scaling = if parameters.is_present() { &parameters } else { &scaling };
-    stretched(fields, &parameters, scaling, head_dim, context)
-}
-
-/// The rotary embedding of `parameters`, else of the configuration itself, stretched as `scaling` says.
-pub(super) fn stretched(
-    fields: &Fields,
-    parameters: &Fields,
-    scaling: &Fields,
-    head_dim: usize,
-    context: usize,
-) -> Result<(Rope, usize), ImportError> {
-    let theta = match parameters.number("rope_theta")? {
-        Some(theta) => theta,
-        None => fields.number("rope_theta")?.unwrap_or(10_000.0),
-    };
-    let partial = match parameters.number("partial_rotary_factor")? {
-        Some(factor) => factor,
-        None => fields.number("partial_rotary_factor")?.unwrap_or(1.0),
-    };
-    let dims = (head_dim as f32 * partial) as usize;
-    let (scaling, context) = rope_scaling(fields, scaling, theta, dims.min(head_dim), context)?;
-    Ok((Rope { theta, pairing: RopePairing::Halves, dims, scaling }, context))
-}
-
-fn rope_scaling(
-    fields: &Fields,
-    scaling: &Fields,
-    theta: f32,
-    dims: usize,
-    context: usize,
-) -> Result<(RopeScaling, usize), ImportError> {
-    let kind = scaling.optional_text("rope_type")?.or(scaling.optional_text("type")?).unwrap_or("default");
-    let need = |key: &str| {
-        let missing = || scaling.about().damaged(format!("{key} is missing from the rotary scaling {kind}"));
-        scaling.number(key)?.ok_or_else(missing)
-    };
-    let scaling = match kind {
-        "default" => RopeScaling::None,
-        "linear" => RopeScaling::Linear { factor: need("factor")? },
-        // It stretches the positions beyond the context of the configuration, and there are none.
-        "dynamic" => need("factor").map(|_| RopeScaling::None)?,
-        "llama3" => RopeScaling::Llama3 {
-            factor: need("factor")?,
-            low_frequency_factor: need("low_freq_factor")?,
-            high_frequency_factor: need("high_freq_factor")?,
-            original_context: scaling.size("original_max_position_embeddings")?,
-        },
-        // Phi-3 was first published with other names for it.
-        "longrope" | "su" => return longrope(fields, scaling, context),
-        "yarn" if scaling.has("short_factor") => return longrope(fields, scaling, context),
-        "yarn" => yarn(fields, scaling, context)?.scaling(theta, dims),
-        other => {
-            let feature = format!("the rotary scaling {other:?}");
-            let expected = "default, linear, dynamic, llama3, yarn or longrope";
-            return Err(fields.about().unsupported(feature, expected));
-        }
-    };
-    Ok((scaling, context))
-}
-
-/// The context before it was stretched.
-fn original_context(fields: &Fields, scaling: &Fields, context: usize) -> Result<usize, ImportError> {
-    const KEY: &str = "original_max_position_embeddings";
-    Ok(scaling.optional_size(KEY)?.or(fields.optional_size(KEY)?).unwrap_or(context))
-}
-
-fn yarn(fields: &Fields, scaling: &Fields, context: usize) -> Result<Yarn, ImportError> {
-    let original_context = original_context(fields, scaling, context)?;
-    let factor = scaling.number("factor")?.unwrap_or(context as f32 / original_context as f32);
-    let weights = (scaling.number("mscale")?, scaling.number("mscale_all_dim")?);
-    let advised = match weights {
-        (Some(over), Some(under)) if over != 0.0 && under != 0.0 => {
-            Yarn::magnitude(factor, over) / Yarn::magnitude(factor, under)
-        }
-        _ => Yarn::magnitude(factor, 1.0),
-    };
-    let given = |key: &str, usual: f32| {
-        scaling.number(key).map(|found| found.filter(|beta| *beta != 0.0).unwrap_or(usual))
-    };
-    Ok(Yarn {
-        factor,
-        original_context,
-        beta_fast: given("beta_fast", 32.0)?,
-        beta_slow: given("beta_slow", 1.0)?,
-        truncate: scaling.flag("truncate")?.unwrap_or(true),
-        magnitude: scaling.number("attention_factor")?.unwrap_or(advised),
-    })
-}
-
-/// LongRoPE turns short texts by other factors than long ones. No text is long here: the context ends where the factors change.
-fn longrope(fields: &Fields, scaling: &Fields, context: usize) -> Result<(RopeScaling, usize), ImportError> {
-    let original_context = original_context(fields, scaling, context)?;
-    let stretch = scaling.number("factor")?.unwrap_or(context as f32 / original_context as f32);
-    let advised = longrope_magnitude(stretch, original_context);
-    let magnitude = scaling.number("attention_factor")?.unwrap_or(advised);
-    let (divisors, long) = (scaling.numbers("short_factor")?, scaling.numbers("long_factor")?);
-    let context = if divisors == long { context } else { context.min(original_context) };
-    Ok((RopeScaling::Divisors { divisors, magnitude }, context))
 }
 
 /// Qwen2 and Qwen3: biases and head norms are found in the weights. Their windows begin at one of the layers.

@@ -12,6 +12,9 @@ use super::{Described, Open};
 const GEMMA2_27B: usize = 46;
 const GEMMA3_27B: usize = 62;
 
+/// The window of Gemma 2 files that name none.
+const GEMMA2_WINDOW: usize = 4096;
+
 impl Open<'_> {
     /// The configuration of one of these architectures; `None` for another one.
     pub(super) fn family(&self) -> Result<Option<Described>, ImportError> {
@@ -41,20 +44,9 @@ impl Open<'_> {
         }
     }
 
-    /// Norms on both sides, an embedding scaled by the root of its length, and windows in some layers.
-    fn gemma(
-        &self,
-        layers_27b: usize,
-        sliding: impl Fn(usize) -> Result<Vec<bool>, ImportError>,
-    ) -> Result<Config, ImportError> {
+    /// Norms on both sides, and an embedding scaled by the root of its length.
+    fn gemma(&self, layers_27b: usize) -> Result<Config, ImportError> {
         let llama = self.llama(RopePairing::Halves)?;
-        let sliding = sliding(llama.layers)?;
-        let mut windows = llama.windows;
-        windows
-            .iter_mut()
-            .zip(&sliding)
-            .filter(|(_, sliding)| !**sliding)
-            .for_each(|(window, _)| *window = None);
         let per_head = if llama.layers == layers_27b { llama.dim / llama.heads } else { llama.head_dim };
         let block = Block {
             norms: NormPlace::Both,
@@ -66,20 +58,30 @@ impl Open<'_> {
             activation: Activation::GeluTanh,
             embedding_scale: (llama.dim as f32).sqrt(),
             score_scale: Some(1.0 / (per_head as f32).sqrt()),
-            windows,
             block,
             ..llama
         })
     }
 
     fn gemma2(&self) -> Result<Config, ImportError> {
-        self.gemma(GEMMA2_27B, |layers| self.sliding(layers, 2))
+        let mut config = self.gemma(GEMMA2_27B)?;
+        if self.own("attention.sliding_window").1.is_none() {
+            let window = Some(GEMMA2_WINDOW).filter(|window| *window < config.context);
+            config.windows = vec![window; config.layers];
+        }
+        let sliding = self.sliding(config.layers, 2)?;
+        see_all(&mut config, &sliding);
+        Ok(config)
     }
 
     /// Layers with a window turn by another rotary embedding, which is not stretched.
     fn gemma3(&self) -> Result<Config, ImportError> {
-        let mut config = self.gemma(GEMMA3_27B, |layers| self.sliding(layers, 6))?;
-        let sliding = self.sliding(config.layers, 6)?;
+        let mut config = self.gemma(GEMMA3_27B)?;
+        let sliding = match self.own("attention.sliding_window").1 {
+            Some(_) => self.sliding(config.layers, 6)?,
+            None => vec![false; config.layers],
+        };
+        see_all(&mut config, &sliding);
         if let Some(whole) = &mut config.rope {
             whole.theta = self.number("rope.freq_base")?.unwrap_or(1_000_000.0);
             let theta = self.number("rope.freq_base_swa")?.unwrap_or(10_000.0);
@@ -134,4 +136,10 @@ impl Open<'_> {
             ..self.llama(RopePairing::Halves)?
         })
     }
+}
+
+/// Takes the windows from the layers that are not listed as sliding.
+fn see_all(config: &mut Config, sliding: &[bool]) {
+    let windows = config.windows.iter_mut().zip(sliding);
+    windows.filter(|(_, sliding)| !**sliding).for_each(|(window, _)| *window = None);
 }
