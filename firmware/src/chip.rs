@@ -1,11 +1,11 @@
 //! Commands to the chip, as [`lpu_isa::host`] defines them.
 
 use crate::board::Board;
-use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, Register, Space};
+use lpu_isa::host::{
+    COMMAND_READ, COMMAND_WRITE, Command, HEADER_BYTES, HOST_WORD_BYTES, IDENTITY, Register, Space,
+};
 use lpu_isa::link::WORDS_MAX;
 
-/// `LPU1`, first letter in the low byte.
-const IDENTITY: u64 = u32::from_le_bytes(*b"LPU1") as u64;
 /// Looks at the port before a byte of an answer counts as missing; the chip needs a few cycles.
 const LOOKS_MAX: u32 = 400;
 /// Bytes that end any command that was cut off: a header and the words of the longest one.
@@ -14,21 +14,6 @@ const CUT_OFF_BYTES_MAX: usize = HEADER_BYTES + WORDS_MAX * HOST_WORD_BYTES;
 /// The chip did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Silent;
-
-/// Bits of [`Register::Control`].
-pub mod control {
-    pub const START: u64 = 1;
-    pub const STOP: u64 = 2;
-    pub const CONTINUE: u64 = 4;
-    pub const DISCARD: u64 = 8;
-}
-
-/// Bits of [`Register::Status`].
-pub mod status {
-    pub const RUNNING: u64 = 1;
-    pub const ACTIVE: u64 = 2;
-    pub const PAUSED: u64 = 16;
-}
 
 /// The number of whole words in bytes, of which there are no more than a frame holds: 57 / 512 is near enough to a ninth, and
 /// the soft core takes longer to divide than to multiply by so few bits.
@@ -51,10 +36,9 @@ impl<B: Board> Chip<B> {
         Self { board, silent: false }
     }
 
-    fn command(&mut self, command: u8, space: Space, address: u32, count: usize) {
-        let [a, b, c, _] = address.to_le_bytes();
-        let [low, high] = (count as u16).to_le_bytes();
-        self.board.chip_send(&[command, space as u8, a, b, c, low, high]);
+    fn command(&mut self, kind: u8, space: Space, address: u32, count: usize) {
+        let command = Command { kind, space: space as u8, address, count: count as u16 };
+        self.board.chip_send(&command.encode());
     }
 
     /// Writes host words.

@@ -1,12 +1,12 @@
 //! The firmware's state, and what each request does.
 
 use crate::board::Board;
-use crate::chip::{Chip, Silent, control, status};
+use crate::chip::{Chip, Silent};
 use crate::load::Loading;
 use crate::outbox::Outbox;
 use crate::run::Run;
 use lpu_isa::Geometry;
-use lpu_isa::host::{QUEUE_PART_BITS, Register, Space};
+use lpu_isa::host::{QUEUE_PART_BITS, Register, Space, control, status};
 use lpu_isa::link::{RATE_DEFAULT, RATE_MAX, Refusal, Reply, Request, VERSION, cause, checked};
 use lpu_isa::soc::{CHECKSUM_START, leds};
 
@@ -233,12 +233,12 @@ impl<B: Board> Core<B> {
 
     /// Ends what the chip runs, and forgets its records.
     pub fn stop(&mut self) -> Result<(), Silent> {
-        self.chip.set(Register::Control, control::STOP | control::CONTINUE);
+        self.chip.set(Register::Control, control::STOP.mask() | control::CONTINUE.mask());
         for _ in 0..STOP_LOOKS_MAX {
             // Records are taken meanwhile: a run that waits for room could not end otherwise.
             self.chip.number(Space::TokensOut, 0)?;
-            if self.chip.register(Register::Status)? & (status::ACTIVE | status::RUNNING) == 0 {
-                self.chip.set(Register::Control, control::DISCARD);
+            if self.chip.register(Register::Status)? & (status::ACTIVE.mask() | status::RUNNING.mask()) == 0 {
+                self.chip.set(Register::Control, control::DISCARD.mask());
                 return Ok(());
             }
         }

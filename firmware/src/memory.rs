@@ -1,10 +1,9 @@
 //! Reading of memories and registers, and the self-test of memories.
 
 use crate::board::Board;
-use crate::chip::status;
 use crate::dispatch::{Core, Why, refuse};
 use crate::load::{Loading, space_of};
-use lpu_isa::host::{HOST_WORD_BYTES, Register, Space};
+use lpu_isa::host::{HOST_WORD_BYTES, Register, Space, status};
 use lpu_isa::link::{MARCH_WORDS_MAX, Refusal, Reply, WORDS_MAX};
 
 /// Looks at a run until it pauses: more than a chip takes from a step's record to its pause.
@@ -35,7 +34,7 @@ impl<B: Board> Core<B> {
     fn runs_a_token(&mut self) -> Result<bool, Why> {
         for _ in 0..PAUSE_LOOKS_MAX {
             let bits = self.chip.register(Register::Status)?;
-            if bits & status::ACTIVE == 0 || bits & status::PAUSED != 0 {
+            if !status::ACTIVE.is_set(bits) || status::PAUSED.is_set(bits) {
                 return Ok(false);
             }
         }

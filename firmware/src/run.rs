@@ -1,9 +1,9 @@
 //! Runs: the prompt goes in, steps come out and stay until the host has them.
 
 use crate::board::Board;
-use crate::chip::{Silent, control, status};
+use crate::chip::Silent;
 use crate::dispatch::{Core, Why, refuse};
-use lpu_isa::host::{Register, Space, Step};
+use lpu_isa::host::{Register, Space, Step, control, status};
 use lpu_isa::link::{
     END_SEEN, MODE_PAUSE, PROMPT_TOKENS_MAX, Refusal, Reply, Request, STEP_BYTES, STEPS_MAX,
 };
@@ -147,7 +147,7 @@ impl<B: Board> Core<B> {
         if !sound {
             return refuse(Refusal::Run);
         }
-        self.chip.set(Register::Control, control::DISCARD);
+        self.chip.set(Register::Control, control::DISCARD.mask());
         for (register, value) in [
             (Register::StartPosition, start_position.into()),
             (Register::Limit, limit.into()),
@@ -164,7 +164,7 @@ impl<B: Board> Core<B> {
         self.run.prompt = prompt.into();
         self.run.pauses = mode & MODE_PAUSE != 0;
         self.feed(PROMPT_AHEAD_TOKENS);
-        self.chip.set(Register::Control, control::START);
+        self.chip.set(Register::Control, control::START.mask());
         self.run.active = true;
         Ok(())
     }
@@ -187,10 +187,10 @@ impl<B: Board> Core<B> {
             return Ok(());
         }
         // Only a run that has paused hears it; the host asks again.
-        if step != self.run.made || self.chip.register(Register::Status)? & status::PAUSED == 0 {
+        if step != self.run.made || !status::PAUSED.is_set(self.chip.register(Register::Status)?) {
             return refuse(Refusal::Busy);
         }
-        self.chip.set(Register::Control, control::CONTINUE);
+        self.chip.set(Register::Control, control::CONTINUE.mask());
         self.run.allowed += 1;
         Ok(())
     }
@@ -238,7 +238,7 @@ impl<B: Board> Core<B> {
     /// Takes records that wait, and ends the run when no more can come; whether there were so many that more wait.
     fn take_steps(&mut self) -> Result<bool, Silent> {
         let count = self.take_records()?;
-        if count != 0 || self.chip.register(Register::Status)? & status::ACTIVE != 0 {
+        if count != 0 || status::ACTIVE.is_set(self.chip.register(Register::Status)?) {
             return Ok(count == RECORDS_AT_ONCE as u32);
         }
         // A record that the run has left behind since the first look is there by now.

@@ -33,7 +33,7 @@ fn bundled() -> (Image, Vec<u16>) {
     let options = Options { name: "stories-lpu".into(), ..Options::default() };
     let image = compile(&model, Some(&tokenizer), &Geometry::ULX3S_85F, &options).expect("it fits").image;
     let ids = tokenizer.encode("Lily").expect("plain letters");
-    (image, ids.into_iter().map(|id| id as u16).collect())
+    (image.into_image(), ids.into_iter().map(|id| id as u16).collect())
 }
 
 /// A part of the sorted numbers from below: 0.5 is the median.

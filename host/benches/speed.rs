@@ -25,7 +25,10 @@ fn model() -> (Model, Option<Tokenizer>) {
 fn image() -> Image {
     let (model, tokenizer) = model();
     let options = Options::default();
-    compile(&model, tokenizer.as_ref(), &Geometry::ULX3S_85F, &options).expect("the model fits").image
+    compile(&model, tokenizer.as_ref(), &Geometry::ULX3S_85F, &options)
+        .expect("the model fits")
+        .image
+        .into_image()
 }
 
 fn compiler(criterion: &mut Criterion) {

@@ -3,7 +3,7 @@
 //! A *virtual* geometry is a chip that nobody builds: as wide as the model's vectors and with as much memory as it needs. It runs
 //! on the emulator, so that every supported model can be tried.
 
-use crate::compile::{CompileError, Features, Plan};
+use crate::compile::{CompileError, Features, Plan, lay_out};
 use crate::model::{Config, Model};
 use lpu_isa::Geometry;
 
@@ -14,6 +14,8 @@ const TOKEN_IDS: usize = 0xffff;
 const ROUNDS_MAX: usize = 64;
 /// Instructions are few compared with weights, and nobody builds the queue of a virtual chip.
 const VIRTUAL_QUEUE_DEPTH: usize = 1 << 14;
+/// Blocks of positions for which a virtual chip's program is tried: more of them change delays alone.
+const TRIED_BLOCKS: usize = 64;
 /// Lanes of the vector unit of a virtual chip: a matrix row is at most this many vector rows.
 const VXM_LANES_MAX: usize = 128;
 
@@ -36,7 +38,7 @@ pub struct Fit {
     pub impossible: Option<CompileError>,
 }
 
-/// Lays the model out on the chip, with memories enlarged until it fits, and says what had to be enlarged.
+/// Lays the model out on the chip as the compiler does, with memories enlarged until it fits, and says what had to be enlarged.
 pub fn fit(config: &Config, features: Features, geometry: &Geometry) -> Fit {
     let mut grown = *geometry;
     let mut short = Vec::new();
@@ -45,9 +47,12 @@ pub fn fit(config: &Config, features: Features, geometry: &Geometry) -> Fit {
     }
     for _ in 0..ROUNDS_MAX {
         match Plan::new(config, features, &grown, None) {
-            Ok(plan) => {
-                let context = if short.is_empty() { plan.context } else { 0 };
-                return Fit { short, context, impossible: None };
+            Ok(_) if !short.is_empty() => return Fit { short, context: 0, impossible: None },
+            Ok(_) => {
+                return match lay_out(config, features, geometry, None) {
+                    Ok(plan) => Fit { short, context: plan.context, impossible: None },
+                    Err(error) => Fit { short, context: 0, impossible: Some(error) },
+                };
             }
             Err(CompileError::DoesNotFit { memory, needed, available })
                 if enlarge(&mut grown, memory, needed) =>
@@ -134,7 +139,10 @@ pub fn virtual_geometry(model: &Model, context: Option<usize>) -> Result<Geometr
     geometry.vector_queue_depth = VIRTUAL_QUEUE_DEPTH;
     for _ in 0..ROUNDS_MAX {
         match Plan::new(config, features, &geometry, Some(wanted)) {
-            Ok(_) => return Ok(geometry),
+            Ok(_) => {
+                let tried = wanted.min(TRIED_BLOCKS * geometry.vxm_lanes);
+                return lay_out(config, features, &geometry, Some(tried)).map(|_| geometry);
+            }
             Err(CompileError::DoesNotFit { memory, needed, .. })
                 if enlarge(&mut geometry, memory, needed) => {}
             Err(error) => return Err(error),
@@ -180,6 +188,6 @@ mod tests {
         let geometry = virtual_geometry(&model, None).unwrap();
         assert!(geometry.is_sound());
         assert_eq!(geometry.name, VIRTUAL);
-        assert_eq!(Plan::new(&config, Features::of(&model), &geometry, None).unwrap().context, 2000);
+        assert_eq!(lay_out(&config, Features::of(&model), &geometry, None).unwrap().context, 2000);
     }
 }

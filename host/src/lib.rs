@@ -13,5 +13,6 @@ pub mod sampling;
 pub mod schedule;
 pub mod serial;
 pub mod serve;
+pub mod text;
 pub mod trace;
 pub mod verify;

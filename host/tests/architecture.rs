@@ -89,3 +89,14 @@ fn only_the_builder_of_bitstreams_emits_verilog() {
         assert!(file.starts_with("host/src/board/"), "{file} knows the hardware's source");
     }
 }
+
+/// What executes programs takes a `VerifiedProgram`; no other file of the host hands an image to a device.
+#[test]
+fn only_verified_programs_are_executed() {
+    let host = workspace().join("host/src");
+    assert_eq!(files_with(&host, "device.load("), ["host/src/verify/verified.rs"]);
+    for file in files_with(&host, "Emulator::with_image(") {
+        let text = read(&file);
+        assert!(text.contains("VerifiedProgram"), "{file} executes an image that nobody verified");
+    }
+}

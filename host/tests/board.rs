@@ -33,6 +33,7 @@ static MODEL: LazyLock<Image> = LazyLock::new(|| {
     compile(&model, tokenizer.as_ref(), &Geometry::NANO, &CompileOptions::default())
         .expect("the model fits")
         .image
+        .into_image()
 });
 
 /// A small program that takes every memory and both queues, for what does not depend on the model.

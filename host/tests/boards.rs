@@ -414,7 +414,7 @@ fn flashing_says_ram_or_flash_to_the_programmer() {
 /// A program of the small chip, as the file `model.lpu`.
 fn model(bench: &Bench) -> Image {
     let model = synthetic(&tiny_llama(), 3).unwrap();
-    let image = compile(&model, None, &Geometry::NANO, &Options::default()).unwrap().image;
+    let image = compile(&model, None, &Geometry::NANO, &Options::default()).unwrap().image.into_image();
     std::fs::write(bench.path("model.lpu"), image.encode()).unwrap();
     image
 }

@@ -26,6 +26,22 @@ fn fit_predicts_what_bench_measures() {
     assert!(text.contains("fits nano\n") && text.contains("cycles/token in the mean"), "{text}");
 }
 
+/// What the import left aside is told on standard error, and in reports.
+#[test]
+fn warnings_of_the_import_are_told() {
+    let fixture = Fixture::new();
+    for name in ["config.json", "model.safetensors"] {
+        fixture.write(name, &std::fs::read(Path::new(&golden("smollm")).join(name)).unwrap());
+    }
+    let config = String::from_utf8(fixture.read("config.json")).unwrap();
+    fixture.write("config.json", config.replacen('{', "{ \"colour\": 3,", 1).as_bytes());
+    let fit = fixture.lpu(&["fit", ".", "--json"]);
+    let expected = "./config.json: the key colour is unknown and not used";
+    assert_eq!((fit.code, fit.err), (0, format!("warning: {expected}\n")));
+    let report: serde_json::Value = serde_json::from_str(&fit.out).unwrap();
+    assert_eq!(report["warnings"], serde_json::json!([expected]));
+}
+
 #[test]
 fn fit_names_what_is_short() {
     let fixture = Fixture::new();
@@ -131,6 +147,30 @@ fn chat_answers_lines_and_keeps_what_was_said() {
     assert_eq!(notes.matches(" tokens after ").count(), 2, "{notes}");
     let (_, cleared, _) = chat("ab\n/clear\nab\n");
     assert_eq!(cleared, format!("{one}{one}"));
+}
+
+#[test]
+fn chat_takes_the_template_that_the_user_names() {
+    let fixture = Fixture::new();
+    // A template that refuses shows what it saw.
+    let shows = "{{ raise_exception('start ' ~ bos_token ~ ', said ' ~ messages[-1].content|tojson) }}";
+    fixture.write("shows.jinja", shows.as_bytes());
+    let chat = |template: &str| {
+        let output = Command::cargo_bin("lpu")
+            .unwrap()
+            .current_dir(fixture.folder.path())
+            .args(["chat", "model.bin", "--tokens", "2", "--chat-template", template])
+            .write_stdin("<ab>\n")
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, notes) = chat("shows.jinja");
+    assert_eq!(code, Some(2), "{notes}");
+    assert!(notes.contains("start <s>, said \"<ab>\""), "{notes}");
+    let (code, notes) = chat("absent.jinja");
+    assert_eq!(code, Some(2), "{notes}");
+    assert!(notes.contains("absent.jinja"), "{notes}");
 }
 
 /// The project's own models.

@@ -1,12 +1,14 @@
 //! Compiled models are legal, take the predicted cycles, stay close to fp32, and are the same bytes every time.
 
+mod compile_shapes;
 mod shared;
 
+use compile_shapes::{Outcome, Shape};
 use lpu_host::compile::{CompileError, Compiled, Features, Options, compile};
 use lpu_host::fit;
 use lpu_host::model::synthetic::{architectures, micro_gpt, tiny_gpt2, tiny_llama};
 use lpu_host::model::{
-    Block, Config, Model, NormPlace, Reference, Rope, RopePairing, RopeScaling, load, synthetic,
+    Activation, Block, Config, Model, NormPlace, Reference, Rope, RopePairing, RopeScaling, load, synthetic,
 };
 use lpu_host::verify::verify;
 use lpu_isa::Geometry;
@@ -14,6 +16,8 @@ use lpu_isa::host::Fault;
 use lpu_sim::Emulator;
 use lpu_sim::prediction::predict;
 
+/// Random shapes that are tried unless `LPU_SHAPES` says otherwise.
+const SHAPES: u64 = 60;
 const CHIPS: [Geometry; 2] = [Geometry::ULX3S_85F, Geometry::NANO];
 
 /// A model that is legal on a chip, runs in the predicted cycles, and whose logits follow fp32's.
@@ -117,6 +121,27 @@ fn a_residual_wider_than_the_matrix_unit_runs() {
     holds(&synthetic(&gpt2, 18).expect("a possible shape"), &chip);
 }
 
+/// Rows of keys beyond the first hold nothing yet at position 0.
+#[test]
+fn an_only_narrow_head_runs() {
+    for geometry in CHIPS {
+        holds(&synthetic(&shape(1, 1, 4, 40), 5).expect("a possible shape"), &geometry);
+    }
+}
+
+/// No text moves the inner vector: it has no range.
+#[test]
+fn a_relu_that_never_opens_has_a_program() {
+    let config = Config { activation: Activation::Relu, gated: false, ..shape(4, 2, 8, 8) };
+    let mut model = synthetic(&config, 5).expect("a possible shape");
+    for layer in &mut model.layers {
+        layer.up.bias = Some(vec![-100.0; config.hidden_dim]);
+    }
+    for geometry in CHIPS {
+        holds(&model, &geometry);
+    }
+}
+
 #[test]
 fn microgpt_takes_at_most_500_cycles_a_token() {
     let model = synthetic(&micro_gpt(), 1).expect("a possible shape");
@@ -198,4 +223,36 @@ fn layers_that_no_program_computes_are_refused_by_name() {
         let fit = fit::fit(&model.config, Features::of(&model), &Geometry::ULX3S_85F);
         assert_eq!(fit.impossible, Some(error));
     }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+/// `LPU_SHAPES=2000 cargo test --release -p lpu-host --test compile shapes -- --nocapture` tries more of them, and `LPU_SHAPE=N` one
+/// alone.
+#[test]
+fn random_shapes_run_as_predicted_or_are_refused_with_the_reason() {
+    let seeds = match number("LPU_SHAPE") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("LPU_SHAPES").unwrap_or(SHAPES),
+    };
+    let (mut ran, mut positions, mut refused, mut third) = (0, 0, 0, Vec::new());
+    for seed in seeds.clone() {
+        let shape = Shape::new(seed);
+        let begin = std::time::Instant::now();
+        let outcome = std::panic::catch_unwind(|| shape.outcome()).unwrap_or_else(|_| Err("a panic".into()));
+        println!("LPU_SHAPE={seed} {} ms {outcome:?} {shape:?}", begin.elapsed().as_millis());
+        match outcome {
+            Ok(Outcome::Ran(count)) => {
+                ran += 1;
+                positions += count;
+            }
+            Ok(Outcome::Refused(reason)) if !reason.is_empty() => refused += 1,
+            _ => third.push(format!("LPU_SHAPE={seed}: {outcome:?} {shape:?}")),
+        }
+    }
+    println!("{ran} ran {positions} positions, {refused} were refused, {} did neither", third.len());
+    assert!(third.is_empty(), "{third:#?}");
+    assert!(seeds.end - seeds.start < SHAPES || ran > 0 && refused > 0, "{ran} ran, {refused} were refused");
 }

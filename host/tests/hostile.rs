@@ -162,7 +162,7 @@ fn shards_stay_in_their_folder_and_are_all_there() {
     };
     damage(
         &|folder, _| std::fs::remove_file(folder.join("model-00002-of-00003.safetensors")).ok().and(None),
-        "cannot read",
+        "the index names model-00002-of-00003.safetensors, which is not in the folder",
     );
     damage(
         &|_, text| Some(text.replace("model-00001-of-00003", "../model-00001-of-00003")),
@@ -176,7 +176,7 @@ fn shards_stay_in_their_folder_and_are_all_there() {
         &|_, text| Some(text.replace("lm_head.weight", "lm_head.other")),
         "no shard holds the tensor lm_head.other",
     );
-    damage(&|_, _| Some("[".repeat(100_000)), "this is no index of shards");
+    damage(&|_, _| Some("[".repeat(100_000)), "this is not valid JSON");
     #[cfg(unix)]
     damage(
         &|folder, _| {
@@ -185,7 +185,7 @@ fn shards_stay_in_their_folder_and_are_all_there() {
             std::os::unix::fs::symlink(&shard, &shard).unwrap();
             None
         },
-        "cannot read",
+        "the index names model-00001-of-00003.safetensors, which is not in the folder",
     );
     let folder = copy("llama_linear_sharded");
     std::fs::copy(

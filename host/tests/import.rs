@@ -1,4 +1,7 @@
-//! Every architecture and format against logits of Hugging Face's transformers (`goldens/recipe.py`).
+//! Every architecture and format against logits of Hugging Face's transformers (`goldens/recipe.py`), and files of every kind that
+//! the tests make.
+
+mod import_made;
 
 use lpu_host::model::{self, Reference};
 use serde_json::Value;

@@ -72,8 +72,8 @@ fn bytes_after_the_end_are_told() {
     assert_eq!(
         error_of(&file),
         format!(
-            "the header describes a checkpoint of {expected} bytes, the file has {}. It is damaged \
-             (fetch it again) or is not a llama2.c checkpoint",
+            "the header describes a checkpoint of {expected} bytes, the file has {}. It is damaged, \
+             or is not a llama2.c checkpoint",
             expected + 1
         )
     );
@@ -222,7 +222,7 @@ fn paths_that_are_no_file_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let error = |path: &std::path::Path| model::load(path).unwrap_err().to_string();
     assert!(error(&folder.path().join("absent.bin")).starts_with("cannot read "));
-    assert!(error(folder.path()).contains(" holds no model; expected a folder with config.json"));
+    assert!(error(folder.path()).contains(" holds nothing; expected a folder with config.json"));
 }
 
 proptest! {

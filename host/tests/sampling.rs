@@ -4,8 +4,8 @@ use lpu_host::compile::{self, compile};
 use lpu_host::model::tokenizer::TokenizerBuilder;
 use lpu_host::model::{Tokenizer, synthetic, synthetic::tiny_llama};
 use lpu_host::sampling::{Chooser, Engine, Event, Finish, GenerateError, Options, Reason, Token};
+use lpu_host::verify::VerifiedProgram;
 use lpu_isa::Geometry;
-use lpu_isa::image::Image;
 use lpu_sim::{Emulator, PortDevice};
 use std::sync::LazyLock;
 
@@ -20,7 +20,7 @@ fn words() -> Tokenizer {
         .unwrap()
 }
 
-static IMAGE: LazyLock<Image> = LazyLock::new(|| {
+static IMAGE: LazyLock<VerifiedProgram> = LazyLock::new(|| {
     let model = synthetic(&tiny_llama(), 3).unwrap();
     compile(&model, Some(&words()), &Geometry::NANO, &compile::Options::default()).unwrap().image
 });

@@ -1,6 +1,8 @@
 //! Token ids against Hugging Face's tokenizers and SentencePiece on 10,000 lines of many scripts (`goldens/tokens.py`).
 
 mod shared;
+mod templates;
+mod tokenizer_files;
 
 use lpu_host::chat::{Message, Template};
 use lpu_host::model::tokenizer::StreamDecoder;
@@ -122,7 +124,7 @@ fn an_image_keeps_the_whole_tokenizer() {
         let tokenizer = tokenizer(name);
         let kept = Tokenizer::parse(&tokenizer.to_bytes()).unwrap();
         assert_eq!(kept, tokenizer);
-        assert_eq!(kept.chat_template(), tokenizer.chat_template());
+        assert_eq!(kept.chat_templates(), tokenizer.chat_templates());
     }
 }
 

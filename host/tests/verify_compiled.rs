@@ -14,7 +14,7 @@ use verify_plants::unnamed;
 fn compiled(config: &Config, geometry: &Geometry, context: usize) -> Image {
     let model = synthetic(config, 7).expect("the model is sound");
     let options = Options { context: Some(context), ..Options::default() };
-    compile(&model, None, geometry, &options).expect("the model fits").image
+    compile(&model, None, geometry, &options).expect("the model fits").image.into_image()
 }
 
 /// The size of stories260K.

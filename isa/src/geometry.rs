@@ -3,37 +3,64 @@
 
 use crate::instruction::Queue;
 
-/// The sizes from which one chip is made. Every count of lanes and rows is a power of two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Geometry {
-    /// Name on the command line and in reports.
-    pub name: &'static str,
+/// Lists the sizes of a chip: doc and name.
+macro_rules! geometry {
+    ($($(#[doc = $doc:literal])+ $size:ident;)+) => {
+        /// The sizes from which one chip is made. Every count of lanes and rows is a power of two.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub struct Geometry {
+            /// Name on the command line and in reports.
+            pub name: &'static str,
+            $($(#[doc = $doc])+ pub $size: usize,)+
+            /// Clock at which the tools quote tokens per second, in hertz.
+            pub clock_hz: u64,
+        }
+
+        impl Geometry {
+            /// Names and meanings of the sizes.
+            pub const SIZES: &'static [(&'static str, &'static str)] = &[$((stringify!($size), concat!($($doc),+)),)+];
+
+            /// The sizes, in the order of [`Geometry::SIZES`].
+            pub const fn sizes(&self) -> [usize; Self::SIZES.len()] {
+                [$(self.$size),+]
+            }
+
+            /// The geometry of these sizes: one that exists in hardware, or one named `virtual`; none when it cannot be described.
+            pub fn of_sizes(sizes: [usize; Self::SIZES.len()], clock_hz: u64) -> Option<Geometry> {
+                let [$($size),+] = sizes;
+                let found = Geometry { name: "virtual", $($size,)+ clock_hz };
+                let known = Self::ALL.into_iter().find(|known| (Geometry { name: found.name, ..*known }) == found);
+                known.or_else(|| found.is_sound().then_some(found))
+            }
+        }
+    };
+}
+
+geometry! {
     /// Products per cycle in the matrix unit (MXM); also the width of a weight or KV row.
-    pub mxm_lanes: usize,
+    mxm_lanes;
     /// Width of the vector unit (VXM) and of a row of vector memory.
-    pub vxm_lanes: usize,
+    vxm_lanes;
     /// Rows of weight memory, `mxm_lanes` x 9 bits each.
-    pub weight_rows: usize,
+    weight_rows;
     /// Rows of KV memory, `mxm_lanes` x 9 bits each.
-    pub kv_rows: usize,
+    kv_rows;
     /// Rows of vector memory (VMEM), `vxm_lanes` x 18 bits each.
-    pub vmem_rows: usize,
+    vmem_rows;
     /// Rows of the vector register file (VREG), `vxm_lanes` x 24 bits each.
-    pub vreg_rows: usize,
+    vreg_rows;
     /// Entries of the activation file (ACT), `mxm_lanes` x 16 bits each.
-    pub act_entries: usize,
+    act_entries;
     /// Scalars in each of the two written banks (maxima, reductions).
-    pub scalars: usize,
+    scalars;
     /// Instructions that the matrix queue holds.
-    pub matrix_queue_depth: usize,
+    matrix_queue_depth;
     /// Instructions that the vector queue holds.
-    pub vector_queue_depth: usize,
+    vector_queue_depth;
     /// Rows of random numbers that the generator keeps ready.
-    pub noise_rows: usize,
+    noise_rows;
     /// Largest number of positions that the position register counts.
-    pub positions: usize,
-    /// Clock at which the tools quote tokens per second, in hertz.
-    pub clock_hz: u64,
+    positions;
 }
 
 impl Geometry {
@@ -151,20 +178,7 @@ impl Geometry {
 
     /// A number that tells chips of different size apart.
     pub const fn hash(&self) -> u64 {
-        let sizes = [
-            self.mxm_lanes,
-            self.vxm_lanes,
-            self.weight_rows,
-            self.kv_rows,
-            self.vmem_rows,
-            self.vreg_rows,
-            self.act_entries,
-            self.scalars,
-            self.matrix_queue_depth,
-            self.vector_queue_depth,
-            self.noise_rows,
-            self.positions,
-        ];
+        let sizes = self.sizes();
         let mut hash = crate::hash::Fnv::new();
         let mut index = 0;
         while index < sizes.len() {

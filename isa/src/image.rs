@@ -1,7 +1,7 @@
 //! The program image: all that a chip must hold to run a model, and what its host must know of it.
 //!
-//! Layout, little endian: magic `LPUIMAGE`, format version (u32), [`ISA_HASH`] (u64), the geometry's sizes (12 x u64), then
-//! the sections in the order of [`Image`]'s fields, each with its length in front, then the [`Fnv`] hash of everything before it.
+//! Layout, little endian: magic `LPUIMAGE`, format version (u32), [`ISA_HASH`] (u64), the geometry's sizes and its clock
+//! (u64 each), then the sections in the order of [`Image`]'s fields, each with its length in front, then the [`Fnv`] hash of everything before it.
 
 use crate::hash::Fnv;
 use crate::instruction::{ISA_HASH, PARTS, Word};
@@ -13,8 +13,8 @@ use alloc::vec::Vec;
 pub const MAGIC: [u8; 8] = *b"LPUIMAGE";
 /// Version of the layout.
 pub const VERSION: u32 = 2;
-/// Numbers that describe a geometry.
-const SIZES: usize = 13;
+/// Largest size of a geometry: keeps products of sizes small.
+const SIZE_MAX: usize = 1 << 28;
 
 /// A compiled program with its memories.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +52,9 @@ pub struct ModelInfo {
     pub logit_fraction_bits: u32,
     /// Right shift that the last vector operation adds to the inverse temperature's exponent.
     pub temperature_shift: i32,
-    /// Token before the first one, or 0xffff.
+    /// Token before the first one, or [`host::NO_TOKEN`].
     pub bos: u32,
-    /// Token that ends a text, or 0xffff.
+    /// Token that ends a text, or [`host::NO_TOKEN`].
     pub eos: u32,
     /// Multiply-accumulates of one token apart from attention.
     pub macs: u64,
@@ -158,9 +158,10 @@ impl Image {
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&ISA_HASH.to_le_bytes());
-        for size in sizes(&self.geometry) {
-            bytes.extend_from_slice(&size.to_le_bytes());
+        for size in self.geometry.sizes() {
+            bytes.extend_from_slice(&(size as u64).to_le_bytes());
         }
+        bytes.extend_from_slice(&self.geometry.clock_hz.to_le_bytes());
         section(&mut bytes, &self.model.encode());
         for queue in [&self.matrix, &self.vector] {
             let words: Vec<u8> = queue.iter().flatten().flat_map(|part| part.to_le_bytes()).collect();
@@ -189,11 +190,14 @@ impl Image {
         if isa != ISA_HASH {
             return Err(ImageError::Isa(isa));
         }
-        let mut numbers = [0; SIZES];
-        for number in &mut numbers {
-            *number = reader.u64_of(8, "geometry")?;
+        let invalid = ImageError::Invalid("geometry");
+        let mut sizes = [0; Geometry::SIZES.len()];
+        for size in &mut sizes {
+            let number = reader.u64_of(8, "geometry")?;
+            *size = usize::try_from(number).ok().filter(|&size| size <= SIZE_MAX).ok_or(invalid)?;
         }
-        let geometry = geometry(numbers).ok_or(ImageError::Invalid("geometry"))?;
+        let clock_hz = reader.u64_of(8, "geometry")?;
+        let geometry = Geometry::of_sizes(sizes, clock_hz).ok_or(invalid)?;
         let model = reader.section("model")?;
         let matrix = queue(reader.section("matrix queue")?).ok_or(ImageError::Invalid("matrix queue"))?;
         let vector = queue(reader.section("vector queue")?).ok_or(ImageError::Invalid("vector queue"))?;
@@ -294,50 +298,6 @@ impl ModelInfo {
             name: core::str::from_utf8(name).ok()?.into(),
         })
     }
-}
-
-fn sizes(geometry: &Geometry) -> [u64; SIZES] {
-    [
-        geometry.mxm_lanes,
-        geometry.vxm_lanes,
-        geometry.weight_rows,
-        geometry.kv_rows,
-        geometry.vmem_rows,
-        geometry.vreg_rows,
-        geometry.act_entries,
-        geometry.scalars,
-        geometry.matrix_queue_depth,
-        geometry.vector_queue_depth,
-        geometry.noise_rows,
-        geometry.positions,
-        geometry.clock_hz as usize,
-    ]
-    .map(|size| size as u64)
-}
-
-/// The geometry of these sizes: one that exists in hardware, or a virtual one.
-fn geometry(sizes: [u64; SIZES]) -> Option<Geometry> {
-    if let Some(known) = Geometry::ALL.into_iter().find(|known| self::sizes(known) == sizes) {
-        return Some(known);
-    }
-    let number = |index: usize| usize::try_from(sizes[index]).ok().filter(|&size| size <= 1 << 28);
-    let geometry = Geometry {
-        name: "virtual",
-        mxm_lanes: number(0)?,
-        vxm_lanes: number(1)?,
-        weight_rows: number(2)?,
-        kv_rows: number(3)?,
-        vmem_rows: number(4)?,
-        vreg_rows: number(5)?,
-        act_entries: number(6)?,
-        scalars: number(7)?,
-        matrix_queue_depth: number(8)?,
-        vector_queue_depth: number(9)?,
-        noise_rows: number(10)?,
-        positions: number(11)?,
-        clock_hz: sizes[12],
-    };
-    geometry.is_sound().then_some(geometry)
 }
 
 fn queue(bytes: &[u8]) -> Option<Vec<Word>> {

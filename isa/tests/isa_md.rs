@@ -57,37 +57,12 @@ fn list(title: &str, rows: &[(String, String)]) -> String {
 }
 
 fn chips() -> String {
-    let sizes = |geometry: &Geometry| {
-        let Geometry { mxm_lanes, vxm_lanes, weight_rows, kv_rows, vmem_rows, vreg_rows, .. } = *geometry;
-        let Geometry { act_entries, scalars, matrix_queue_depth, vector_queue_depth, .. } = *geometry;
-        let Geometry { noise_rows, positions, .. } = *geometry;
-        [
-            ("mxm_lanes", mxm_lanes),
-            ("vxm_lanes", vxm_lanes),
-            ("weight_rows", weight_rows),
-            ("kv_rows", kv_rows),
-            ("vmem_rows", vmem_rows),
-            ("vreg_rows", vreg_rows),
-            ("act_entries", act_entries),
-            ("scalars", scalars),
-            ("matrix_queue_depth", matrix_queue_depth),
-            ("vector_queue_depth", vector_queue_depth),
-            ("noise_rows", noise_rows),
-            ("positions", positions),
-        ]
-    };
     let names: Vec<&str> = Geometry::ALL.iter().map(|geometry| geometry.name).collect();
     let rules = "---:|".repeat(names.len());
     let mut text = format!("\n## Chips\n\n| size | {} | meaning |\n|---|{rules}---|\n", names.join(" | "));
-    for (name, doc) in members(source::GEOMETRY, "Geometry") {
-        let value = |geometry: &Geometry| {
-            let found = sizes(geometry).into_iter().find(|size| size.0 == name);
-            found.map(|size| size.1.to_string())
-        };
-        let values: Option<Vec<String>> = Geometry::ALL.iter().map(value).collect();
-        if let Some(values) = values {
-            writeln!(text, "| `{name}` | {} | {} |", values.join(" | "), cell(&doc)).expect("text");
-        }
+    for (index, (name, doc)) in Geometry::SIZES.iter().enumerate() {
+        let values: Vec<String> = Geometry::ALL.iter().map(|chip| chip.sizes()[index].to_string()).collect();
+        writeln!(text, "| `{name}` | {} | {} |", values.join(" | "), cell(doc)).expect("text");
     }
     text
 }
@@ -183,7 +158,8 @@ fn host_port() -> String {
     let mut text = format!("\n## Host port\n\n{}\n", prose(&header(source::HOST)));
     writeln!(
         text,
-        "\nCommand bytes: write 0x{:02x}, read 0x{:02x}.\n\n| space | number | meaning |\n|---|---:|---|",
+        "\n{}\n\nKinds: write 0x{:02x}, read 0x{:02x}.\n\n| space | number | meaning |\n|---|---:|---|",
+        prose(&source::doc_of(source::COMMAND, "pub struct Command {")),
         host::COMMAND_WRITE,
         host::COMMAND_READ
     )
@@ -192,9 +168,18 @@ fn host_port() -> String {
         assert_eq!(name, format!("{space:?}"), "the spaces in their order");
         writeln!(text, "| {name} | {} | {} |", space as u8, cell(&doc)).expect("text");
     }
-    text += "\n### Registers\n\n| register | number | access | meaning |\n|---|---:|---|---|\n";
-    for (register, access, doc) in Register::TABLE {
-        writeln!(text, "| {register:?} | {} | {access} | {} |", *register as u8, cell(doc)).expect("text");
+    text += "\n### Registers\n\n| register | number | access | bits | meaning |\n|---|---:|---|---:|---|\n";
+    for row in Register::TABLE {
+        let (number, access, doc) = (row.register as u8, row.access.name(), cell(row.doc));
+        writeln!(text, "| {} | {number} | {access} | {} | {doc} |", row.name, row.width).expect("text");
+    }
+    for row in Register::TABLE.iter().filter(|row| !row.fields.is_empty()) {
+        write!(text, "\n{}:\n\n| part | bits | meaning |\n|---|---|---|\n", row.name).expect("text");
+        for field in row.fields {
+            let high = field.low + field.width - 1;
+            let bits = if field.width == 1 { high.to_string() } else { format!("{high}..{}", field.low) };
+            writeln!(text, "| {} | {bits} | {} |", field.name, cell(field.doc)).expect("text");
+        }
     }
     text +=
         "\n### Faults\n\nA legal program raises none of them. They stay set until the host clears them.\n\n";

@@ -151,7 +151,7 @@ impl Board {
     fn parse(name: &str, description: &str, text: impl Fn(&str) -> Option<String>) -> Result<Board, Error> {
         let refused = |why: String| Error::Input(format!("{name}/{DESCRIPTION}: {why}"));
         let mut board: Board = toml::from_str(description).map_err(|error| {
-            refused(format!("{}\nsee constraints/README.md for the keys", error.to_string().trim()))
+            refused(format!("{}\nsee constraints/README.md for the keys", crate::text::plain(error).trim()))
         })?;
         board.name = name.to_owned();
         board.pins = text(&board.constraints_file).ok_or_else(|| {

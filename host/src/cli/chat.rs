@@ -3,6 +3,7 @@
 use super::choice::{ChoiceArguments, cost_text, failure};
 use super::output::{FAINT, STRONG, grouped, note, paint};
 use super::source::{self, Source};
+use super::template::TemplateArguments;
 use super::{DeviceKind, Failure, ModelArguments, session};
 use lpu_host::chat::{Message, Template};
 use lpu_host::sampling::{Engine, Event, Finish, Options, Reason};
@@ -43,6 +44,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
     #[command(flatten)]
+    template: TemplateArguments,
+    #[command(flatten)]
     choice: ChoiceArguments,
 }
 
@@ -54,7 +57,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             image.model.vocab
         )));
     };
-    let template = Template::for_tokenizer(&tokenizer);
+    let template = arguments.template.choose(&tokenizer)?;
+    let tokenizer = template.with_turn_end(tokenizer);
     let options = arguments.choice.options();
     let device = session::device(arguments.device, &image)?;
     let engine = Engine::new(device, &image, Some(tokenizer)).map_err(Failure::machine)?;

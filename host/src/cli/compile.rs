@@ -1,10 +1,9 @@
 //! `lpu compile`: from a checkpoint to a program image that `lpu run` and the board load.
 
-use super::output::{GOOD, STRONG, grouped, json, megahertz, paint, spinner};
+use super::output::{GOOD, STRONG, grouped, json, megahertz, paint};
 use super::schedule::Schedule;
 use super::write::write_whole;
 use super::{Failure, ModelArguments, memory, source};
-use lpu_host::verify::verify;
 use lpu_isa::image::Image;
 use serde::Serialize;
 use std::io::Write;
@@ -70,14 +69,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         .map_err(|error| source::refused(path, &error))?
         .image;
     let took = begin.elapsed();
-    let bar = spinner("checking");
-    let verdict = verify(&image);
-    bar.finish_and_clear();
-    verdict.map_err(|violation| {
-        Failure::machine(format!(
-            "the compiler made an illegal program, which was not written: {violation}. Please report it"
-        ))
-    })?;
     let bytes = image.encode();
     write_whole(&arguments.output, &bytes)?;
     report(arguments, &image, bytes.len(), took)

@@ -6,9 +6,10 @@ use indicatif::ProgressBar;
 use lpu_host::compile::CompileError;
 use lpu_host::model::eval::{BoxError, Comparison, EvalError, LogitSource, compare, encode_stories};
 use lpu_host::model::{Model, Reference, Tokenizer};
+use lpu_host::text;
+use lpu_host::verify::VerifiedProgram;
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
-use lpu_isa::image::Image;
 use lpu_sim::Emulator;
 use serde::Serialize;
 use std::io::Write;
@@ -92,12 +93,9 @@ fn failure(error: EvalError) -> Failure {
 fn stories(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>, Failure> {
     let path = &arguments.text;
     let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        Failure::input(format!(
-            "{} is not UTF-8 from byte {} on; expected a text",
-            path.display(),
-            error.utf8_error().valid_up_to()
-        ))
+    let text = text::decode(&bytes).ok_or_else(|| {
+        let good = std::str::from_utf8(&bytes).err().map_or(0, |error| error.valid_up_to());
+        Failure::input(format!("{} is not UTF-8 from byte {good} on; expected a text", path.display()))
     })?;
     let mut stories = encode_stories(tokenizer, &text, model.config.context)
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
@@ -111,7 +109,7 @@ fn image_for(
     model: &Model,
     tokenizer: &Tokenizer,
     context: usize,
-) -> Result<Image, Failure> {
+) -> Result<VerifiedProgram, Failure> {
     let named = source::geometry_of(&arguments.model, model, Some(context))?;
     let mut geometry = named;
     geometry.positions = geometry.positions.max(context.next_power_of_two());
@@ -175,7 +173,7 @@ struct Chip {
 }
 
 impl Chip {
-    fn new(image: &Image, bar: ProgressBar) -> Self {
+    fn new(image: &VerifiedProgram, bar: ProgressBar) -> Self {
         Self {
             emulator: Emulator::with_image(image),
             position: 0,

@@ -33,6 +33,8 @@ struct Report {
     model: String,
     geometry: &'static str,
     parameters: usize,
+    /// What the import left aside, or chose where the files contradict one another.
+    warnings: Vec<String>,
     fits: bool,
     /// Positions that fit.
     context: usize,
@@ -112,6 +114,7 @@ fn report(
         model: source::model_name(&arguments.model.model),
         geometry: geometry.name,
         parameters: model.parameter_count(),
+        warnings: model.warnings.clone(),
         fits: cycles_mean.is_some(),
         context: found.context,
         context_of_model: model.config.context,

@@ -77,7 +77,7 @@ struct Busy {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let image = source::open(&arguments.model)?.image;
+    let image = source::read(&arguments.model)?;
     let schedule = Schedule::new(&image);
     check_position(&image, arguments.position)?;
     if let Some(path) = &arguments.trace {

@@ -40,6 +40,7 @@ mod serve;
 mod session;
 mod sim;
 mod source;
+mod template;
 mod waves;
 mod write;
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// What is wrong.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What may be wrong.
+pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 /// What carries the message.
 pub const STRONG: Style = Style::new().bold();
 /// What may be passed over.
@@ -51,6 +53,14 @@ pub fn json(report: &impl Serialize) -> Result<(), Failure> {
 pub fn note(text: impl Display) {
     // A note that nobody can read is no reason to stop.
     _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Tells what may make a result another one than its reader expects: in the log where one is written, as `lpu serve` does.
+pub fn warn(text: impl Display) {
+    match tracing::dispatcher::has_been_set() {
+        true => tracing::warn!("{text}"),
+        false => note(format!("{}: {text}", paint(WARNING, "warning"))),
+    }
 }
 
 /// Shows that something of unknown length goes on. Nothing is drawn when standard error is no terminal.

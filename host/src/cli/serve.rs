@@ -2,9 +2,11 @@
 
 use super::device::{self, DeviceChoice};
 use super::output::{FAINT, STRONG, note, paint};
+use super::template::TemplateArguments;
 use super::{DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_of_name, geometry_parser, source};
 use clap::ValueEnum;
 use lpu_host::serve::{DeviceSpec, Limits, Running, ServedModel, Settings, openapi};
+use lpu_host::text;
 use lpu_isa::Geometry;
 use lpu_isa::image::Image;
 use serde::{Deserialize, Deserializer};
@@ -47,6 +49,8 @@ pub struct Arguments {
     /// Tokenizer for models that have none of their own.
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
+    #[command(flatten)]
+    template: TemplateArguments,
     /// Chip to compile for; `virtual` is made to measure [default: ulx3s-85f].
     #[arg(long, value_name = "NAME", value_parser = geometry_parser())]
     geometry: Option<GeometryChoice>,
@@ -93,6 +97,7 @@ struct Config {
     #[serde(deserialize_with = "devices_of_names")]
     devices: Vec<DeviceChoice>,
     tokenizer: Option<PathBuf>,
+    chat_template: Option<PathBuf>,
     geometry: Option<String>,
     host: Option<IpAddr>,
     port: Option<u16>,
@@ -188,6 +193,7 @@ fn merge(arguments: Arguments) -> Result<Config, Failure> {
         models: or(arguments.models, file.models),
         devices: or(arguments.devices, file.devices),
         tokenizer: arguments.tokenizer.or(file.tokenizer),
+        chat_template: arguments.template.chat_template.or(file.chat_template),
         geometry: arguments.geometry.map(|choice| choice.name().into()).or(file.geometry),
         host: arguments.host.or(file.host),
         port: arguments.port.or(file.port),
@@ -204,11 +210,15 @@ fn merge(arguments: Arguments) -> Result<Config, Failure> {
 /// Reads a file of settings. Files that it names lie beside it.
 fn read_config(path: &Path) -> Result<Config, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))?;
-    let mut config: Config =
-        toml::from_str(&text).map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
+    let mut config: Config = toml::from_str(&text)
+        .map_err(|error| Failure::input(format!("{}: {}", path.display(), text::plain(error))))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     for file in [&mut config.tokenizer, &mut config.keys, &mut config.usage].into_iter().flatten() {
         *file = folder.join(&*file);
+    }
+    // The name of one of the model's templates is no file.
+    if let Some(template) = config.chat_template.as_mut().filter(|template| folder.join(template).exists()) {
+        *template = folder.join(&*template);
     }
     for model in &mut config.models {
         let (name, file) = named(model);
@@ -258,7 +268,9 @@ fn models(config: &Config) -> Result<Vec<ServedModel>, Failure> {
                 "no tokenizer lies beside {file}; expected one to speak text: name it with --tokenizer"
             ))
         })?;
-        models.push(ServedModel::new(id, image, tokenizer));
+        let template =
+            TemplateArguments { chat_template: config.chat_template.clone() }.choose(&tokenizer)?;
+        models.push(ServedModel::with_template(id, image, tokenizer, template));
     }
     Ok(models)
 }

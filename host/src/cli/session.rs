@@ -2,6 +2,7 @@
 
 use super::schedule::Schedule;
 use super::{DeviceKind, Failure};
+use lpu_host::verify::VerifiedProgram;
 use lpu_isa::host::Fault;
 use lpu_isa::image::Image;
 use lpu_sim::device::{Device, RunRequest};
@@ -47,10 +48,10 @@ pub fn device(kind: DeviceKind, image: &Image) -> Result<Box<dyn Device>, Failur
     }
 }
 
-/// A device with the image loaded.
-pub fn open(kind: DeviceKind, image: &Image) -> Result<Box<dyn Device>, Failure> {
-    let mut device = device(kind, image)?;
-    device.load(image).map_err(Failure::machine)?;
+/// A device with the program loaded.
+pub fn open(kind: DeviceKind, program: &VerifiedProgram) -> Result<Box<dyn Device>, Failure> {
+    let mut device = device(kind, program)?;
+    program.load(device.as_mut()).map_err(Failure::machine)?;
     Ok(device)
 }
 

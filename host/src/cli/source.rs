@@ -1,4 +1,4 @@
-//! From the MODEL argument to an image: reads a compiled one, or imports and compiles a model. Which of the two a file is,
+//! From the MODEL argument to a verified program: reads a compiled one, or imports and compiles a model. Which of the two a file is,
 //! its first bytes say.
 
 use super::{Failure, GeometryChoice, ModelArguments, output};
@@ -6,6 +6,7 @@ use lpu_host::compile::{self, CompileError, Compiled};
 use lpu_host::fit;
 use lpu_host::model::{self, Model, Tokenizer};
 use lpu_host::serial;
+use lpu_host::verify::VerifiedProgram;
 use lpu_isa::Geometry;
 use lpu_isa::image::{self, Image};
 use std::fs::File;
@@ -21,7 +22,7 @@ const MEMORY_WORDS_MAX: usize = 1 << 31;
 
 /// A program to run, and the words to run it with.
 pub struct Source {
-    pub image: Image,
+    pub image: VerifiedProgram,
     pub tokenizer: Option<Tokenizer>,
 }
 
@@ -35,6 +36,14 @@ pub fn open(arguments: &ModelArguments) -> Result<Source, Failure> {
     let compiled = try_compile(&arguments.model, &model, tokenizer.as_ref(), &geometry, None)
         .map_err(|error| refused(&arguments.model, &error))?;
     Ok(Source { image: compiled.image, tokenizer })
+}
+
+/// The image that the arguments name, legal or not: to be looked at.
+pub fn read(arguments: &ModelArguments) -> Result<Image, Failure> {
+    match is_image(&arguments.model)? {
+        true => read_image_for(arguments),
+        false => Ok(open(arguments)?.image.into_image()),
+    }
 }
 
 /// What the flash memory of a board with this chip holds so that the board loads the model when it starts.
@@ -70,16 +79,18 @@ pub fn model_name(path: &Path) -> String {
     name.map_or("model".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Reads a checkpoint and its tokenizer, which may be missing.
+/// Reads a checkpoint and its tokenizer, which may be missing, and tells what the import left aside.
 pub fn open_checkpoint(arguments: &ModelArguments) -> Result<(Model, Option<Tokenizer>), Failure> {
     let ModelArguments { model, tokenizer, .. } = arguments;
-    match tokenizer {
+    let loaded = match tokenizer {
         Some(tokenizer) => {
             model::load_with_tokenizer(model, tokenizer).map(|(model, found)| (model, Some(found)))
         }
         None => model::load(model),
-    }
-    .map_err(Failure::input)
+    };
+    let loaded = loaded.map_err(Failure::input)?;
+    loaded.0.warnings.iter().for_each(output::warn);
+    Ok(loaded)
 }
 
 /// Compiles a checkpoint, for all positions that the chip has room for unless `context` says how many.
@@ -101,7 +112,11 @@ pub fn try_compile(
 
 /// A checkpoint that the compiler refused.
 pub fn refused(path: &Path, error: &CompileError) -> Failure {
-    Failure::input(format!("{}: {error}", path.display()))
+    let text = format!("{}: {error}", path.display());
+    match error {
+        CompileError::Illegal(_) | CompileError::Unsettled => Failure::machine(text),
+        _ => Failure::input(text),
+    }
 }
 
 /// Whether a file claims to be an image.
@@ -168,7 +183,8 @@ fn check_facts(image: &Image) -> Result<(), String> {
     }
 }
 
-fn open_image(arguments: &ModelArguments) -> Result<Source, Failure> {
+/// Reads an image for the chip that the arguments name.
+fn read_image_for(arguments: &ModelArguments) -> Result<Image, Failure> {
     let path = &arguments.model;
     let image = read_image(path)?;
     let other = match arguments.geometry {
@@ -183,17 +199,31 @@ fn open_image(arguments: &ModelArguments) -> Result<Source, Failure> {
             image.geometry.name,
         )));
     }
+    Ok(image)
+}
+
+fn open_image(arguments: &ModelArguments) -> Result<Source, Failure> {
+    let path = &arguments.model;
+    let image = read_image_for(arguments)?;
     let tokenizer = match &arguments.tokenizer {
-        Some(file) => Some(read_tokenizer(file, image.model.vocab)?),
+        Some(file) => Some(model::read_tokenizer(file, image.model.vocab as usize).map_err(Failure::input)?),
         None if image.tokenizer.is_empty() => None,
         None => Some(parse_tokenizer(path, &image.tokenizer, image.model.vocab)?),
     };
-    Ok(Source { image, tokenizer })
+    Ok(Source { image: verified(path, image)?, tokenizer })
 }
 
-fn read_tokenizer(path: &Path, vocab: u32) -> Result<Tokenizer, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
-    parse_tokenizer(path, &bytes, vocab)
+/// An image made elsewhere, once the verifier has accepted it.
+fn verified(path: &Path, image: Image) -> Result<VerifiedProgram, Failure> {
+    let bar = output::spinner("checking");
+    let verdict = VerifiedProgram::new(image);
+    bar.finish_and_clear();
+    verdict.map_err(|violation| {
+        Failure::input(format!(
+            "{}: the program is illegal: {violation}. Compile the model again; `lpu inspect --asm` shows the program",
+            path.display()
+        ))
+    })
 }
 
 fn parse_tokenizer(path: &Path, bytes: &[u8], vocab: u32) -> Result<Tokenizer, Failure> {

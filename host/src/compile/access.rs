@@ -68,6 +68,8 @@ pub struct Effects {
     pub accesses: Vec<Access>,
     /// Cycles in which it uses the write port of vector memory.
     pub store_ports: Vec<i64>,
+    /// Cycles in which it takes rows of random numbers.
+    pub noise: Vec<i64>,
     /// Entry pointers afterwards.
     pub entries: (usize, usize),
 }
@@ -165,6 +167,9 @@ fn vector_effects(
     for k in 0..count {
         let issue = k as i64 * interval;
         vector_reads(geometry, vector, k, issue, effects);
+        if vector.c == C::Noise {
+            effects.noise.push(issue);
+        }
         if vector.write {
             let target = vector.target as usize + k * usize::from(vector.target_advance);
             effects.write(Location::Vreg(target), issue, timing::VREG_EFFECT);

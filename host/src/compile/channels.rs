@@ -30,7 +30,12 @@ impl Channels {
     pub fn new(config: &Config, head_norm: bool, geometry: &Geometry) -> Self {
         let lanes = if head_norm { geometry.vxm_lanes } else { geometry.vxm_lanes / 2 };
         let least = geometry.narrowest_tap().max(lanes);
-        let width = config.head_dim.next_power_of_two().max(least);
+        let mut width = config.head_dim.next_power_of_two().max(least);
+        // Mixed values leave as a whole row of sums. Lanes beyond an only head hold scores then, and those of positions to come, which lie in
+        // further rows of keys, are of keys that nobody has written.
+        if config.heads == 1 && width > geometry.groups() {
+            width = width.max(geometry.vxm_lanes);
+        }
         let mut order: Vec<usize> = Vec::with_capacity(config.head_dim);
         if let Some(rope) = &config.rope {
             order.extend((0..rope.dims / 2).flat_map(|pair| <[usize; 2]>::from(rope.pair_dims(pair))));

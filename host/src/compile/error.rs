@@ -1,5 +1,6 @@
 //! Why a model cannot be compiled: what was expected, what was found, what to do.
 
+use crate::verify::Violation;
 use lpu_isa::instruction::Queue;
 
 /// A model that does not suit a chip.
@@ -34,4 +35,8 @@ pub enum CompileError {
         "the {queue} queue holds {available} instructions and the program has {needed}; choose a larger geometry"
     )]
     QueueTooShort { queue: Queue, needed: usize, available: usize },
+    #[error(
+        "the compiler made an illegal program: {0}. This is a fault of the compiler: please report the model's shape"
+    )]
+    Illegal(Box<Violation>),
 }

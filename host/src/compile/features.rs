@@ -1,7 +1,8 @@
 //! Which optional parts a simplified model has: what the plan makes room for and the program does.
 
+use super::supported;
 use super::turns::Turns;
-use crate::model::{Activation, Layer, Model, NormKind};
+use crate::model::{Activation, Layer, Model, Norm, NormKind};
 
 /// The optional parts of a model, the same in all layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Features {
     pub up: bool,
     pub down: bool,
     pub logits: bool,
+    /// A part that no program exists for.
+    pub unsupported: Option<&'static str>,
 }
 
 impl Features {
@@ -57,6 +60,7 @@ impl Features {
             up: mlp || any(|layer| layer.up.bias.is_some()),
             down: any(|layer| layer.down.bias.is_some()),
             logits: model.final_norm.as_ref().is_some_and(|norm| norm.bias.is_some()),
+            unsupported: unsupported(model),
         }
     }
 
@@ -73,4 +77,49 @@ impl Features {
     pub fn gelu(&self) -> bool {
         matches!(self.activation, Activation::Gelu | Activation::GeluTanh)
     }
+}
+
+/// The first part of a model that no program exists for.
+fn unsupported(model: &Model) -> Option<&'static str> {
+    let config = &model.config;
+    if let Some(part) = supported::unsupported(config) {
+        return Some(part);
+    }
+    let norm_bias = |layer: &Layer| layer.mlp_norm.bias.is_some();
+    let parts = [
+        (config.gated && config.activation == Activation::Relu, "a gated MLP with ReLU"),
+        (
+            config.gated && model.layers.iter().any(|layer| layer.up.bias.is_some() || norm_bias(layer)),
+            "biases of a gated MLP's inner vector",
+        ),
+        (
+            config.embedding_norm && !matches!(config.norm, NormKind::Rms { .. }),
+            "an embedding with LayerNorm",
+        ),
+    ];
+    let part = parts.into_iter().find_map(|(present, part)| present.then_some(part));
+    part.or_else(|| unsupported_head_norm(model))
+}
+
+/// Heads are normalised where both q and k are, without biases, and turn.
+fn unsupported_head_norm(model: &Model) -> Option<&'static str> {
+    let normalised = |layer: &Layer| [layer.q_norm.is_some(), layer.k_norm.is_some()];
+    if model.layers.iter().all(|layer| normalised(layer) == [false; 2]) {
+        return None;
+    }
+    let norm_bias = |norm: &Option<Norm>| norm.as_ref().is_some_and(|norm| norm.bias.is_some());
+    let biased = |layer: &Layer| {
+        let added = layer.q.bias.is_some() || layer.k.bias.is_some() || layer.attn_norm.bias.is_some();
+        added || norm_bias(&layer.q_norm) || norm_bias(&layer.k_norm)
+    };
+    let layer_norm = !matches!(model.config.norm, NormKind::Rms { .. });
+    let parts = [
+        (
+            !model.layers.iter().all(|layer| normalised(layer) == [true; 2]),
+            "head normalisation of q or k alone, or in some layers",
+        ),
+        (layer_norm || model.config.rope.is_none(), "head normalisation with LayerNorm or learned positions"),
+        (model.layers.iter().any(biased), "head normalisation with biases of q or k"),
+    ];
+    parts.into_iter().find_map(|(present, part)| present.then_some(part))
 }

@@ -9,11 +9,11 @@
 //! | quantise | `quantise.rs`, `compensate.rs` | nine-bit weights, one scale a row |
 //! | constants | `constants.rs` | contents of the memories |
 //! | program | `program.rs` | instructions in the order of need |
-//! | schedule | `schedule.rs`, `access.rs` | when each is issued |
+//! | schedule | `schedule.rs`, `access.rs`, `noise.rs`, `wait.rs` | when each is issued |
 //!
 //! # Invariants
 //! 1. The same model, geometry and options give the same bytes.
-//! 2. Every program that leaves here passes [`crate::verify`], which shares no code with it.
+//! 2. Every program that leaves here has passed [`crate::verify`], which shares no code with it.
 
 mod access;
 mod calibrate;
@@ -23,6 +23,7 @@ mod constants;
 mod error;
 mod features;
 mod formats;
+mod noise;
 mod plan;
 mod program;
 mod quantise;
@@ -31,6 +32,7 @@ mod simplify;
 mod supported;
 mod turns;
 mod vectors;
+mod wait;
 
 use calibrate::LayerRange;
 pub use calibrate::{Calibration, Ranges};
@@ -40,7 +42,8 @@ pub use formats::Formats;
 pub use plan::Plan;
 use simplify::simplify;
 
-use crate::model::{Activation, Layer, Model, Norm, NormKind, Tokenizer};
+use crate::model::{Config, Layer, Model, Tokenizer};
+use crate::verify::VerifiedProgram;
 use lpu_isa::Geometry;
 use lpu_isa::image::{Image, ModelInfo};
 use lpu_isa::instruction::{Instruction, Queue, Word};
@@ -60,7 +63,7 @@ pub struct Options {
 /// A compiled model.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    pub image: Image,
+    pub image: VerifiedProgram,
     pub plan: Plan,
     pub formats: Formats,
 }
@@ -68,17 +71,17 @@ pub struct Compiled {
 /// Compiles a model for a chip.
 ///
 /// # Errors
-/// When the model has a part that no program exists for, or does not fit (by how much, and in which memory).
+/// When the model has a part that no program exists for, or does not fit (by how much, and in which memory); when the compiler is wrong,
+/// and the verifier rejects its program.
 pub fn compile(
     model: &Model,
     tokenizer: Option<&Tokenizer>,
     geometry: &Geometry,
     options: &Options,
 ) -> Result<Compiled, CompileError> {
-    check_supported(model)?;
-    let simplified = simplify(model);
     let features = Features::of(model);
-    let plan = Plan::new(&model.config, features, geometry, options.context)?;
+    let plan = lay_out(&model.config, features, geometry, options.context)?;
+    let simplified = simplify(model);
     let bos = tokenizer.map_or(0, Tokenizer::bos);
     let ranges = calibrate::calibrate(&simplified, &plan.channels, bos, options.calibration);
     let simple = &simplified.model;
@@ -88,17 +91,43 @@ pub fn compile(
     let formats = formats.with_weights(&ranges, &layers, &tokens, simple, features)?;
     let weights = constants::weights(&plan, &layers, &tokens);
     let vmem = constants::vector_memory(&simplified, &plan, &formats, &layers, &tokens);
-    let program = program::program(&plan, &formats)?;
+    let [matrix, vector] = instructions(&plan, &formats)?;
     let image = Image {
         geometry: *geometry,
         model: model_info(model, tokenizer, &plan, &formats, options),
-        matrix: encode(&program.matrix, Queue::Matrix, geometry)?,
-        vector: encode(&program.vector, Queue::Vector, geometry)?,
+        matrix,
+        vector,
         weights,
         vmem,
         tokenizer: tokenizer.map(Tokenizer::to_bytes).unwrap_or_default(),
     };
+    let image =
+        VerifiedProgram::new(image).map_err(|violation| CompileError::Illegal(Box::new(violation)))?;
     Ok(Compiled { image, plan, formats })
+}
+
+/// Lays a model out on a chip, with the longest context that fits (at most `context` when given): all that [`compile`] decides before it
+/// looks at weights. The memory map is one that a program exists for, and the program is short enough for the chip's queues.
+///
+/// # Errors
+/// When there is no program for the shape, or it does not fit (by how much, and in which memory).
+pub fn lay_out(
+    config: &Config,
+    features: Features,
+    geometry: &Geometry,
+    context: Option<usize>,
+) -> Result<Plan, CompileError> {
+    let plan = Plan::new(config, features, geometry, context)?;
+    // Weights decide shifts; which instructions there are, and when, they do not.
+    instructions(&plan, &Formats::without_weights(features))?;
+    Ok(plan)
+}
+
+/// The words of both queues.
+fn instructions(plan: &Plan, formats: &Formats) -> Result<[Vec<Word>; 2], CompileError> {
+    let program = program::program(plan, formats)?;
+    let geometry = &plan.geometry;
+    Ok([encode(&program.matrix, Queue::Matrix, geometry)?, encode(&program.vector, Queue::Vector, geometry)?])
 }
 
 fn quantise_layers(model: &Model, plan: &Plan, formats: &Formats, ranges: &Ranges) -> Vec<QuantisedLayer> {
@@ -109,47 +138,6 @@ fn quantise_layers(model: &Model, plan: &Plan, formats: &Formats, ranges: &Range
         quantise::quantise_layer(&model.config, layer, plan, range, &mix, 1.0 / format.hidden)
     };
     model.layers.iter().zip(&formats.layers).zip(&ranges.layers).map(quantise).collect()
-}
-
-fn check_supported(model: &Model) -> Result<(), CompileError> {
-    let config = &model.config;
-    let unsupported = |feature| Err(CompileError::Unsupported { feature });
-    if config.gated && config.activation == Activation::Relu {
-        return unsupported("a gated MLP with ReLU");
-    }
-    let norm_bias = |layer: &Layer| layer.mlp_norm.bias.is_some();
-    if config.gated && model.layers.iter().any(|layer| layer.up.bias.is_some() || norm_bias(layer)) {
-        return unsupported("biases of a gated MLP's inner vector");
-    }
-    if config.embedding_norm && !matches!(config.norm, NormKind::Rms { .. }) {
-        return unsupported("an embedding with LayerNorm");
-    }
-    let heads = |layer: &Layer| [layer.q_norm.is_some(), layer.k_norm.is_some()];
-    if model.layers.iter().any(|layer| heads(layer) != [false; 2]) {
-        check_head_norm(model)?;
-    }
-    Ok(())
-}
-
-/// Heads are normalised where both q and k are, without biases, and turn.
-fn check_head_norm(model: &Model) -> Result<(), CompileError> {
-    let unsupported = |feature| Err(CompileError::Unsupported { feature });
-    let whole = |layer: &Layer| layer.q_norm.is_some() && layer.k_norm.is_some();
-    if !model.layers.iter().all(whole) {
-        return unsupported("head normalisation of q or k alone, or in some layers");
-    }
-    if !matches!(model.config.norm, NormKind::Rms { .. }) || model.config.rope.is_none() {
-        return unsupported("head normalisation with LayerNorm or learned positions");
-    }
-    let norm_bias = |norm: &Option<Norm>| norm.as_ref().is_some_and(|norm| norm.bias.is_some());
-    let biased = |layer: &Layer| {
-        let added = layer.q.bias.is_some() || layer.k.bias.is_some() || layer.attn_norm.bias.is_some();
-        added || norm_bias(&layer.q_norm) || norm_bias(&layer.k_norm)
-    };
-    if model.layers.iter().any(biased) {
-        return unsupported("head normalisation with biases of q or k");
-    }
-    Ok(())
 }
 
 fn encode(

@@ -4,7 +4,7 @@
 use super::channels::Channels;
 use super::error::CompileError;
 use super::features::Features;
-use super::supported::check_layers;
+use super::noise;
 use super::vectors::{LayerConstants, VmemPlan, VregPlan, layer_constants, registers, vector_memory};
 use crate::model::Config;
 use lpu_isa::Geometry;
@@ -132,7 +132,9 @@ impl Plan {
         geometry: &Geometry,
         context: Option<usize>,
     ) -> Result<Self, CompileError> {
-        check_layers(config)?;
+        if let Some(feature) = features.unsupported {
+            return Err(CompileError::Unsupported { feature });
+        }
         let channels = Channels::new(config, features.head_norm, geometry);
         if channels.width > geometry.mxm_lanes {
             return Err(CompileError::HeadTooWide { head: config.head_dim, lanes: geometry.mxm_lanes });
@@ -145,7 +147,8 @@ impl Plan {
             hidden: config.hidden_dim.div_ceil(lanes),
             vocab: config.vocab.div_ceil(lanes),
             head: channels.width.div_ceil(lanes),
-            chunk: CHUNK_ROWS.min(config.vocab.div_ceil(lanes)),
+            // A chunk takes its rows of random numbers in consecutive cycles.
+            chunk: CHUNK_ROWS.min(noise::kept_rows(geometry)).min(config.vocab.div_ceil(lanes)),
         };
         let matrices = layer_matrices(config, features, geometry, &channels, &rows);
         let wanted =

@@ -2,12 +2,14 @@
 //!
 //! Instructions are placed one after another in program order, each as early as its operands, its queue and the write port of
 //! vector memory allow. Times depend on the position through the number of blocks alone, so every time is a vector
-//! with one entry per number of blocks; a delay is fitted to it as the smallest `max(0, constant + slope * blocks)` that is late enough for all.
+//! with one entry per number of blocks, and `wait.rs` fits a delay to it. Random numbers are waited for as `noise.rs` says.
 //!
 //! A loop's body is scheduled once, for the worst of its first and its further trips: what the body leaves unfinished is what
 //! the next trip finds. The rules that this follows are checked again, without this code, by the verifier.
 
 use super::access::{Context, Effects, Kind, Location, effects};
+use super::noise::Noise;
+use super::wait::Wait;
 use lpu_isa::instruction::{
     Affine, C, Control, Destination, Dot, End, EndLoop, Instruction, Loop, Nop, Op, Sync, Vector,
 };
@@ -15,10 +17,8 @@ use lpu_isa::timing::{MIN_PERIOD_CYCLES, SYNC_CYCLES};
 use lpu_isa::{Geometry, timing};
 use std::collections::{HashMap, HashSet};
 
-/// Slopes tried for a delay.
-const SLOPES: std::ops::RangeInclusive<i64> = -80..=80;
 /// Cycles by which an instruction is put off for all numbers of blocks at once when the write port is taken.
-const UNIFORM_TRIES: usize = 64;
+const UNIFORM_TRIES: i64 = 64;
 /// Trips after which a loop's body must have settled.
 const BODY_TRIALS: usize = 8;
 
@@ -50,6 +50,7 @@ pub struct Scheduler {
     past: HashMap<Location, Past>,
     /// Used cycles of the write port of vector memory, for each number of blocks.
     ports: Vec<HashSet<i64>>,
+    noise: Noise,
     /// Entry pointers for each number of blocks.
     entries: Vec<(usize, usize)>,
 }
@@ -98,6 +99,7 @@ impl Scheduler {
             vector: queue,
             past: HashMap::new(),
             ports: vec![HashSet::new(); blocks],
+            noise: Noise::new(&geometry, blocks),
             entries: vec![(0, 0); blocks],
         }
     }
@@ -127,17 +129,25 @@ impl Scheduler {
             let start: Times = (0..self.blocks())
                 .map(|index| self.queue(is_matrix).free[index] + wait.at(index + 1))
                 .collect();
-            match (0..self.blocks()).find(|&index| self.port_clash(&all[index], start[index], index)) {
-                // All alike while that may help: times that differ from block to block need long waits.
-                Some(_) if tries < UNIFORM_TRIES => {
-                    tries += 1;
-                    bound.iter_mut().zip(&start).for_each(|(bound, start)| *bound = start + 1);
-                }
-                Some(index) => bound[index] = start[index] + 1,
-                None => {
-                    self.commit(op, issues, wait, &start, all);
-                    return start;
-                }
+            let clashes =
+                |shift: i64, index: usize| self.port_clash(&all[index], start[index] + shift, index);
+            let clashing: Vec<usize> = (0..self.blocks()).filter(|&index| clashes(0, index)).collect();
+            if clashing.is_empty() {
+                self.commit(op, issues, wait, &start, all);
+                return start;
+            }
+            // All alike while that may help: times that differ from block to block need long waits.
+            if tries < UNIFORM_TRIES {
+                let free = |shift: &i64| !(0..self.blocks()).any(|index| clashes(*shift, index));
+                let shift = (1..UNIFORM_TRIES - tries).find(free).unwrap_or(UNIFORM_TRIES - tries);
+                tries += shift;
+                bound.iter_mut().zip(&start).for_each(|(bound, start)| *bound = start + shift);
+                continue;
+            }
+            for index in clashing {
+                let shift =
+                    (1..).find(|shift| !clashes(*shift, index)).expect("the port is not used for ever");
+                bound[index] = start[index] + shift;
             }
         }
     }
@@ -240,8 +250,11 @@ impl Scheduler {
         for _ in 0..BODY_TRIALS {
             let mut trial = self.clone();
             body(&mut trial);
-            trial.meet(end(matrix_steps), end(vector_steps));
+            let trip = trial.meet(end(matrix_steps), end(vector_steps));
             if !self.absorb(&trial) {
+                // Random numbers are made during all trips; no trip takes any.
+                let others: Times = trip.iter().map(|cycles| cycles * (trips as i64 - 1)).collect();
+                trial.noise.shift(&others);
                 *self = trial;
                 return true;
             }
@@ -327,7 +340,7 @@ impl Scheduler {
             };
             Some(issue - access.issue)
         });
-        bounds.max().unwrap_or(NEVER)
+        bounds.chain(self.noise.bound(&effects.noise, index)).max().unwrap_or(NEVER)
     }
 
     /// The smallest wait that reaches `bound` and keeps activations apart.
@@ -358,6 +371,7 @@ impl Scheduler {
         for (index, (effects, start)) in all.into_iter().zip(start).enumerate() {
             self.entries[index] = effects.entries;
             self.ports[index].extend(effects.store_ports.iter().map(|port| start + port));
+            effects.noise.iter().for_each(|take| self.noise.take(start + take, index));
             for access in effects.accesses {
                 let past = self.past.entry(access.location).or_insert_with(|| Past::empty(blocks));
                 let issue = start + access.issue;
@@ -373,14 +387,15 @@ impl Scheduler {
         }
     }
 
-    /// Both queues wait for each other, then time starts anew.
-    fn meet(&mut self, matrix: Instruction, vector: Instruction) {
+    /// Both queues wait for each other, then time starts anew: in which cycle.
+    fn meet(&mut self, matrix: Instruction, vector: Instruction) -> Times {
         self.matrix.instructions.push(matrix);
         self.vector.instructions.push(vector);
         let meeting = self.matrix.free.iter().zip(&self.vector.free);
         let resumed: Times = meeting.map(|(matrix, vector)| matrix.max(vector) + SYNC_CYCLES).collect();
         self.shift(&resumed);
         self.reset_time();
+        resumed
     }
 
     /// Counts cycles from `origin` on.
@@ -390,6 +405,7 @@ impl Scheduler {
                 times.iter_mut().zip(origin).for_each(|(time, origin)| *time = (*time - origin).max(NEVER));
             }
         }
+        self.noise.shift(origin);
         for (ports, origin) in self.ports.iter_mut().zip(origin) {
             *ports = ports.iter().map(|port| port - origin).filter(|port| *port >= 0).collect();
         }
@@ -436,53 +452,6 @@ impl Past {
     }
 }
 
-/// Cycles to wait: a delay, and a `Nop` before it where one delay alone would be late.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Wait {
-    nop: Option<Affine>,
-    delay: Affine,
-}
-
-impl Wait {
-    fn at(&self, blocks: usize) -> i64 {
-        self.nop.map_or(0, |nop| nop.at(blocks)) + self.delay.at(blocks)
-    }
-
-    fn total(&self, blocks: usize) -> i64 {
-        (1..=blocks).map(|blocks| self.at(blocks)).sum()
-    }
-
-    /// The wait that is at least `least` for each number of blocks, and as short as possible; the delay alone is at least `own`.
-    fn fit(least: &[i64], own: &[i64]) -> Self {
-        let single = Wait { nop: None, delay: Self::delay(least, SLOPES) };
-        if single.total(least.len()) == least.iter().sum::<i64>() {
-            return single;
-        }
-        let slopes = |times: &[i64]| times.windows(2).map(|pair| pair[1] - pair[0]).collect::<HashSet<_>>();
-        let mut sloped: Vec<i64> = slopes(least).into_iter().chain([0]).collect();
-        sloped.sort_unstable();
-        let pairs = sloped.iter().flat_map(|slope| (0..least.len()).map(move |touched| (*slope, touched)));
-        pairs.map(|(slope, touched)| Self::pair(least, own, slope, touched)).fold(single, |best, wait| {
-            if wait.total(least.len()) < best.total(least.len()) { wait } else { best }
-        })
-    }
-
-    /// A `Nop` of this slope that is exact for one number of blocks, and a delay for the rest. A `Nop` takes the least period.
-    fn pair(least: &[i64], own: &[i64], slope: i64, touched: usize) -> Self {
-        let lowest = (slope * least.len() as i64).min(slope);
-        let constant = (least[touched] - slope * (touched as i64 + 1)).max(MIN_PERIOD_CYCLES - lowest);
-        let nop = Affine { constant: constant as i32, per_block: slope as i32 };
-        let rest = |(index, least): (usize, &i64)| (least - nop.at(index + 1)).max(own[index]);
-        let rest: Times = least.iter().enumerate().map(rest).collect();
-        Wait { nop: Some(nop), delay: Self::delay(&rest, SLOPES) }
-    }
-
-    fn delay(least: &[i64], slopes: impl Iterator<Item = i64>) -> Affine {
-        let total = |delay: &Affine| (1..=least.len()).map(|blocks| delay.at(blocks)).sum::<i64>();
-        slopes.map(|slope| late_enough(least, slope)).min_by_key(total).expect("slopes to try")
-    }
-}
-
 fn begin_loop(delay: Affine, trips: usize) -> Instruction {
     let control = Control { delay, count: Affine::fixed(trips as i32), interval: 0 };
     Instruction { control, op: Op::Loop(Loop {}) }
@@ -491,14 +460,4 @@ fn begin_loop(delay: Affine, trips: usize) -> Instruction {
 fn nop(delay: Affine) -> Instruction {
     let control = Control { delay, count: Affine::fixed(0), interval: 0 };
     Instruction { control, op: Op::Nop(Nop {}) }
-}
-
-/// The least delay of this slope that is at least `least` wherever that is positive.
-fn late_enough(least: &[i64], slope: i64) -> Affine {
-    let needs = least.iter().enumerate().filter(|(_, least)| **least > 0);
-    let constant = needs.map(|(index, least)| least - slope * (index as i64 + 1)).max();
-    match constant {
-        Some(constant) => Affine { constant: constant as i32, per_block: slope as i32 },
-        None => Affine::default(),
-    }
 }

@@ -1,16 +1,12 @@
 //! What of a model's layers a program exists for. The rest is computed by the fp32 reference alone.
 
-use super::error::CompileError;
 use super::turns;
 use crate::model::{Config, NormPlace};
 
-/// Refuses, by name, what no program computes.
-///
-/// # Errors
-/// The first part that is unsupported.
-pub fn check_layers(config: &Config) -> Result<(), CompileError> {
+/// The first part that no program computes, by name.
+pub fn unsupported(config: &Config) -> Option<&'static str> {
     let block = &config.block;
-    let unsupported = [
+    let parts = [
         (block.score_cap.is_some(), "soft-capping of attention scores (attn_logit_softcapping)"),
         (block.logit_cap.is_some(), "soft-capping of logits (final_logit_softcapping)"),
         (block.whole_qk_norm, "normalisation of q and k over all heads together (as in OLMo 2)"),
@@ -23,8 +19,6 @@ pub fn check_layers(config: &Config) -> Result<(), CompileError> {
             "normalisation of what attention and MLP add to the residual (as in Gemma 2 and 3)",
         ),
     ];
-    match unsupported.into_iter().find(|(found, _)| *found) {
-        Some((_, feature)) => Err(CompileError::Unsupported { feature }),
-        None => turns::check(config),
-    }
+    let part = parts.into_iter().find_map(|(found, part)| found.then_some(part));
+    part.or_else(|| turns::unsupported(config))
 }

@@ -1,7 +1,6 @@
 //! How queries and keys turn where layers differ: in two ways, as Gemma 3 has it, or some not at all, as SmolLM3 has it. Layers run
 //! the same instructions, so each mixes the two ways by words of its own: one and zero.
 
-use super::error::CompileError;
 use crate::model::{Config, Rope};
 
 /// How layers differ in the rotation of q and k.
@@ -33,20 +32,19 @@ pub fn second(config: &Config) -> Option<Option<&Rope>> {
     (0..config.layers).find(|layer| is_second(config, *layer)).map(|layer| config.rope_of(layer))
 }
 
-/// Refuses layers that turn in more than two ways, or turn other dimensions.
-pub fn check(config: &Config) -> Result<(), CompileError> {
-    let unsupported = |feature| Err(CompileError::Unsupported { feature });
-    let Some(second) = second(config) else { return Ok(()) };
-    let others = (0..config.layers).filter(|layer| is_second(config, *layer));
-    if others.into_iter().any(|layer| config.rope_of(layer) != second) {
-        return unsupported("layers with more than two rotary embeddings");
+/// The part that no program exists for: layers that turn in more than two ways, or turn other dimensions.
+pub fn unsupported(config: &Config) -> Option<&'static str> {
+    let second = second(config)?;
+    let mut others = (0..config.layers).filter(|layer| is_second(config, *layer));
+    if others.any(|layer| config.rope_of(layer) != second) {
+        return Some("layers with more than two rotary embeddings");
     }
     let dims = |rope: &Rope| (rope.dims, rope.pairing);
     match (&config.rope, second) {
-        (None, _) => unsupported("rotary embeddings in some layers, with learned positions in the others"),
+        (None, _) => Some("rotary embeddings in some layers, with learned positions in the others"),
         (Some(first), Some(second)) if dims(first) != dims(second) => {
-            unsupported("rotary embeddings that turn other dimensions in some layers")
+            Some("rotary embeddings that turn other dimensions in some layers")
         }
-        _ => Ok(()),
+        _ => None,
     }
 }

@@ -39,7 +39,7 @@ pub enum ModelError {
     GateUnexpected { array: String },
     #[error(
         "{array}[{index}] is {value}; expected a finite weight. \
-         The file is damaged or its training diverged: fetch or export it again"
+         The file is damaged, or its training diverged"
     )]
     NotFinite { array: String, index: usize, value: f32 },
 }
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(
             model.check().unwrap_err().to_string(),
             "layers[1].up[7] is NaN; expected a finite weight. \
-             The file is damaged or its training diverged: fetch or export it again"
+             The file is damaged, or its training diverged"
         );
     }
 

@@ -27,7 +27,9 @@ pub mod synthetic;
 pub mod tokenizer;
 
 pub use check::ModelError;
-pub use import::{ARCHITECTURES, FORMATS, ImportError, Loaded, load, load_model, load_with_tokenizer};
+pub use import::{
+    ARCHITECTURES, FORMATS, ImportError, Loaded, load, load_model, load_with_tokenizer, read_tokenizer,
+};
 pub use reference::Reference;
 pub use synthetic::synthetic;
 pub use tokenizer::Tokenizer;
@@ -45,6 +47,8 @@ pub struct Model {
     pub final_norm: Option<Norm>,
     /// vocab x dim; `None` when the classifier shares the embedding.
     pub classifier: Option<Matrix>,
+    /// What the import left aside, or chose where the files contradict one another: a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Everything about a model except its weights.
@@ -378,6 +382,13 @@ impl Model {
     /// The matrix that makes logits: the classifier, or the embedding that it shares.
     pub fn classifier_matrix(&self) -> &Matrix {
         self.classifier.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// Stores a classifier that is equal to the embedding once, whatever the file says of it.
+    pub(crate) fn share_equal_matrices(&mut self) {
+        if self.classifier.as_ref() == Some(&self.embedding) {
+            self.classifier = None;
+        }
     }
 
     /// Learned values, a shared classifier counted once.

@@ -122,6 +122,7 @@ pub fn synthetic_with(config: &Config, extras: Extras, seed: u64) -> Result<Mode
         layers: (0..config.layers).map(|_| make.layer(config)).collect::<Result<_, _>>()?,
         final_norm: extras.final_norm.then(|| make.norm(dim)),
         classifier: if extras.tied { None } else { Some(make.matrix(vocab, dim, 1.0)?) },
+        warnings: Vec::new(),
     };
     model.check()?;
     Ok(model)

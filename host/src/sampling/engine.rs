@@ -4,16 +4,17 @@ use super::generation::Generation;
 use super::options::{Chooser, Options, OptionsError};
 use crate::model::Tokenizer;
 use crate::model::tokenizer::EncodeError;
+use crate::verify::VerifiedProgram;
 use lpu_isa::Geometry;
 use lpu_isa::arith::Scalar;
-use lpu_isa::image::{Image, ModelInfo};
+use lpu_isa::image::ModelInfo;
 use lpu_sim::device::{Device, DeviceError, inverse_temperature};
 use lpu_sim::prediction::Predictor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Token number that stands for none in an image.
-const NO_TOKEN: u32 = 0xffff;
+const NO_TOKEN: u32 = lpu_isa::host::NO_TOKEN as u32;
 
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
@@ -71,15 +72,15 @@ impl Engine {
     /// When the device refuses the image.
     pub fn new(
         mut device: Box<dyn Device>,
-        image: &Image,
+        program: &VerifiedProgram,
         tokenizer: Option<Tokenizer>,
     ) -> Result<Self, DeviceError> {
-        device.load(image)?;
+        program.load(device.as_mut())?;
         Ok(Self {
             device,
-            model: image.model.clone(),
-            geometry: image.geometry,
-            predictor: Predictor::new(image),
+            model: program.model.clone(),
+            geometry: program.geometry,
+            predictor: Predictor::new(program),
             tokenizer,
             held: Vec::new(),
         })

@@ -114,6 +114,17 @@ impl Replay {
     }
 }
 
+/// An event as its line in the recording has it, without the time.
+impl std::fmt::Display for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sent(bytes) => write!(f, "> {}", digits(bytes)),
+            Self::Received(bytes) => write!(f, "< {}", digits(bytes)),
+            Self::Rate(rate) => write!(f, "! {rate}"),
+        }
+    }
+}
+
 fn event(line: &str) -> Option<(Duration, Event)> {
     let (time, rest) = line.split_once(' ')?;
     let (kind, text) = rest.split_once(' ')?;
@@ -134,10 +145,9 @@ impl Line for Replay {
     fn send(&mut self, bytes: &[u8]) -> Result<(), DeviceError> {
         match self.next("sends")? {
             Event::Sent(expected) if expected == bytes => Ok(()),
-            other => Err(DeviceError::Line(format!(
-                "the host sends {}, the recording has {other:?}",
-                digits(bytes)
-            ))),
+            other => {
+                Err(DeviceError::Line(format!("the host sends {}, the recording has {other}", digits(bytes))))
+            }
         }
     }
 
@@ -165,9 +175,9 @@ impl Line for Replay {
     fn set_rate(&mut self, bits_per_second: u32) -> Result<(), DeviceError> {
         match self.next("changes the rate")? {
             Event::Rate(expected) if expected == bits_per_second => Ok(()),
-            other => Err(DeviceError::Line(format!(
-                "the host sets {bits_per_second}, the recording has {other:?}"
-            ))),
+            other => {
+                Err(DeviceError::Line(format!("the host sets {bits_per_second}, the recording has {other}")))
+            }
         }
     }
 

@@ -3,14 +3,14 @@
 use crate::chat::Template;
 use crate::model::Tokenizer;
 use crate::schedule::Schedule;
-use lpu_isa::image::Image;
+use crate::verify::VerifiedProgram;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A model with all that an answer must say of it.
 pub struct ServedModel {
     /// Name in requests.
     pub id: String,
-    pub image: Image,
+    pub image: VerifiedProgram,
     pub tokenizer: Tokenizer,
     /// How conversations become texts.
     pub template: Template,
@@ -24,11 +24,22 @@ pub struct ServedModel {
 }
 
 impl ServedModel {
+    /// Prepares a model for serving, with its own chat template.
+    pub fn new(id: String, image: VerifiedProgram, tokenizer: Tokenizer) -> Self {
+        let template = Template::for_tokenizer(&tokenizer);
+        Self::with_template(id, image, tokenizer, template)
+    }
+
     /// Prepares a model for serving.
-    pub fn new(id: String, image: Image, tokenizer: Tokenizer) -> Self {
+    pub fn with_template(
+        id: String,
+        image: VerifiedProgram,
+        tokenizer: Tokenizer,
+        template: Template,
+    ) -> Self {
         let schedule = Schedule::new(&image);
         let cycles = (0..image.model.context as usize).map(|position| schedule.cycles(position)).collect();
-        let template = Template::for_tokenizer(&tokenizer);
+        let tokenizer = template.with_turn_end(tokenizer);
         let program_hash = format!("{:016x}", image.hash());
         Self { id, image, tokenizer, template, schedule, cycles, program_hash, created_s: now_s() }
     }

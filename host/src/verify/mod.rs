@@ -20,9 +20,11 @@ mod operations;
 mod program;
 mod rules;
 mod state;
+mod verified;
 mod walk;
 
 pub use rules::{By, Location, Rule, Site, Violation};
+pub use verified::VerifiedProgram;
 
 use check::Checker;
 use lpu_isa::image::Image;

@@ -32,7 +32,10 @@ fn netlist_of(geometry: &Geometry) -> Option<Design> {
 fn bundled(name: &str, geometry: &Geometry) -> Image {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(name);
     let (model, tokenizer) = load(path).expect("the bundled model loads");
-    compile(&model, tokenizer.as_ref(), geometry, &Options::default()).expect("the model fits").image
+    compile(&model, tokenizer.as_ref(), geometry, &Options::default())
+        .expect("the model fits")
+        .image
+        .into_image()
 }
 
 /// Names begun with four letters: the model's whole context each, 64 positions in all.

@@ -4,6 +4,7 @@ use crate::support::get;
 use lpu_host::compile::{Options, compile};
 use lpu_host::model;
 use lpu_host::serve::{DeviceSpec, Limits, Running, ServedModel, Settings};
+use lpu_host::verify::VerifiedProgram;
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
 use lpu_isa::image::Image;
@@ -15,7 +16,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-static MODEL: LazyLock<(Image, model::Tokenizer)> = LazyLock::new(|| {
+static MODEL: LazyLock<(VerifiedProgram, model::Tokenizer)> = LazyLock::new(|| {
     let (model, tokenizer) = model::load(crate::support::model()).expect("the bundled model");
     let tokenizer = tokenizer.expect("the bundled tokenizer");
     let options = Options { name: "stories-lpu".into(), ..Options::default() };

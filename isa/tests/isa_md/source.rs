@@ -1,8 +1,8 @@
 //! Reads documentation out of the crate's own source: a sentence stands there once.
 
 pub const ARITH: &str = include_str!("../../src/arith.rs");
-pub const GEOMETRY: &str = include_str!("../../src/geometry.rs");
-pub const HOST: &str = include_str!("../../src/host.rs");
+pub const COMMAND: &str = include_str!("../../src/host/command.rs");
+pub const HOST: &str = include_str!("../../src/host/mod.rs");
 pub const IMAGE: &str = include_str!("../../src/image.rs");
 pub const CHOICES: &str = include_str!("../../src/instruction/choices.rs");
 pub const INSTRUCTION: &str = include_str!("../../src/instruction/mod.rs");
@@ -17,7 +17,8 @@ pub fn header(source: &str) -> String {
 
 /// Documentation as Markdown of a document: links to items become their names, headings become bold.
 pub fn prose(doc: &str) -> String {
-    let text = doc.replace("[`crate::", "[`").replace("[`", "`").replace("`]", "`");
+    let text =
+        doc.replace("[`crate::host::", "[`").replace("[`crate::", "[`").replace("[`", "`").replace("`]", "`");
     let lines = text.trim().lines().map(|line| match line.strip_prefix("# ") {
         Some(heading) => format!("**{heading}**\n"),
         None => line.trim_end().to_string(),

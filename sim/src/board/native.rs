@@ -15,7 +15,7 @@ use crate::Emulator;
 use crate::device::HostPort;
 use lpu_firmware::{Board, Firmware};
 use lpu_isa::Geometry;
-use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, Space};
+use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, Command, HOST_WORD_BYTES, Space};
 use lpu_isa::soc::{SEND_BYTES_MAX, checksum_step, leds};
 use std::collections::VecDeque;
 
@@ -49,14 +49,9 @@ struct Chip {
 impl Chip {
     fn take(&mut self, byte: u8) {
         self.command.push(byte);
-        let Some((&[kind, space, a, b, c, low, high], data)) =
-            self.command.split_first_chunk::<HEADER_BYTES>()
-        else {
-            return;
-        };
-        let count = usize::from(u16::from_le_bytes([low, high]));
-        let address = u32::from_le_bytes([a, b, c, 0]);
-        let space = Space::ALL.get(usize::from(space)).copied();
+        let Some((&header, data)) = self.command.split_first_chunk() else { return };
+        let Command { kind, space, address, count } = Command::decode(header);
+        let (space, count) = (Space::ALL.get(usize::from(space)).copied(), usize::from(count));
         match (kind, space) {
             (COMMAND_WRITE, _) if data.len() < count * HOST_WORD_BYTES => return,
             (COMMAND_WRITE, Some(space)) => {

@@ -12,7 +12,7 @@ mod session;
 
 pub use error::DeviceError;
 pub use lpu_isa::host::Step;
-pub use port::{BytePort, Framed, HostPort, HostWord, PATIENCE_CYCLES, from_number, header, number_of};
+pub use port::{BytePort, Framed, HostPort, HostWord, PATIENCE_CYCLES, from_number, number_of};
 pub use program::{Loaded, program_words, spread};
 pub use protocol::PortDevice;
 pub use session::{Outcome, greedy, inverse_temperature, run_to_end, run_with_logits};

@@ -1,7 +1,7 @@
 //! The host port: words on spaces, and their framing as bytes.
 
 use super::DeviceError;
-use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, Space};
+use lpu_isa::host::{Command, HOST_WORD_BYTES, Space};
 
 /// Cycles without a byte after which a simulated chip counts as hung: longer than any token.
 pub const PATIENCE_CYCLES: u64 = 10_000_000;
@@ -44,22 +44,15 @@ pub struct Framed<B> {
     pub line: B,
 }
 
-/// The header of a command.
-pub fn header(command: u8, space: Space, address: u32, count: usize) -> [u8; HEADER_BYTES] {
-    let [a, b, c, _] = address.to_le_bytes();
-    let [low, high] = (count as u16).to_le_bytes();
-    [command, space as u8, a, b, c, low, high]
-}
-
 impl<B: BytePort> HostPort for Framed<B> {
     fn write(&mut self, space: Space, address: u32, words: &[HostWord]) -> Result<(), DeviceError> {
-        let mut bytes = header(COMMAND_WRITE, space, address, words.len()).to_vec();
+        let mut bytes = Command::write(space, address, words.len() as u16).encode().to_vec();
         bytes.extend_from_slice(words.as_flattened());
         self.line.send(&bytes)
     }
 
     fn read(&mut self, space: Space, address: u32, count: usize) -> Result<Vec<HostWord>, DeviceError> {
-        self.line.send(&header(COMMAND_READ, space, address, count))?;
+        self.line.send(&Command::read(space, address, count as u16).encode())?;
         let mut words = vec![HostWord::default(); count];
         self.line.receive(words.as_flattened_mut())?;
         Ok(words)
@@ -100,13 +93,12 @@ mod tests {
 
     impl Chip {
         fn execute(&mut self) -> Result<(), DeviceError> {
-            let Some((&[command, space, a, b, c, low, high], data)) = self.pending.split_first_chunk() else {
+            let Some((&header, data)) = self.pending.split_first_chunk() else {
                 return Ok(());
             };
-            let space = Space::ALL[usize::from(space)];
-            let address = u32::from(a) + (u32::from(b) << 8) + (u32::from(c) << 16);
-            let count = usize::from(low) + (usize::from(high) << 8);
-            if command == b'R' {
+            let Command { kind, space, address, count } = Command::decode(header);
+            let (space, count) = (Space::ALL[usize::from(space)], usize::from(count));
+            if kind == b'R' {
                 self.answers.extend(self.emulator.read(space, address, count)?.as_flattened());
             } else if data.len() == count * 9 {
                 self.emulator.write(space, address, data.as_chunks().0)?;
@@ -129,11 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_little_endian() {
-        assert_eq!(
-            header(COMMAND_READ, Space::Vmem, 0x12_3456, 0x789a),
-            [0x52, 3, 0x56, 0x34, 0x12, 0x9a, 0x78]
-        );
+    fn numbers_come_back() {
         assert_eq!(number_of(&from_number(0x0123_4567_89ab_cdef)), 0x0123_4567_89ab_cdef);
     }
 }

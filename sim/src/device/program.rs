@@ -4,12 +4,10 @@ use super::session::greedy;
 use super::{DeviceError, HostWord, Identity, RunRequest, from_number};
 use lpu_isa::Geometry;
 use lpu_isa::arith::WORD_BITS;
-use lpu_isa::host::{HOST_WORD_BYTES, QUEUE_PART_BITS, Space};
+use lpu_isa::host::{HOST_WORD_BYTES, QUEUE_PART_BITS, Space, scale};
 use lpu_isa::image::{self, Image, ModelInfo};
 use lpu_isa::instruction::{ISA_HASH, Word};
 
-/// Token number that stands for none.
-pub const NO_TOKEN: u16 = 0xffff;
 /// Factor that spreads seeds: the generator ignores low bits, so that neighbouring numbers would give one text.
 const SEED_SPREAD: u32 = 0x9e37_79b9;
 
@@ -96,8 +94,8 @@ impl Loaded {
 
     /// The inverse temperature of a request, as the chip's register holds it.
     pub fn scale(&self, request: &RunRequest) -> u32 {
-        let scale = request.sampling.unwrap_or_else(|| greedy(&self.model));
-        scale.mantissa as u32 & 0x3ffff | (scale.exponent as u32 & 0x3f) << 18
+        let factor = request.sampling.unwrap_or_else(|| greedy(&self.model));
+        (scale::MANTISSA.put(factor.mantissa as u64) | scale::EXPONENT.put(factor.exponent as u64)) as u32
     }
 
     /// Address of the first logits in vector memory, in host words.

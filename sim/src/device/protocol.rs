@@ -1,33 +1,21 @@
 //! The verbs of a device in terms of its host port: the only place where the protocol of registers is written.
 
-use super::program::{Loaded, NO_TOKEN, program_words, spread};
+use super::program::{Loaded, program_words, spread};
 use super::{Device, DeviceError, HostPort, HostWord, Identity, RunRequest, Step, from_number, number_of};
-use lpu_isa::host::{Fault, HOST_WORD_BYTES, Register, Space};
+use lpu_isa::host::{
+    Fault, HOST_WORD_BYTES, IDENTITY, NO_TOKEN, Register, Space, TOKEN_QUEUE_WORDS, control, mode, status,
+};
 use lpu_isa::image::Image;
 use std::collections::VecDeque;
 
-/// `LPU1`, first letter in the low byte.
-const IDENTITY: u64 = u32::from_le_bytes(*b"LPU1") as u64;
 /// Words of one command.
 const COMMAND_WORDS_MAX: usize = 4096;
-/// Prompt tokens sent ahead of the records received: the chip's queue holds at least as many.
-const PROMPT_AHEAD_TOKENS: usize = 16;
+/// Prompt tokens sent ahead of the records received.
+const PROMPT_AHEAD_TOKENS: usize = TOKEN_QUEUE_WORDS / 4;
 /// Cycles without a record after which a run counts as dead: far more than any token takes.
 const SILENCE_CYCLES_MAX: u64 = 1 << 26;
 /// Polls between two looks at the cycle counter.
 const POLLS_PER_LOOK: u32 = 256;
-mod control {
-    pub const START: u64 = 1;
-    pub const STOP: u64 = 2;
-    pub const CONTINUE: u64 = 4;
-    pub const DISCARD: u64 = 8;
-}
-
-mod status {
-    pub const RUNNING: u64 = 1;
-    pub const ACTIVE: u64 = 2;
-    pub const PAUSED: u64 = 16;
-}
 
 /// A device behind a host port.
 #[derive(Clone, Debug)]
@@ -113,21 +101,21 @@ impl<P: HostPort> PortDevice<P> {
     fn settle(&mut self) -> Result<bool, DeviceError> {
         self.poll(|device| {
             let bits = device.register(Register::Status)?;
-            let still = bits & status::ACTIVE == 0 || bits & status::PAUSED != 0;
-            Ok(still.then_some(bits & status::ACTIVE != 0))
+            let active = status::ACTIVE.is_set(bits);
+            Ok((!active || status::PAUSED.is_set(bits)).then_some(active))
         })
     }
 
     fn stop(&mut self) -> Result<(), DeviceError> {
-        self.set(Register::Control, control::STOP | control::CONTINUE)?;
+        self.set(Register::Control, control::STOP.mask() | control::CONTINUE.mask())?;
         self.poll(|device| {
             // Records are taken meanwhile: a run that waits for room could not end otherwise.
             device.record()?;
             let bits = device.register(Register::Status)?;
-            Ok((bits & (status::ACTIVE | status::RUNNING) == 0).then_some(()))
+            Ok((bits & (status::ACTIVE.mask() | status::RUNNING.mask()) == 0).then_some(()))
         })?;
         self.prompt.clear();
-        self.set(Register::Control, control::DISCARD)
+        self.set(Register::Control, control::DISCARD.mask())
     }
 }
 
@@ -160,12 +148,13 @@ impl<P: HostPort> Device for PortDevice<P> {
         let loaded = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
         let limit = loaded.limit(request)?;
         let scale = loaded.scale(request);
-        if self.register(Register::Status)? & status::ACTIVE != 0 {
+        if status::ACTIVE.is_set(self.register(Register::Status)?) {
             return Err(DeviceError::Busy);
         }
-        let mode = u64::from(request.sampling.is_some()) | u64::from(request.pause) << 1;
+        let mode =
+            mode::SAMPLE.put(request.sampling.is_some().into()) | mode::PAUSE.put(request.pause.into());
         let [stop, stop_too] = request.stop_tokens.map(|token| u64::from(token.unwrap_or(NO_TOKEN)));
-        self.set(Register::Control, control::DISCARD)?;
+        self.set(Register::Control, control::DISCARD.mask())?;
         for (register, value) in [
             (Register::StartPosition, request.start_position as u64),
             (Register::Limit, limit as u64),
@@ -182,18 +171,18 @@ impl<P: HostPort> Device for PortDevice<P> {
         self.pause = request.pause;
         self.stepped = false;
         self.send_prompt(PROMPT_AHEAD_TOKENS)?;
-        self.set(Register::Control, control::START)
+        self.set(Register::Control, control::START.mask())
     }
 
     fn next_step(&mut self) -> Result<Option<Step>, DeviceError> {
         if self.pause && self.stepped && self.settle()? {
-            self.set(Register::Control, control::CONTINUE)?;
+            self.set(Register::Control, control::CONTINUE.mask())?;
         }
         let step = self.poll(|device| {
             if let Some(step) = device.record()? {
                 return Ok(Some(Some(step)));
             }
-            if device.register(Register::Status)? & status::ACTIVE != 0 {
+            if status::ACTIVE.is_set(device.register(Register::Status)?) {
                 return Ok(None);
             }
             // The last record may have come between the two reads.
@@ -209,7 +198,7 @@ impl<P: HostPort> Device for PortDevice<P> {
     fn logits(&mut self) -> Result<Vec<i32>, DeviceError> {
         let loaded = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
         let (count, address) = (loaded.logits_count(), loaded.logits_address());
-        if !self.pause && self.register(Register::Status)? & status::ACTIVE != 0 {
+        if !self.pause && status::ACTIVE.is_set(self.register(Register::Status)?) {
             return Err(DeviceError::Busy);
         }
         self.settle()?;

@@ -6,22 +6,12 @@
 use super::Emulator;
 use crate::device::{DeviceError, HostPort, HostWord, from_number, number_of};
 use lpu_isa::arith::Scalar;
-use lpu_isa::host::{Fault, Register, Space, Step};
+use lpu_isa::host::{
+    Fault, IDENTITY, NO_TOKEN, Register, Space, Step, TOKEN_QUEUE_WORDS, control, mode, scale, status,
+};
 use lpu_isa::image;
 use lpu_isa::instruction::{ISA_HASH, MATRIX_PARTS, PARTS};
 use std::collections::VecDeque;
-
-/// What the identity register holds: `LPU1`.
-const IDENTITY: u64 = u32::from_le_bytes(*b"LPU1") as u64;
-/// Records that wait for the host before a run waits.
-const RECORDS_MAX: usize = 64;
-/// Token that ends no run.
-const NO_TOKEN: u16 = 0xffff;
-/// Bits of the control register.
-const START: u64 = 1;
-const STOP: u64 = 2;
-const CONTINUE: u64 = 4;
-const DISCARD: u64 = 8;
 
 /// Registers that the host writes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,7 +51,7 @@ impl Sequencer {
     }
 
     fn waits_for_room(&self) -> bool {
-        self.run.is_some() && self.records.len() >= RECORDS_MAX
+        self.run.is_some() && self.records.len() >= TOKEN_QUEUE_WORDS
     }
 
     fn paused(&self) -> bool {
@@ -74,12 +64,12 @@ impl Sequencer {
     }
 
     fn status(&self) -> u64 {
-        u64::from(self.running())
-            | u64::from(self.run.is_some()) << 1
-            | u64::from(self.waits_for_prompt()) << 2
-            | u64::from(self.waits_for_room()) << 3
-            | u64::from(self.paused()) << 4
-            | (self.position as u64 & 0xffff) << 16
+        status::RUNNING.put(self.running().into())
+            | status::ACTIVE.put(self.run.is_some().into())
+            | status::NEEDS_PROMPT.put(self.waits_for_prompt().into())
+            | status::NEEDS_ROOM.put(self.waits_for_room().into())
+            | status::PAUSED.put(self.paused().into())
+            | status::POSITION.put(self.position as u64)
     }
 }
 
@@ -125,17 +115,17 @@ impl Emulator {
     }
 
     fn control(&mut self, bits: u64) {
-        if bits & DISCARD != 0 {
+        if control::DISCARD.is_set(bits) {
             self.sequencer.prompt.clear();
             self.sequencer.records.clear();
         }
-        if bits & STOP != 0 {
+        if control::STOP.is_set(bits) {
             self.sequencer.run = None;
         }
-        if let Some(run) = self.sequencer.run.as_mut().filter(|_| bits & CONTINUE != 0) {
+        if let Some(run) = self.sequencer.run.as_mut().filter(|_| control::CONTINUE.is_set(bits)) {
             run.paused = false;
         }
-        if bits & START != 0 && self.sequencer.run.is_none() {
+        if control::START.is_set(bits) && self.sequencer.run.is_none() {
             let settings = self.sequencer.settings;
             self.decode();
             self.state.saturations = 0;
@@ -147,7 +137,7 @@ impl Emulator {
 
     fn write_register(&mut self, address: u32, value: u64) {
         let settings = &mut self.sequencer.settings;
-        match register(address) {
+        match Register::of(address) {
             Some(Register::Control) => self.control(value),
             Some(Register::Faults) => self.state.faults.0 &= !(value as u32),
             Some(Register::StartPosition) => settings.start_position = value as u16,
@@ -157,12 +147,12 @@ impl Emulator {
             Some(Register::StopTokenToo) => settings.stop_tokens[1] = value as u16,
             Some(Register::Seed) => settings.seed = value as u32,
             Some(Register::Mode) => {
-                settings.sampling = value & 1 != 0;
-                settings.pause = value & 2 != 0;
+                settings.sampling = mode::SAMPLE.is_set(value);
+                settings.pause = mode::PAUSE.is_set(value);
             }
             Some(Register::InverseTemperature) => {
-                let mantissa = image::unpack(&from_number(value), 18).next().unwrap_or_default();
-                let exponent = (value >> 18 & 0x3f) as i32;
+                let mantissa = sign_extend(scale::MANTISSA.get(value), scale::MANTISSA.width);
+                let exponent = scale::EXPONENT.get(value) as i32;
                 self.state.inverse_temperature = Scalar { mantissa, exponent };
             }
             _ => {}
@@ -171,7 +161,7 @@ impl Emulator {
 
     fn read_register(&mut self, address: u32) -> u64 {
         self.advance();
-        match register(address) {
+        match Register::of(address) {
             Some(Register::Identity) => IDENTITY,
             Some(Register::IsaHash) => ISA_HASH,
             Some(Register::GeometryHash) => self.state.geometry.hash(),
@@ -273,8 +263,9 @@ impl HostPort for Emulator {
     }
 }
 
-fn register(address: u32) -> Option<Register> {
-    Register::TABLE.iter().map(|row| row.0).find(|&register| register as u32 == address)
+fn sign_extend(value: u64, bits: u32) -> i32 {
+    let unused = 64 - bits;
+    (((value << unused) as i64) >> unused) as i32
 }
 
 fn word_of(bytes: &[u8]) -> HostWord {

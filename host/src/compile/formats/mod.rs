@@ -122,11 +122,23 @@ fn exponent_below(value: f64, limit: f64, what: &'static str) -> Result<i32, Com
     }
 }
 
+/// A range, or one where it is zero: an inner vector that no text has moved, behind a ReLU that never opened, has a unit all the same.
+fn or_one(range: f64) -> f64 {
+    if range > 0.0 { range } else { 1.0 }
+}
+
 fn max(values: impl IntoIterator<Item = f64>) -> f64 {
     values.into_iter().fold(0.0, f64::max)
 }
 
 impl Formats {
+    /// Formats that stand for any weights: a program for them has the instructions of every model with these features, at the same times.
+    pub fn without_weights(features: Features) -> Self {
+        let embedding_norm = features.embedding_norm.then(EmbeddingNorm::default);
+        let head = features.head_norm.then(HeadNorm::default);
+        Self { embedding_norm, k_head: head, q_head: head, ..Self::default() }
+    }
+
     /// What can be chosen before weights are quantised.
     pub fn before_weights(config: &Config, plan: &Plan, ranges: &Ranges) -> Result<Self, CompileError> {
         let word_max = f64::from(WORD_MAX);
@@ -149,7 +161,8 @@ impl Formats {
         if !config.gated && config.activation != Activation::Relu {
             // Gate times sigmoid has the same shift in all layers, and so has what it makes.
             let largest = max(ranges.layers.iter().map(|range| range.hidden));
-            let hidden = f64::from(exponent_below(largest * HEADROOM, ACT_MAX, "the inner vector")?).exp2();
+            let hidden =
+                f64::from(exponent_below(or_one(largest) * HEADROOM, ACT_MAX, "the inner vector")?).exp2();
             formats.layers.iter_mut().for_each(|layer| layer.hidden = hidden);
         }
         Ok(formats)
@@ -265,7 +278,7 @@ fn layer_formats(plan: &Plan, range: &LayerRange) -> LayerFormats {
         k_centre: range.k.iter().map(|(middle, _)| *middle).collect(),
         v: range.v.iter().map(|max| units(*max, VALUE_HEADROOM)).collect(),
         q: Vec::new(),
-        hidden: ACT_MAX / (HEADROOM * range.hidden),
+        hidden: ACT_MAX / (HEADROOM * or_one(range.hidden)),
         k_gain: range.k_gain.clone(),
         q_gain: range.q_gain.clone(),
     }

@@ -103,7 +103,8 @@ pub fn gate_unit() -> f64 {
 }
 
 pub fn sum_shift(layers: &[RowUse]) -> Result<u32, CompileError> {
-    let largest = max(layers.iter().map(|layer| layer.sum));
+    // Sums below one need no shift, and sums that are always zero none either.
+    let largest = max(layers.iter().map(|layer| layer.sum)).max(1.0);
     Ok((-exponent_below(largest, f64::from(WORD_MAX), "a matrix product")?).clamp(0, 31) as u32)
 }
 

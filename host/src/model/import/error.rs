@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// What a user may bring, for messages.
 pub const FORMATS: &str =
     "a folder with config.json and *.safetensors, a GGUF file, or a llama2.c checkpoint of version 0, 1 or 2";
+pub const TOKENIZERS: &str = "a tokenizer.json, a tokenizer.model, a vocab.json beside its merges.txt, a GGUF file, or a tokenizer of llama2.c";
 pub const ARCHITECTURES: &str = "llama (SmolLM too), mistral, qwen2, qwen3, gemma, gemma2, gemma3, phi3, olmo2, granite, smollm3, stablelm, gpt2, \
      gpt_neo, gpt_neox, microgpt";
 
@@ -31,8 +32,10 @@ pub enum ImportError {
          expected one tokenizer: name the right one"
     )]
     AmbiguousTokenizer { first: PathBuf, second: PathBuf, vocab: usize },
-    #[error("{path} holds no model; expected {FORMATS}")]
-    EmptyFolder { path: PathBuf },
+    #[error("{path} holds {found}; expected {FORMATS}. {advice}")]
+    OtherFolder { path: PathBuf, found: String, advice: String },
+    #[error("{path} is {what}; expected {expected}. {advice}")]
+    OtherFormat { path: PathBuf, what: String, expected: String, advice: String },
     #[error("{path}: {reason}")]
     Damaged { path: PathBuf, reason: String },
     #[error("{path}: {feature} is not supported; expected {expected}")]

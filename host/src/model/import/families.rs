@@ -2,25 +2,21 @@
 //! `hugging_face.rs` (`describe`) and in `error.rs` (`ARCHITECTURES`), its names in `names.rs`, for GGUF files its line in
 //! `gguf/families.rs`, and a case in `host/tests/goldens/recipe.py`.
 
-use super::super::{Activation, Block, Config, NormKind, NormPlace, Rope, RopeScaling};
+use super::super::{Activation, Block, Config, NormKind, NormPlace, Rope};
 use super::error::ImportError;
 use super::fields::Fields;
-use super::hugging_face::{Description, every_layer, llama};
-use super::names;
-use super::rope::stretched;
+use super::hugging_face::{Description, TIED, llama, llama_turning, llama_without_windows, windows};
+use super::rope::{self, stretched};
 use super::tensors::Multipliers;
+use super::{keys, names};
+
+/// The window of Gemma 2 and 3 where the configuration has no such key, as transformers has it.
+const GEMMA_WINDOW: usize = 4096;
 
 /// Which layers see a window only: as a list says it, else all but every `pattern`th.
 fn sliding(fields: &Fields, layers: usize, pattern: usize) -> Result<Vec<bool>, ImportError> {
     let listed = fields.sliding_layers("layer_types", layers)?;
     Ok(listed.unwrap_or_else(|| (1..=layers).map(|layer| !layer.is_multiple_of(pattern)).collect()))
-}
-
-/// The windows of the layers that have one.
-fn windows(config: &Config, window: Option<usize>, sliding: &[bool]) -> Vec<Option<usize>> {
-    let mut windows = every_layer(config, window);
-    windows.iter_mut().zip(sliding).filter(|(_, sliding)| !**sliding).for_each(|(window, _)| *window = None);
-    windows
 }
 
 /// What Gemma 2 and 3 add to Gemma: norms on both sides, and caps.
@@ -38,63 +34,67 @@ fn gemma_of(fields: &Fields, mut found: Description) -> Result<Description, Impo
             .about()
             .unsupported("use_bidirectional_attention", "a model that reads from left to right"));
     }
-    found.tied = fields.flag("tie_word_embeddings")?.unwrap_or(true);
+    found.tied = fields.flag(TIED)?.unwrap_or(true);
     Ok(found)
 }
 
-/// The window of the layers that have one, 4096 where nothing is said.
-fn gemma_window(fields: &Fields, config: &Config) -> Result<Option<usize>, ImportError> {
-    match fields.has("sliding_window") {
-        true => fields.window("sliding_window", config.context),
-        false => Ok(Some(4096).filter(|window| *window < config.context)),
-    }
+/// The windows of the sliding layers; they are 4096 long where nothing is said.
+fn gemma_windows(fields: &Fields, config: &mut Config, sliding: &[bool]) -> Result<(), ImportError> {
+    let usual = if fields.has("sliding_window") { None } else { Some(GEMMA_WINDOW) };
+    windows(fields, config, usual, |layer| sliding[layer])
 }
 
 pub fn gemma2(fields: &Fields) -> Result<Description, ImportError> {
-    let mut found = gemma_of(fields, llama(fields, &names::GEMMA2)?)?;
+    let mut found = gemma_of(fields, llama_without_windows(fields, &names::GEMMA2)?)?;
     let sliding = sliding(fields, found.config.layers, 2)?;
-    found.config.windows = windows(&found.config, gemma_window(fields, &found.config)?, &sliding);
+    gemma_windows(fields, &mut found.config, &sliding)?;
     Ok(found)
 }
 
 /// Layers with a window turn by another rotary embedding, which is not stretched.
 pub fn gemma3(fields: &Fields) -> Result<Description, ImportError> {
-    let mut found = gemma_of(fields, llama(fields, &names::GEMMA3)?)?;
+    let turning = |head_dim, context| gemma3_rope(fields, false, head_dim, context);
+    let mut found = gemma_of(fields, llama_turning(fields, &names::GEMMA3, turning)?)?;
     let config = &mut found.config;
-    let pattern = fields.optional_size("sliding_window_pattern")?.unwrap_or(6);
-    let sliding = sliding(fields, config.layers, pattern)?;
-    config.windows = windows(config, gemma_window(fields, config)?, &sliding);
-    if let Some(usual) = config.rope.take() {
-        let [whole, local] = gemma3_ropes(fields, config, usual)?;
-        let of = |sliding: &bool| Some(if *sliding { local.clone() } else { whole.clone() });
-        config.block.ropes = sliding.iter().map(of).collect();
-        config.rope = Some(whole);
-    }
+    // Newer configurations list the layers, and keep the number for older readers.
+    let patterns = ["sliding_window_pattern", "_sliding_window_pattern"].map(|key| fields.optional_size(key));
+    let [old, new] = patterns;
+    let sliding = sliding(fields, config.layers, old?.or(new?).unwrap_or(6))?;
+    gemma_windows(fields, config, &sliding)?;
+    let (local, _) = gemma3_rope(fields, true, config.head_dim, config.context)?;
+    let of = |sliding: &bool| if *sliding { Some(local.clone()) } else { config.rope.clone() };
+    config.block.ropes = sliding.iter().map(of).collect();
     Ok(found)
 }
 
-/// The rotary embeddings of layers that see everything, and of those with a window. Older configurations have one in
-/// `rope_theta` and `rope_scaling`, the other in `rope_local_base_freq`.
-fn gemma3_ropes(fields: &Fields, config: &Config, usual: Rope) -> Result<[Rope; 2], ImportError> {
+/// The rotary embedding of layers with a window, or of those that see everything. Older configurations have one in
+/// `rope_local_base_freq`, the other in `rope_theta` and `rope_scaling`.
+fn gemma3_rope(
+    fields: &Fields,
+    is_local: bool,
+    head_dim: usize,
+    context: usize,
+) -> Result<(Rope, usize), ImportError> {
+    const KINDS: [&str; 2] = ["full_attention", "sliding_attention"];
+    let (thetas, theta_usual): (&[&str], f32) =
+        if is_local { (&["rope_local_base_freq"], 10_000.0) } else { (&["rope_theta"], 1_000_000.0) };
+    let keys = rope::Keys { thetas, theta_usual, ..rope::USUAL };
     let parameters = fields.object("rope_parameters")?;
-    let of = |kind: &str| match parameters.object(kind) {
-        Ok(own) if own.is_present() => {
-            stretched(fields, &own, &own, config.head_dim, config.context).map(|(rope, _)| Some(rope))
-        }
-        Ok(_) => Ok(None),
-        Err(error) => Err(error),
-    };
-    let theta = fields.number("rope_theta")?.unwrap_or(1_000_000.0);
-    let whole = of("full_attention")?.unwrap_or(Rope { theta, ..usual.clone() });
-    let theta = fields.number("rope_local_base_freq")?.unwrap_or(10_000.0);
-    let local = of("sliding_attention")?.unwrap_or(Rope { theta, scaling: RopeScaling::None, ..usual });
-    Ok([whole, local])
+    if KINDS.iter().any(|kind| parameters.has(kind)) {
+        let [whole, local] = KINDS.map(|kind| parameters.object(kind));
+        parameters.check_all_known(&keys::ROPE)?;
+        let own = if is_local { local? } else { whole? };
+        return stretched(fields, &own, &keys, head_dim, context);
+    }
+    match is_local {
+        true => stretched(fields, &fields.nothing(), &keys, head_dim, context),
+        false => rope::rope(fields, &keys, head_dim, context),
+    }
 }
 
 pub fn phi3(fields: &Fields) -> Result<Description, ImportError> {
-    let mut found = llama(fields, &names::PHI3)?;
-    let window = fields.window("sliding_window", found.config.context)?;
-    found.config.windows = every_layer(&found.config, window);
+    let mut found = llama_without_windows(fields, &names::PHI3)?;
+    windows(fields, &mut found.config, None, |_| true)?;
     Ok(found)
 }
 
@@ -116,35 +116,37 @@ pub fn granite(fields: &Fields) -> Result<Description, ImportError> {
 
 /// Some layers do not turn; those may have windows.
 pub fn smollm3(fields: &Fields) -> Result<Description, ImportError> {
-    let mut found = llama(fields, &names::LLAMA)?;
+    let mut found = llama_without_windows(fields, &names::LLAMA)?;
     let config = &mut found.config;
     let interval = fields.optional_size("no_rope_layer_interval")?.unwrap_or(4);
     let turns = fields.flags("no_rope_layers", config.layers)?;
     let turns =
         turns.unwrap_or_else(|| (1..=config.layers).map(|layer| !layer.is_multiple_of(interval)).collect());
     config.block.ropes = turns.iter().map(|turns| turns.then(|| config.rope.clone()).flatten()).collect();
+    let mut windowed = config.clone();
+    windows(fields, &mut windowed, None, |layer| !turns[layer])?;
+    // The other keys stand in files of models without windows, too.
     if fields.flag("use_sliding_window")?.unwrap_or(false) {
-        let still = || turns.iter().map(|turns| !turns).collect::<Vec<_>>();
-        let sliding = fields.sliding_layers("layer_types", config.layers)?.unwrap_or_else(still);
-        let window = fields.window("sliding_window", config.context)?;
-        config.windows = windows(config, window, &sliding);
+        *config = windowed;
     }
     Ok(found)
 }
 
 /// Heads turn in part, by a quarter where nothing is said.
 pub fn gpt_neox(fields: &Fields) -> Result<Description, ImportError> {
-    let mut found = llama(fields, &names::GPT_NEOX)?;
+    let keys = rope::Keys {
+        thetas: &["rotary_emb_base", "rope_theta"],
+        partials: &["rotary_pct", "partial_rotary_factor"],
+        partial_usual: 0.25,
+        ..rope::USUAL
+    };
+    let turning = |head_dim, context| rope::rope(fields, &keys, head_dim, context);
+    let mut found = llama_turning(fields, &names::GPT_NEOX, turning)?;
     let config = &mut found.config;
     config.norm = NormKind::Layer { eps: fields.number("layer_norm_eps")?.unwrap_or(1e-5) };
     config.activation = fields.activation(&["hidden_act"], Activation::Gelu)?;
     config.gated = false;
     config.kv_heads = config.heads;
     config.block.parallel = fields.flag("use_parallel_residual")?.unwrap_or(true);
-    let parameters = fields.object("rope_parameters")?;
-    if let Some(rope) = config.rope.as_mut().filter(|_| !parameters.is_present()) {
-        rope.theta = fields.number("rotary_emb_base")?.unwrap_or(10_000.0);
-        rope.dims = (config.head_dim as f32 * fields.number("rotary_pct")?.unwrap_or(0.25)) as usize;
-    }
     Ok(found)
 }

@@ -2,22 +2,64 @@
 
 use super::super::Activation;
 use super::error::{About, ImportError};
+use super::keys::{self, Keys, Unread};
 use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// No size of a model is larger; products of three of them fit 64 bits.
 const SIZE_MAX: u64 = 1 << 20;
 const LAYERS_MAX: usize = 4096;
 
-/// The fields of a configuration.
+/// The fields of a configuration, which remember what was asked for.
 pub struct Fields {
     path: PathBuf,
+    /// The names of the objects that this one lies in, each with a full stop.
+    prefix: String,
     value: Value,
+    read: RefCell<BTreeSet<String>>,
 }
 
 impl Fields {
     pub fn new(path: &Path, value: Value) -> Self {
-        Self { path: path.to_owned(), value }
+        Self { path: path.to_owned(), prefix: String::new(), value, read: RefCell::default() }
+    }
+
+    /// The value of a field, null where it is absent; from now on it counts as used.
+    fn get(&self, key: &str) -> &Value {
+        self.read.borrow_mut().insert(key.to_owned());
+        &self.value[key]
+    }
+
+    /// Whether a field is there, be it null.
+    pub fn has(&self, key: &str) -> bool {
+        self.value.get(key).is_some()
+    }
+
+    /// Holds the fields that nothing asked for against a table of known ones; gives a warning of those that are unknown.
+    pub fn check_all_read(&self, keys: &Keys) -> Result<Option<String>, ImportError> {
+        let read = self.read.borrow();
+        let fields = self.value.as_object().into_iter().flatten();
+        let unread = fields.filter(|(key, _)| !read.contains(*key)).map(|(key, value)| Unread {
+            key: key.clone(),
+            name: format!("{}{key}", self.prefix),
+            value: value.clone(),
+        });
+        keys::check(&self.about(), unread, keys)
+    }
+
+    /// Refuses fields that nothing asked for, unless a table knows that they change nothing: for objects where every field matters.
+    pub fn check_all_known(&self, keys: &Keys) -> Result<(), ImportError> {
+        match self.check_all_read(keys)? {
+            Some(warning) => Err(self.about().unsupported(warning, "a rotary embedding of known keys")),
+            None => Ok(()),
+        }
+    }
+
+    /// An object without fields.
+    pub fn nothing(&self) -> Fields {
+        Fields::new(&self.path, Value::Null)
     }
 
     pub fn about(&self) -> About<'_> {
@@ -28,11 +70,15 @@ impl Fields {
         !self.value.is_null()
     }
 
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+
     fn wrong(&self, key: &str, expected: &str) -> ImportError {
-        let found = &self.value[key];
+        let (found, key) = (&self.value[key], format!("{}{key}", self.prefix));
         self.about().damaged(match found.is_null() {
             true => format!("{key} is missing; expected {expected}"),
-            false => format!("{key} is {found}; expected {expected}"),
+            false => format!("{key} is {}; expected {expected}", keys::shown(found)),
         })
     }
 
@@ -43,7 +89,7 @@ impl Fields {
     }
 
     pub fn optional_size(&self, key: &str) -> Result<Option<usize>, ImportError> {
-        match &self.value[key] {
+        match self.get(key) {
             Value::Null => Ok(None),
             value => match value.as_u64().filter(|size| (1..=SIZE_MAX).contains(size)) {
                 Some(size) => Ok(Some(size as usize)),
@@ -52,10 +98,16 @@ impl Fields {
         }
     }
 
+    /// A number of things, which may be none.
+    pub fn count(&self, key: &str) -> Result<Option<usize>, ImportError> {
+        if self.get(key).as_u64() == Some(0) { Ok(Some(0)) } else { self.optional_size(key) }
+    }
+
     /// How many positions a layer sees; `None` where every way to say "no limit" stands, or as many as there are positions.
     pub fn window(&self, key: &str, context: usize) -> Result<Option<usize>, ImportError> {
-        let value = &self.value[key];
-        let is_off = [Some(0), Some(-1)].contains(&value.as_i64()) || value.as_f64() >= Some(context as f64);
+        let value = self.get(key);
+        let is_off =
+            keys::is_off(value) || value.as_i64() == Some(-1) || value.as_f64() >= Some(context as f64);
         if is_off { Ok(None) } else { self.optional_size(key) }
     }
 
@@ -68,7 +120,7 @@ impl Fields {
             Some("sliding_attention") => Ok(true),
             _ => Err(wrong()),
         };
-        match &self.value[key] {
+        match self.get(key) {
             Value::Null => Ok(None),
             Value::Array(all) if all.len() == layers => {
                 all.iter().map(kind).collect::<Result<_, _>>().map(Some)
@@ -84,7 +136,7 @@ impl Fields {
             let number = value.as_u64().filter(|number| *number <= 1).map(|number| number == 1);
             value.as_bool().or(number).ok_or_else(wrong)
         };
-        match &self.value[key] {
+        match self.get(key) {
             Value::Null => Ok(None),
             Value::Array(all) if all.len() >= layers => {
                 all[..layers].iter().map(flag).collect::<Result<_, _>>().map(Some)
@@ -97,12 +149,7 @@ impl Fields {
     pub fn numbers(&self, key: &str) -> Result<Vec<f32>, ImportError> {
         let wrong = || self.wrong(key, "a list of numbers");
         let number = |value: &Value| value.as_f64().map(|number| number as f32).ok_or_else(wrong);
-        self.value[key].as_array().ok_or_else(wrong)?.iter().map(number).collect()
-    }
-
-    /// Whether a field is there, be it null.
-    pub fn has(&self, key: &str) -> bool {
-        self.value.get(key).is_some()
+        self.get(key).as_array().ok_or_else(wrong)?.iter().map(number).collect()
     }
 
     pub fn layers(&self, key: &str) -> Result<usize, ImportError> {
@@ -119,7 +166,7 @@ impl Fields {
     }
 
     pub fn number(&self, key: &str) -> Result<Option<f32>, ImportError> {
-        match &self.value[key] {
+        match self.get(key) {
             Value::Null => Ok(None),
             value => {
                 value.as_f64().map(|number| Some(number as f32)).ok_or_else(|| self.wrong(key, "a number"))
@@ -128,7 +175,7 @@ impl Fields {
     }
 
     pub fn flag(&self, key: &str) -> Result<Option<bool>, ImportError> {
-        match &self.value[key] {
+        match self.get(key) {
             Value::Null => Ok(None),
             value => value.as_bool().map(Some).ok_or_else(|| self.wrong(key, "true or false")),
         }
@@ -139,7 +186,7 @@ impl Fields {
     }
 
     pub fn optional_text(&self, key: &str) -> Result<Option<&str>, ImportError> {
-        match &self.value[key] {
+        match self.get(key) {
             Value::Null => Ok(None),
             value => value.as_str().map(Some).ok_or_else(|| self.wrong(key, "a text")),
         }
@@ -147,15 +194,18 @@ impl Fields {
 
     /// An object inside this one; without fields when it is absent.
     pub fn object(&self, key: &str) -> Result<Fields, ImportError> {
-        match &self.value[key] {
-            value @ (Value::Null | Value::Object(_)) => Ok(Fields::new(&self.path, value.clone())),
+        match self.get(key) {
+            value @ (Value::Null | Value::Object(_)) => {
+                let prefix = format!("{}{key}.", self.prefix);
+                Ok(Fields { prefix, ..Fields::new(&self.path, value.clone()) })
+            }
             _ => Err(self.wrong(key, "an object")),
         }
     }
 
     /// Refuses a configuration that has this field.
     pub fn refuse(&self, key: &str, expected: &str) -> Result<(), ImportError> {
-        match &self.value[key] {
+        match self.get(key) {
             Value::Null => Ok(()),
             _ => Err(self.about().unsupported(key, expected)),
         }
@@ -180,11 +230,11 @@ impl Fields {
         }
     }
 
-    /// The kinds of all layers from a list of `[[kinds], times]`, as GPT-Neo writes it.
-    pub fn layer_kinds(&self, key: &str, layers: usize) -> Result<Vec<String>, ImportError> {
+    /// The kinds of all layers from a list of `[[kinds], times]`, as GPT-Neo writes it; beside it may stand the list of all.
+    pub fn layer_kinds(&self, key: &str, listed: &str, layers: usize) -> Result<Vec<String>, ImportError> {
         let wrong = || self.wrong(key, "a list of [[\"global\" or \"local\", ...], times] for all layers");
         let mut kinds = Vec::new();
-        for group in self.value[key].as_array().ok_or_else(wrong)? {
+        for group in self.get(key).as_array().ok_or_else(wrong)? {
             let names = group[0].as_array().ok_or_else(wrong)?;
             let times = group[1].as_u64().ok_or_else(wrong)?;
             if names.is_empty() || times > layers as u64 {
@@ -199,6 +249,13 @@ impl Fields {
                 }
             }
         }
-        if kinds.len() == layers { Ok(kinds) } else { Err(wrong()) }
+        if kinds.len() != layers {
+            return Err(wrong());
+        }
+        match self.get(listed) {
+            Value::Null => Ok(kinds),
+            all if *all == Value::from(kinds.clone()) => Ok(kinds),
+            _ => Err(self.wrong(listed, &format!("the kinds of {key}, one for each layer"))),
+        }
     }
 }

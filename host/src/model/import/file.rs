@@ -43,3 +43,11 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, ImportError> {
 pub fn read_if_present(path: &Path, most: u64) -> Result<Option<Vec<u8>>, ImportError> {
     if path.exists() { read(path, most).map(Some) } else { Ok(None) }
 }
+
+/// The first `most` bytes of a file, and how long it is.
+pub fn start(path: &Path, most: usize) -> Result<(Vec<u8>, u64), ImportError> {
+    let (file, length) = open(path)?;
+    let mut bytes = Vec::new();
+    file.take(most as u64).read_to_end(&mut bytes).map_err(|error| About(path).io(error))?;
+    Ok((bytes, length))
+}

@@ -1,22 +1,20 @@
-//! A Hugging Face folder: config.json decides the architecture, the safetensors files hold the weights, and three small files
-//! say how text becomes tokens.
+//! A Hugging Face folder: config.json decides the architecture, the safetensors files hold the weights. How
+//! text becomes tokens the files of `tokenizer_files.rs` say.
 
-use super::super::tokenizer::{HuggingFace, Specials, hugging_face};
-use super::super::{Activation, Block, Config, Model, NormKind, Tokenizer};
-use super::error::{ARCHITECTURES, About, ImportError};
+use super::super::{Activation, Block, Config, Model, NormKind, Rope};
+use super::error::{ARCHITECTURES, ImportError};
 use super::families;
 use super::fields::Fields;
-use super::file;
+use super::json;
+use super::keys;
 use super::names;
-use super::rope::rope;
+use super::rope::{self, rope};
 use super::safetensors::SafetensorsFolder;
-use super::tensors::{Multipliers, Names, Tensors, assemble};
-use serde_json::Value;
+use super::tensors::{Head, Multipliers, Names, assemble};
 use std::path::Path;
 
 pub const CONFIG: &str = "config.json";
-const JSON_BYTES_MAX: u64 = 16 << 20;
-const TOKENIZER_BYTES_MAX: u64 = 256 << 20;
+pub const JSON_BYTES_MAX: u64 = 16 << 20;
 
 /// What a configuration says: sizes, names of tensors, and whether the classifier is the embedding.
 pub(super) struct Description {
@@ -32,106 +30,41 @@ impl Description {
     }
 }
 
-/// Reads the model of a folder.
+/// How the configuration says where a classifier comes from.
+pub(super) const TIED: &str = "tie_word_embeddings";
+/// The window of Mistral and Qwen where the configuration has no such key, as transformers has it.
+const USUAL_WINDOW: usize = 4096;
+/// The first layer of Qwen with a window where the configuration does not say.
+const QWEN_WINDOW_LAYER: usize = 28;
+
+/// Reads the model of a folder, with the weights of `file` if one is named.
 ///
 /// # Errors
 /// When a file is missing, damaged, or asks for what no machine here computes.
-pub fn model(folder: &Path) -> Result<Model, ImportError> {
+pub fn model(folder: &Path, file: Option<&Path>) -> Result<Model, ImportError> {
     let path = folder.join(CONFIG);
-    let fields = Fields::new(&path, json(&path)?);
-    let tensors = SafetensorsFolder::open(folder)?;
-    // Whole checkpoints of GPT-2 have a prefix before every name that the published ones lack.
-    let prefixed = tensors.shape("transformer.wte.weight").is_some();
-    let description = describe(&fields, prefixed)?;
+    let fields = Fields::new(&path, json::read(&path)?);
+    let description = describe(&fields)?;
+    let unknown = fields.check_all_read(&keys::CONFIG)?;
+    let tensors = SafetensorsFolder::open(folder, file)?;
     let Description { config, names, tied, multipliers } = description;
-    let mut model = assemble(&tensors, names, config, tied)?;
+    let head = if tied { Head::Embedding(TIED) } else { Head::Own(TIED) };
+    let mut model = assemble(&tensors, names, config, head)?;
     multipliers.apply(&mut model);
+    model.warnings.extend(unknown);
+    model.warnings.extend(tensors.warnings);
     Ok(model)
 }
 
-/// Reads the tokenizer of a folder; `None` when there is none.
-///
-/// # Errors
-/// When a file is damaged, or the special tokens are not in the vocabulary.
-pub fn tokenizer(folder: &Path) -> Result<Option<Tokenizer>, ImportError> {
-    let path = folder.join("tokenizer.json");
-    let Some(file) = file::read_if_present(&path, TOKENIZER_BYTES_MAX)? else { return Ok(None) };
-    let about = About(&path);
-    let read = |name: &str| {
-        let path = folder.join(name);
-        if path.exists() { json(&path) } else { Ok(Value::Null) }
-    };
-    let (settings, generation, config) =
-        (read("tokenizer_config.json")?, read("generation_config.json")?, read(CONFIG)?);
-    let refused = |source| about.tokenizer(source);
-    let vocabulary = hugging_face::read(&file).map_err(refused)?;
-    let named = |key: &str| {
-        let token = &settings[key];
-        token.as_str().or_else(|| token["content"].as_str()).and_then(|name| vocabulary.token_to_id(name))
-    };
-    let mut ends = Vec::new();
-    let is_known = |id: &u32| vocabulary.id_to_token(*id).is_some();
-    let listed = [&generation["eos_token_id"], &config["eos_token_id"]].map(ids).concat();
-    for id in listed.into_iter().filter(is_known).chain(named("eos_token")) {
-        if !ends.contains(&id) {
-            ends.push(id);
-        }
-    }
-    let bos = named("bos_token").or_else(|| ids(&config["bos_token_id"]).first().copied().filter(is_known));
-    let Some(start) = bos.or(ends.first().copied()) else {
-        return HuggingFace::with_names(vocabulary).map(|found| Some(found.into())).map_err(refused);
-    };
-    let chat_template = chat_template(folder, &settings)?;
-    let specials = Specials { start, add_start: false, ends, chat_template };
-    let add_start = settings["add_bos_token"].as_bool().or(bos.is_none().then_some(false));
-    HuggingFace::with_specials(vocabulary, specials, add_start)
-        .map(|found| Some(found.into()))
-        .map_err(refused)
-}
-
-/// One id, or a list of them.
-fn ids(value: &Value) -> Vec<u32> {
-    let one = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-    match value {
-        Value::Array(all) => all.iter().filter_map(one).collect(),
-        value => one(value).into_iter().collect(),
-    }
-}
-
-/// The template in its own file, or in the tokenizer's settings; of several named ones, the one named `default`.
-fn chat_template(folder: &Path, settings: &Value) -> Result<Option<String>, ImportError> {
-    let path = folder.join("chat_template.jinja");
-    if let Some(bytes) = file::read_if_present(&path, JSON_BYTES_MAX)? {
-        let text = String::from_utf8(bytes);
-        return text
-            .map(Some)
-            .map_err(|_| About(&path).damaged("this is not UTF-8; expected a Jinja template"));
-    }
-    let template = match &settings["chat_template"] {
-        Value::Array(all) => {
-            let default = all.iter().find(|entry| entry["name"] == "default");
-            default.and_then(|entry| entry["template"].as_str())
-        }
-        value => value.as_str(),
-    };
-    Ok(template.map(Into::into))
-}
-
-fn json(path: &Path) -> Result<Value, ImportError> {
-    let bytes = file::read(path, JSON_BYTES_MAX)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| About(path).damaged(format!("this is no JSON: {error}. Fetch it again")))
-}
-
-fn describe(fields: &Fields, prefixed: bool) -> Result<Description, ImportError> {
+fn describe(fields: &Fields) -> Result<Description, ImportError> {
     fields
         .refuse("quantization_config", "weights of F32, F16 or BF16 (quantised models: use a GGUF file)")?;
     match fields.text("model_type")? {
         "llama" => llama(fields, &names::LLAMA),
         "mistral" => {
-            let mut found = llama(fields, &names::LLAMA)?;
-            let window = fields.optional_size("sliding_window")?;
-            found.config.windows = every_layer(&found.config, window);
+            let mut found = llama_without_windows(fields, &names::LLAMA)?;
+            let usual = if fields.has("sliding_window") { None } else { Some(USUAL_WINDOW) };
+            windows(fields, &mut found.config, usual, |_| true)?;
             Ok(found)
         }
         "qwen2" => qwen(fields, &names::LLAMA),
@@ -145,29 +78,66 @@ fn describe(fields: &Fields, prefixed: bool) -> Result<Description, ImportError>
         "granite" => families::granite(fields),
         "smollm3" => families::smollm3(fields),
         "gpt_neox" => families::gpt_neox(fields),
-        "gpt2" => gpt2(fields, if prefixed { &names::GPT2_PREFIXED } else { &names::GPT2 }),
+        "gpt2" => gpt2(fields, &names::GPT2),
         "gpt_neo" => gpt_neo(fields),
         "microgpt" => micro_gpt(fields),
         other => Err(fields.about().unsupported(format!("the architecture {other:?}"), ARCHITECTURES)),
     }
 }
 
-pub(super) fn every_layer(config: &Config, window: Option<usize>) -> Vec<Option<usize>> {
-    // A window as long as the context hides nothing.
-    match window.filter(|window| *window < config.context) {
-        Some(window) => vec![Some(window); config.layers],
-        None => Vec::new(),
+/// Sets the window of each layer. Which layers have one `layer_types` says, or without it `usual_layers`; how long it is
+/// `sliding_window`, or without it `usual`.
+pub(super) fn windows(
+    fields: &Fields,
+    config: &mut Config,
+    usual: Option<usize>,
+    usual_layers: impl Fn(usize) -> bool,
+) -> Result<(), ImportError> {
+    let window = fields.window("sliding_window", config.context)?;
+    let window = window.or(usual.filter(|window| *window < config.context));
+    let listed = fields.sliding_layers("layer_types", config.layers)?;
+    let slides = |layer: usize| listed.as_ref().map_or(usual_layers(layer), |listed| listed[layer]);
+    let windows: Vec<_> = (0..config.layers).map(|layer| window.filter(|_| slides(layer))).collect();
+    if windows.iter().any(Option::is_some) {
+        config.windows = windows;
     }
+    Ok(())
 }
 
+/// An architecture that sees all positions unless `layer_types` says otherwise.
 pub(super) fn llama(fields: &Fields, names: &'static Names) -> Result<Description, ImportError> {
+    let mut found = llama_without_windows(fields, names)?;
+    windows(fields, &mut found.config, None, |_| false)?;
+    let is_unused = found.config.windows.is_empty() && !fields.has("layer_types");
+    if let Some(window) = fields.window("sliding_window", found.config.context)?.filter(|_| is_unused) {
+        let feature = format!("sliding_window: {window} in this architecture");
+        return Err(fields
+            .about()
+            .unsupported(feature, "null, or layer_types that say which layers have it"));
+    }
+    Ok(found)
+}
+
+pub(super) fn llama_without_windows(
+    fields: &Fields,
+    names: &'static Names,
+) -> Result<Description, ImportError> {
+    llama_turning(fields, names, |head_dim, context| rope(fields, &rope::USUAL, head_dim, context))
+}
+
+/// An architecture with Llama's sizes and a rotary embedding that `rope` reads for heads and a context of given lengths.
+pub(super) fn llama_turning(
+    fields: &Fields,
+    names: &'static Names,
+    rope: impl Fn(usize, usize) -> Result<(Rope, usize), ImportError>,
+) -> Result<Description, ImportError> {
     let (dim, heads) = (fields.size("hidden_size")?, fields.size("num_attention_heads")?);
     let head_dim = match fields.optional_size("head_dim")? {
         Some(head_dim) => head_dim,
         None => fields.share("hidden_size", dim, "num_attention_heads", heads)?,
     };
     let activation = fields.activation(&["hidden_act"], Activation::Silu)?;
-    let (rope, context) = rope(fields, head_dim, fields.size("max_position_embeddings")?)?;
+    let (rope, context) = rope(head_dim, fields.size("max_position_embeddings")?)?;
     let config = Config {
         dim,
         hidden_dim: fields.size("intermediate_size")?,
@@ -187,17 +157,19 @@ pub(super) fn llama(fields: &Fields, names: &'static Names) -> Result<Descriptio
         windows: Vec::new(),
         block: Block::default(),
     };
-    Ok(Description::new(config, names, fields.flag("tie_word_embeddings")?.unwrap_or(false)))
+    Ok(Description::new(config, names, fields.flag(TIED)?.unwrap_or(false)))
 }
 
 /// Qwen2 and Qwen3: biases and head norms are found in the weights. Their windows begin at one of the layers.
 fn qwen(fields: &Fields, names: &'static Names) -> Result<Description, ImportError> {
-    let mut found = llama(fields, names)?;
+    let mut found = llama_without_windows(fields, names)?;
+    let first = fields.count("max_window_layers")?.unwrap_or(QWEN_WINDOW_LAYER);
+    let usual = if fields.has("sliding_window") { None } else { Some(USUAL_WINDOW) };
+    let mut config = found.config.clone();
+    windows(fields, &mut config, usual, |layer| layer >= first)?;
+    // The other keys stand in files of models without windows, too.
     if fields.flag("use_sliding_window")?.unwrap_or(false) {
-        let window = fields.optional_size("sliding_window")?;
-        let whole = fields.optional_size("max_window_layers")?.unwrap_or(found.config.layers);
-        found.config.windows = every_layer(&found.config, window);
-        found.config.windows.iter_mut().take(whole).for_each(|window| *window = None);
+        found.config = config;
     }
     Ok(found)
 }
@@ -211,7 +183,7 @@ fn gemma(fields: &Fields) -> Result<Description, ImportError> {
         other => other,
     };
     found.config.embedding_scale = (found.config.dim as f32).sqrt();
-    found.tied = fields.flag("tie_word_embeddings")?.unwrap_or(true);
+    found.tied = fields.flag(TIED)?.unwrap_or(true);
     Ok(found)
 }
 
@@ -223,14 +195,10 @@ fn stablelm(fields: &Fields) -> Result<Description, ImportError> {
             return Err(fields.about().unsupported(format!("{text} ({key})"), format!("{key}: false")));
         }
     }
-    let mut found = llama(fields, &names::LLAMA)?;
+    let partly = rope::Keys { partial_usual: 0.25, ..rope::USUAL };
+    let turning = |head_dim, context| rope(fields, &partly, head_dim, context);
+    let mut found = llama_turning(fields, &names::LLAMA, turning)?;
     found.config.norm = NormKind::Layer { eps: fields.number("layer_norm_eps")?.unwrap_or(1e-5) };
-    if fields.number("partial_rotary_factor")?.is_none()
-        && fields.object("rope_parameters")?.number("partial_rotary_factor")?.is_none()
-    {
-        let quarter = found.config.head_dim / 4;
-        found.config.rope.iter_mut().for_each(|rope| rope.dims = quarter);
-    }
     Ok(found)
 }
 
@@ -249,7 +217,7 @@ fn gpt2(fields: &Fields, names: &'static Names) -> Result<Description, ImportErr
         activation: fields.activation(&["activation_function"], Activation::GeluTanh)?,
         ..learned_positions(fields, dim, fields.share("n_embd", dim, "n_head", heads)?, heads)?
     };
-    Ok(Description::new(config, names, fields.flag("tie_word_embeddings")?.unwrap_or(true)))
+    Ok(Description::new(config, names, fields.flag(TIED)?.unwrap_or(true)))
 }
 
 /// What GPT models have in common: positions are learned, heads are not shared, the MLP has no gate.
@@ -284,10 +252,10 @@ fn gpt_neo(fields: &Fields) -> Result<Description, ImportError> {
     let (dim, heads) = (fields.size("hidden_size")?, fields.size("num_heads")?);
     let layers = fields.layers("num_layers")?;
     let context = fields.size("max_position_embeddings")?;
-    let window = fields.optional_size("window_size")?.unwrap_or(256);
-    let local = |kind: &str| (kind == "local" && window < context).then_some(window);
-    let windows: Vec<_> =
-        fields.layer_kinds("attention_types", layers)?.iter().map(|kind| local(kind)).collect();
+    let usual = if fields.has("window_size") { None } else { Some(256).filter(|window| *window < context) };
+    let window = fields.window("window_size", context)?.or(usual);
+    let kinds = fields.layer_kinds("attention_types", "attention_layers", layers)?;
+    let windows: Vec<_> = kinds.iter().map(|kind| window.filter(|_| kind == "local")).collect();
     let config = Config {
         hidden_dim: fields.optional_size("intermediate_size")?.unwrap_or(4 * dim),
         layers,
@@ -298,7 +266,7 @@ fn gpt_neo(fields: &Fields) -> Result<Description, ImportError> {
         windows: if windows.iter().all(Option::is_none) { Vec::new() } else { windows },
         ..learned_positions(fields, dim, fields.share("hidden_size", dim, "num_heads", heads)?, heads)?
     };
-    Ok(Description::new(config, &names::GPT_NEO, fields.flag("tie_word_embeddings")?.unwrap_or(true)))
+    Ok(Description::new(config, &names::GPT_NEO, fields.flag(TIED)?.unwrap_or(true)))
 }
 
 fn micro_gpt(fields: &Fields) -> Result<Description, ImportError> {

@@ -3,8 +3,18 @@
 use super::tensors::Names;
 
 /// Tables that old checkpoints carry and every reader computes again.
-const TABLES: &[&str] =
-    &[".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias"];
+const TABLES: &[&str] = &[
+    "rotary_emb.inv_freq",
+    "rotary_emb.original_inv_freq",
+    "rotary_emb.cos_cached",
+    "rotary_emb.sin_cached",
+    ".attn.bias",
+    ".attn.masked_bias",
+    ".attention.bias",
+    ".attention.masked_bias",
+    "causal_mask",
+    "position_ids",
+];
 
 /// Llama and all that copied its names; biases are found where there are any.
 pub static LLAMA: Names = Names {
@@ -115,14 +125,6 @@ pub static GPT2: Names = Names {
     ignored: TABLES,
 };
 
-pub static GPT2_PREFIXED: Names = Names {
-    embedding: "transformer.wte",
-    positions: "transformer.wpe",
-    final_norm: "transformer.ln_f",
-    layer: "transformer.h.{}.",
-    ..GPT2
-};
-
 pub static GPT_NEO: Names = Names {
     qkv: "",
     q: "attn.attention.q_proj",
@@ -130,7 +132,7 @@ pub static GPT_NEO: Names = Names {
     v: "attn.attention.v_proj",
     o: "attn.attention.out_proj",
     transposed: false,
-    ..GPT2_PREFIXED
+    ..GPT2
 };
 
 /// microGPT under the names of its public description; normalisations have no gain.

@@ -3,6 +3,7 @@
 use super::super::{Rope, RopePairing, RopeScaling};
 use super::error::ImportError;
 use super::fields::Fields;
+use super::keys;
 
 /// How YaRN stretches, in the words of its paper.
 #[derive(Clone, Copy, Debug)]
@@ -55,33 +56,70 @@ pub fn longrope_magnitude(stretch: f32, original_context: usize) -> f32 {
     if stretch <= 1.0 { 1.0 } else { (1.0 + stretch.ln() / (original_context as f32).ln()).sqrt() }
 }
 
-/// The rotary embedding, in the words of transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`), and the positions
-/// that it turns as trained.
-pub fn rope(fields: &Fields, head_dim: usize, context: usize) -> Result<(Rope, usize), ImportError> {
-    let (parameters, scaling) = (fields.object("rope_parameters")?, fields.object("rope_scaling")?);
-    let scaling = if parameters.is_present() { &parameters } else { &scaling };
-    stretched(fields, &parameters, scaling, head_dim, context)
+/// What a configuration calls the parts of a rotary embedding outside of its object, and what they are where it has none.
+#[derive(Clone, Copy)]
+pub struct Keys {
+    pub thetas: &'static [&'static str],
+    pub theta_usual: f32,
+    pub partials: &'static [&'static str],
+    pub partial_usual: f32,
 }
 
-/// The rotary embedding of `parameters`, else of the configuration itself, stretched as `scaling` says.
-pub fn stretched(
+pub const USUAL: Keys = Keys {
+    thetas: &["rope_theta"],
+    theta_usual: 10_000.0,
+    partials: &["partial_rotary_factor"],
+    partial_usual: 1.0,
+};
+
+/// The rotary embedding, in the words of transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`), and the positions
+/// that it turns as trained.
+pub fn rope(
     fields: &Fields,
-    parameters: &Fields,
-    scaling: &Fields,
+    keys: &Keys,
     head_dim: usize,
     context: usize,
 ) -> Result<(Rope, usize), ImportError> {
-    let theta = match parameters.number("rope_theta")? {
-        Some(theta) => theta,
-        None => fields.number("rope_theta")?.unwrap_or(10_000.0),
-    };
-    let partial = match parameters.number("partial_rotary_factor")? {
-        Some(factor) => factor,
-        None => fields.number("partial_rotary_factor")?.unwrap_or(1.0),
-    };
-    let dims = (head_dim as f32 * partial) as usize;
-    let (scaling, context) = rope_scaling(fields, scaling, theta, dims.min(head_dim), context)?;
+    let (parameters, scaling) = (fields.object("rope_parameters")?, fields.object("rope_scaling")?);
+    if parameters.is_present() && scaling.is_present() && !parameters.is_same(&scaling) {
+        let expected = "one of them, or the same in both";
+        return Err(fields.about().unsupported("rope_parameters beside another rope_scaling", expected));
+    }
+    let settings = if parameters.is_present() { &parameters } else { &scaling };
+    stretched(fields, settings, keys, head_dim, context)
+}
+
+/// The rotary embedding that an object describes.
+pub fn stretched(
+    fields: &Fields,
+    settings: &Fields,
+    keys: &Keys,
+    head_dim: usize,
+    context: usize,
+) -> Result<(Rope, usize), ImportError> {
+    let theta = agreed(fields, settings, "rope_theta", keys.thetas)?.unwrap_or(keys.theta_usual);
+    let partial = agreed(fields, settings, "partial_rotary_factor", keys.partials)?;
+    let dims = (head_dim as f32 * partial.unwrap_or(keys.partial_usual)) as usize;
+    let (scaling, context) = rope_scaling(fields, settings, theta, dims.min(head_dim), context)?;
+    settings.check_all_known(&keys::ROPE)?;
     Ok((Rope { theta, pairing: RopePairing::Halves, dims, scaling }, context))
+}
+
+/// A number that may stand in the object or in the configuration itself, where it has older names; all must be the same.
+fn agreed(fields: &Fields, settings: &Fields, key: &str, outer: &[&str]) -> Result<Option<f32>, ImportError> {
+    let mut found: Option<(&str, f32)> = settings.number(key)?.map(|number| (key, number));
+    for name in outer {
+        match (found, fields.number(name)?) {
+            (Some((key, inner)), Some(number)) if inner != number => {
+                let feature =
+                    format!("{name}: {number} beside another {key}: {inner} of the rotary embedding");
+                return Err(fields.about().unsupported(feature, "one of them, or the same in both"));
+            }
+            (None, Some(number)) => found = Some((name, number)),
+            _ => {}
+        }
+    }
+    Ok(found.map(|(_, number)| number))
 }
 
 fn rope_scaling(

@@ -15,8 +15,23 @@ pub trait Tensors {
     /// # Errors
     /// When it is missing, of an unsupported type, or lies outside the file.
     fn read(&self, name: &str) -> Result<Vec<f32>, ImportError>;
-    /// All names.
+    /// All names, as the file has them.
     fn names(&self) -> Vec<String>;
+    /// The name in the file of a tensor that its architecture calls `name`.
+    fn name_in_file(&self, name: &str) -> String {
+        name.to_owned()
+    }
+}
+
+/// Where the configuration says that the classifier is; the key that says so stands in messages.
+#[derive(Clone, Copy)]
+pub enum Head {
+    /// It is the embedding. A file that has another one all the same means that one, with a warning.
+    Embedding(&'static str),
+    /// The file must have one.
+    Own(&'static str),
+    /// It is the file's own if there is one, else the embedding.
+    OwnOrEmbedding,
 }
 
 /// What an architecture calls its tensors. Names of layers stand after `layer` with the number in place of `{}`; an empty name
@@ -59,12 +74,12 @@ pub struct Names {
 }
 
 /// Makes the model of a configuration whose sizes were checked. The file's own shapes decide what is allocated, and must be
-/// those of the configuration. `tied` says that a classifier in the file is only the embedding again.
+/// those of the configuration.
 pub fn assemble(
     tensors: &dyn Tensors,
     names: &Names,
     config: Config,
-    tied: bool,
+    head: Head,
 ) -> Result<Model, ImportError> {
     let mut reader = Reader { tensors, names, used: Vec::new(), prefix: String::new() };
     let embedding = reader.matrix(names.embedding, config.vocab, config.dim, false)?;
@@ -82,13 +97,18 @@ pub fn assemble(
         "" => None,
         name => Some(reader.norm(name, config.dim)?),
     };
-    let classifier_name = format!("{}{}", names.classifier, names.weight);
-    let own = !tied && tensors.shape(&classifier_name).is_some();
-    let classifier =
-        if own { Some(reader.matrix(names.classifier, config.vocab, config.dim, false)?) } else { None };
-    reader.used.push(classifier_name);
+    let classifier = reader.classifier(&config, head)?;
     reader.check_all_used()?;
-    let model = Model { config, embedding, positions, layers, final_norm, classifier };
+    let mut model =
+        Model { config, embedding, positions, layers, final_norm, classifier, warnings: Vec::new() };
+    model.share_equal_matrices();
+    if let (Head::Embedding(key), Some(_)) = (head, &model.classifier) {
+        model.warnings.push(format!(
+            "{}: {key} says that {} is the embedding, but the file has another one: the file's own is used",
+            tensors.path().display(),
+            tensors.name_in_file(&format!("{}{}", names.classifier, names.weight)),
+        ));
+    }
     model.check().map_err(|source| ImportError::Model { path: tensors.path().to_owned(), source })?;
     Ok(model)
 }
@@ -107,18 +127,17 @@ impl Reader<'_> {
 
     fn read(&mut self, name: String, expected: &[usize]) -> Result<Vec<f32>, ImportError> {
         let Some(found) = self.tensors.shape(&name) else {
-            return Err(self.about().damaged(format!(
-                "the tensor {name} is missing; expected one of shape {expected:?}. Fetch the model again"
-            )));
+            return Err(self
+                .about()
+                .damaged(format!("the tensor {name} is missing; expected one of shape {expected:?}")));
         };
         if found != expected {
             return Err(self.about().damaged(format!(
-                "the tensor {name} has shape {found:?}; expected {expected:?} by the configuration. \
-                 Fetch the model again"
+                "the tensor {name} has shape {found:?}; expected {expected:?} by the configuration"
             )));
         }
         let values = self.tensors.read(&name)?;
-        self.used.push(name);
+        self.used.push(self.tensors.name_in_file(&name));
         Ok(values)
     }
 
@@ -165,6 +184,18 @@ impl Reader<'_> {
     /// A norm that not every architecture has.
     fn optional_norm(&mut self, name: &str, length: usize) -> Result<Option<Norm>, ImportError> {
         if name.is_empty() { Ok(None) } else { self.norm(name, length).map(Some) }
+    }
+
+    fn classifier(&mut self, config: &Config, head: Head) -> Result<Option<Matrix>, ImportError> {
+        let name = format!("{}{}", self.names.classifier, self.names.weight);
+        match (self.has(&name), head) {
+            (false, Head::Own(key)) => Err(self.about().damaged(format!(
+                "the tensor {name} is missing, and {key} does not say that it is the embedding; \
+                 expected a model that predicts tokens, or {key}: true"
+            ))),
+            (false, _) => Ok(None),
+            (true, _) => self.matrix(self.names.classifier, config.vocab, config.dim, false).map(Some),
+        }
     }
 
     fn layer(&mut self, config: &Config) -> Result<Layer, ImportError> {

@@ -29,7 +29,7 @@ const ROPE_THETA: f32 = 10_000.0;
 pub enum Llama2cError {
     #[error(
         "the file has {found} bytes; expected at least the {HEADER_BYTES} bytes of a llama2.c header. \
-         It is truncated: fetch it again"
+         It is truncated, or is not a llama2.c checkpoint"
     )]
     NoHeader { found: u64 },
     #[error(
@@ -37,9 +37,7 @@ pub enum Llama2cError {
          Export it again with llama2.c's `export.py --version 1`"
     )]
     Version { version: u32 },
-    #[error(
-        "the header says group_size = {found}; expected a divisor of every matrix. The file is damaged: fetch it again"
-    )]
+    #[error("the header says group_size = {found}; expected a divisor of every matrix. The file is damaged")]
     GroupSize { found: i32 },
     #[error("this is a {found} file; expected a llama2.c checkpoint. Convert it with llama2.c's export.py")]
     OtherFormat { found: &'static str },
@@ -55,12 +53,12 @@ pub enum Llama2cError {
     HeadSize { dim: usize, heads: usize },
     #[error(
         "the header describes a checkpoint of {expected} bytes, the file has only {found}. \
-         It is truncated (fetch it again) or is not a llama2.c checkpoint"
+         It is truncated, or is not a llama2.c checkpoint"
     )]
     Truncated { expected: u128, found: u64 },
     #[error(
         "the header describes a checkpoint of {expected} bytes, the file has {found}. \
-         It is damaged (fetch it again) or is not a llama2.c checkpoint"
+         It is damaged, or is not a llama2.c checkpoint"
     )]
     Oversized { expected: u128, found: u64 },
     #[error(transparent)]
@@ -273,14 +271,16 @@ pub fn parse(file: &[u8]) -> Result<Model, Llama2cError> {
             mlp_post_norm: None,
         });
     }
-    let model = Model {
+    let mut model = Model {
         config: header.config(),
         embedding: embedding.matrix()?,
         positions: None,
         layers,
         final_norm: Some(final_norm.norm()),
         classifier: if header.tied { None } else { Some(classifier.matrix()?) },
+        warnings: Vec::new(),
     };
+    model.share_equal_matrices();
     model.check()?;
     Ok(model)
 }

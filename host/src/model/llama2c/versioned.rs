@@ -101,7 +101,9 @@ fn read(header: &Header, source: &mut Source) -> Result<Model, ModelError> {
         layers: Vec::new(),
         final_norm,
         classifier,
+        warnings: Vec::new(),
     };
+    model.share_equal_matrices();
     for (attn_norm, mlp_norm) in attn_norms.into_iter().zip(mlp_norms) {
         let all: Option<Vec<Linear>> = parts.iter_mut().map(Iterator::next).collect();
         let Some([q, k, v, o, gate, down, up]) = all.and_then(|all| <[Linear; 7]>::try_from(all).ok()) else {

@@ -3,24 +3,42 @@
 //! | kind | file | source |
 //! |---|---|---|
 //! | pieces with scores, as llama2.c has them | `tok*.bin` | `pieces.rs` |
-//! | Hugging Face's `tokenizers`: every `tokenizer.json`, and the vocabulary inside a GGUF file | `tokenizer.json` | `hugging_face.rs` |
+//! | Hugging Face's `tokenizers`: every vocabulary that is made into a `tokenizer.json` | see below | `hugging_face.rs` |
+//!
+//! | becomes a `tokenizer.json` | source |
+//! |---|---|
+//! | byte-level pairs: `vocab.json` beside `merges.txt`, `gpt2` in GGUF | `byte_level.rs`, its rules in `cuts.rs` |
+//! | SentencePiece: `tokenizer.model`, `llama` in GGUF | `sentencepiece.rs`, its merges in `scored.rs` |
+//!
+//! What other files say of a vocabulary joins it in `facts.rs`.
 //!
 //! A [`Tokenizer`] also knows which ids start and end a text: the ids that a model was trained to stop at are part of what
 //! its text means. [`Tokenizer::encode`] puts the start in front exactly once, whatever the text begins with.
 
+pub mod byte_level;
+mod cuts;
+mod facts;
 pub mod hugging_face;
 mod pieces;
+mod scored;
+pub mod sentencepiece;
 mod stream;
 
+pub use facts::{Facts, Vocabulary};
 pub use hugging_face::{HuggingFace, Specials};
 pub use pieces::{PIECE_BYTES_MAX, Piece, PieceTokenizer, TokenizerBuilder};
 pub use stream::StreamDecoder;
 
+use std::collections::BTreeMap;
+
+/// What makes a `tokenizer.json` of the formats that are not read.
+pub const CONVERT: &str = "To convert, run: python3 -c \"from transformers import AutoTokenizer; \
+     AutoTokenizer.from_pretrained('FOLDER').save_pretrained('FOLDER')\"";
+
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TokenizerError {
     #[error(
-        "the tokenizer ends inside {part} after {found} bytes. It is truncated (fetch it again) \
-         or is not a llama2.c tokenizer"
+        "the tokenizer ends inside {part} after {found} bytes. It is truncated, or is not a llama2.c tokenizer"
     )]
     Truncated { part: String, found: usize },
     #[error(
@@ -45,8 +63,20 @@ pub enum TokenizerError {
          expected at most as many: name the tokenizer that belongs to this model"
     )]
     TooManyPieces { expected: usize, found: usize },
-    #[error("this is no tokenizer.json that can be read: {reason}. Fetch it again")]
+    #[error("this is no tokenizer.json that can be read: {reason}")]
     Json { reason: String },
+    #[error(
+        "this JSON is no tokenizer: it has {found}; expected a tokenizer.json of Hugging Face's `tokenizers`. {CONVERT}"
+    )]
+    OtherJson { found: String },
+    #[error(
+        "this is no tokenizer.model that can be read: {reason}; expected one of SentencePiece. {CONVERT}"
+    )]
+    SentencePiece { reason: String },
+    #[error(
+        "the rule {found:?} for cutting text is unknown; expected one of {known}. Name another vocabulary with --tokenizer tokenizer.json"
+    )]
+    Rule { found: String, known: String },
     #[error(
         "the tokenizer names no token that starts or ends a text; expected bos_token or eos_token in \
          tokenizer_config.json, generation_config.json or config.json"
@@ -187,22 +217,40 @@ impl Tokenizer {
         }
     }
 
-    /// The model's own chat template, in Jinja.
-    pub fn chat_template(&self) -> Option<&str> {
+    /// The model's own chat templates, in Jinja, by their names; one without a name is `default`.
+    pub fn chat_templates(&self) -> BTreeMap<String, String> {
         match &self.kind {
-            Kind::Pieces(_) => None,
-            Kind::HuggingFace(tokenizer) => tokenizer.specials().chat_template.as_deref(),
+            Kind::Pieces(_) => BTreeMap::new(),
+            Kind::HuggingFace(tokenizer) => tokenizer.specials().chat_templates.clone(),
         }
     }
 
-    /// The text of the id that starts a text, as a chat template writes it.
-    pub fn start_text(&self) -> String {
-        self.special_text(self.bos())
+    /// The texts that a chat template sees, such as `bos_token`; one that the model does not have is missing.
+    pub fn special_tokens(&self) -> BTreeMap<String, String> {
+        if let Kind::HuggingFace(tokenizer) = &self.kind
+            && let Some(tokens) = &tokenizer.specials().special_tokens
+        {
+            return tokens.clone();
+        }
+        let end = self.eos().map(|id| self.special_text(id)).unwrap_or_default();
+        [("bos_token".into(), self.special_text(self.bos())), ("eos_token".into(), end)].into()
     }
 
-    /// The text of the id that ends a text, as a chat template writes it.
-    pub fn end_text(&self) -> String {
-        self.eos().map(|id| self.special_text(id)).unwrap_or_default()
+    /// The id of a piece of this name, if ids of this vocabulary have names.
+    pub fn id_of(&self, name: &str) -> Option<u32> {
+        match &self.kind {
+            Kind::Pieces(_) => None,
+            Kind::HuggingFace(tokenizer) => tokenizer.id_of(name),
+        }
+    }
+
+    /// The same tokenizer with one more id that ends a text.
+    #[must_use]
+    pub fn with_end(mut self, id: u32) -> Self {
+        if let Kind::HuggingFace(tokenizer) = &mut self.kind {
+            tokenizer.add_end(id);
+        }
+        self
     }
 
     fn special_text(&self, id: u32) -> String {

@@ -53,7 +53,7 @@ struct KeyFile {
 pub enum KeyError {
     #[error("cannot read the keys in {path}: {source}")]
     Unreadable { path: String, source: std::io::Error },
-    #[error("{path} is no file of keys: {source}. Write entries with `lpu key NAME >> FILE`")]
+    #[error("{path} is no file of keys: {}. Write entries with `lpu key NAME >> FILE`", crate::text::plain(.source))]
     Form { path: String, source: Box<toml::de::Error> },
     #[error(
         "the key `{name}` in {path} has the hash `{found}`; expected 64 hexadecimal digits: make a key with `lpu key NAME`"

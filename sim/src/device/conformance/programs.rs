@@ -2,6 +2,7 @@
 //! are legal whatever the latencies.
 
 use lpu_isa::Geometry;
+use lpu_isa::host::NO_TOKEN;
 use lpu_isa::image::{Image, ModelInfo};
 use lpu_isa::instruction::*;
 
@@ -9,8 +10,6 @@ use lpu_isa::instruction::*;
 const SETTLE_CYCLES: i32 = 64;
 /// Positions that the programs can execute.
 pub const CONTEXT: usize = 64;
-/// Token that stands for none.
-const NO_TOKEN: u32 = 0xffff;
 
 fn fixed(count: usize) -> Affine {
     Affine::fixed(count as i32)
@@ -55,8 +54,8 @@ impl Stages {
             vocab: geometry.vxm_lanes as u32,
             context: CONTEXT as u32,
             logits_row,
-            bos: NO_TOKEN,
-            eos: NO_TOKEN,
+            bos: NO_TOKEN.into(),
+            eos: NO_TOKEN.into(),
             ..ModelInfo::default()
         };
         Image {

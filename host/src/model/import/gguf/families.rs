@@ -6,7 +6,7 @@ use super::super::error::ImportError;
 use super::super::names;
 use super::super::tensors::{Multipliers, Names};
 use super::reader::Fact;
-use super::{Described, Open};
+use super::{Described, Open, windows};
 
 /// Layers of the models of 27 billion parameters, whose scores are scaled otherwise.
 const GEMMA2_27B: usize = 46;
@@ -31,19 +31,6 @@ impl Open<'_> {
         }))
     }
 
-    /// Which layers see a window: a list, else all but every `pattern`th.
-    fn sliding(&self, layers: usize, usual: usize) -> Result<Vec<bool>, ImportError> {
-        let every = |pattern: usize| (1..=layers).map(|layer| !layer.is_multiple_of(pattern)).collect();
-        match self.own("attention.sliding_window_pattern") {
-            (_, None) => Ok(every(usual)),
-            (_, Some(Fact::Numbers(all))) if all.len() == layers => {
-                Ok(all.iter().map(|one| *one != 0.0).collect())
-            }
-            (_, Some(Fact::Whole(pattern))) if *pattern > 0 => Ok(every(*pattern as usize)),
-            (name, Some(_)) => Err(self.about().damaged(format!("{name} is no pattern for {layers} layers"))),
-        }
-    }
-
     /// Norms on both sides, and an embedding scaled by the root of its length.
     fn gemma(&self, layers_27b: usize) -> Result<Config, ImportError> {
         let llama = self.llama(RopePairing::Halves)?;
@@ -57,7 +44,7 @@ impl Open<'_> {
         Ok(Config {
             activation: Activation::GeluTanh,
             embedding_scale: (llama.dim as f32).sqrt(),
-            score_scale: Some(1.0 / (per_head as f32).sqrt()),
+            score_scale: llama.score_scale.or(Some(1.0 / (per_head as f32).sqrt())),
             block,
             ..llama
         })
@@ -65,23 +52,23 @@ impl Open<'_> {
 
     fn gemma2(&self) -> Result<Config, ImportError> {
         let mut config = self.gemma(GEMMA2_27B)?;
-        if self.own("attention.sliding_window").1.is_none() {
-            let window = Some(GEMMA2_WINDOW).filter(|window| *window < config.context);
-            config.windows = vec![window; config.layers];
-        }
-        let sliding = self.sliding(config.layers, 2)?;
-        see_all(&mut config, &sliding);
+        let window = match self.own("attention.sliding_window").1 {
+            Some(_) => self.window()?,
+            None => Some(GEMMA2_WINDOW),
+        };
+        config.windows = windows(window, &self.sliding(config.layers, Some(2))?, config.context);
         Ok(config)
     }
 
     /// Layers with a window turn by another rotary embedding, which is not stretched.
     fn gemma3(&self) -> Result<Config, ImportError> {
         let mut config = self.gemma(GEMMA3_27B)?;
-        let sliding = match self.own("attention.sliding_window").1 {
-            Some(_) => self.sliding(config.layers, 6)?,
+        let window = self.window()?;
+        let sliding = match window {
+            Some(_) => self.sliding(config.layers, Some(6))?,
             None => vec![false; config.layers],
         };
-        see_all(&mut config, &sliding);
+        config.windows = windows(window, &sliding, config.context);
         if let Some(whole) = &mut config.rope {
             whole.theta = self.number("rope.freq_base")?.unwrap_or(1_000_000.0);
             let theta = self.number("rope.freq_base_swa")?.unwrap_or(10_000.0);
@@ -101,11 +88,7 @@ impl Open<'_> {
         let llama = self.llama(RopePairing::Adjacent)?;
         // llama.cpp takes a factor of 0 for none.
         let factor = |key: &str| self.number(key).map(|factor| factor.filter(|factor| *factor != 0.0));
-        let config = Config {
-            embedding_scale: factor("embedding_scale")?.unwrap_or(1.0),
-            score_scale: factor("attention.scale")?,
-            ..llama
-        };
+        let config = Config { embedding_scale: factor("embedding_scale")?.unwrap_or(1.0), ..llama };
         let multipliers = Multipliers {
             residual: factor("residual_scale")?.unwrap_or(1.0),
             logits_divisor: factor("logit_scale")?.unwrap_or(1.0),
@@ -136,10 +119,4 @@ impl Open<'_> {
             ..self.llama(RopePairing::Halves)?
         })
     }
-}
-
-/// Takes the windows from the layers that are not listed as sliding.
-fn see_all(config: &mut Config, sliding: &[bool]) {
-    let windows = config.windows.iter_mut().zip(sliding);
-    windows.filter(|(_, sliding)| !**sliding).for_each(|(window, _)| *window = None);
 }

@@ -3,18 +3,23 @@
 mod families;
 mod quants;
 mod reader;
+mod split;
 mod vocabulary;
 
 pub use reader::MAGIC;
 
+use super::super::tokenizer::{Facts, Vocabulary};
 use super::super::{Activation, Block, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
 use super::error::{About, ImportError};
-use super::file;
-use super::names;
+use super::folder::MERGE;
+use super::keys::{self, Unread};
 use super::rope::{Yarn, longrope_magnitude};
-use super::tensors::{Multipliers, Names, Tensors, assemble};
+use super::tensors::{Head, Multipliers, Names, Tensors, assemble};
+use super::{file, names, recognise};
 use memmap2::Mmap;
 use reader::{Container, Fact};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// No size of a model is larger.
@@ -25,23 +30,41 @@ const ARCHITECTURES: &str = "llama (Mistral and SmolLM too), qwen2, qwen3, gemma
 /// A configuration, the names of its tensors, and factors besides them.
 type Described = (Config, &'static Names, Multipliers);
 
-/// A mapped file.
+/// A mapped file, with the other parts of its model if it is split.
 pub struct GgufFile {
     path: PathBuf,
     map: Mmap,
+    parts: Vec<(PathBuf, Mmap)>,
 }
 
 struct Open<'f> {
     path: &'f Path,
     container: Container<'f>,
     architecture: &'f str,
+    /// Names of the facts that were asked for.
+    read: RefCell<BTreeSet<String>>,
 }
 
 impl GgufFile {
+    /// Maps a file, and if it is one of several the others beside it: the first of them has the facts of the model.
+    ///
     /// # Errors
-    /// When the file cannot be mapped.
+    /// When a file cannot be mapped, or a part is not there.
     pub fn open(path: &Path) -> Result<Self, ImportError> {
-        Ok(Self { path: path.to_owned(), map: file::map(path)? })
+        let map = file::map(path)?;
+        if let Some(found) = recognise::big_endian(&map) {
+            return Err(found.refuse(path, "a little-endian one"));
+        }
+        let Some(paths) = split::parts(path, &map)? else {
+            return Ok(Self { path: path.to_owned(), map, parts: Vec::new() });
+        };
+        let mut maps = Vec::new();
+        for path in paths {
+            let map = file::map(&path)?;
+            maps.push((path, map));
+        }
+        let (path, map) = maps.remove(0);
+        Ok(Self { path, map, parts: maps })
     }
 
     /// The model, and the tokenizer if the file has one.
@@ -49,34 +72,95 @@ impl GgufFile {
     /// # Errors
     /// When the file is damaged or asks for what no machine here computes.
     pub fn import(&self) -> Result<(Model, Option<Tokenizer>), ImportError> {
+        let open = self.parse()?;
+        let vocabulary = vocabulary::vocabulary(&open)?;
+        let refused = |source| open.about().tokenizer(source);
+        let tokenizer =
+            vocabulary.map(|found| found.with(vocabulary::facts(&open))).transpose().map_err(refused)?;
+        Ok((open.model()?, tokenizer))
+    }
+
+    /// The model alone, with what the file says of its vocabulary.
+    ///
+    /// # Errors
+    /// As [`GgufFile::import`].
+    pub fn model(&self) -> Result<(Model, Facts), ImportError> {
+        let open = self.parse()?;
+        open.pass_over_vocabulary();
+        Ok((open.model()?, vocabulary::facts(&open)))
+    }
+
+    /// The vocabulary alone, if the file has one.
+    ///
+    /// # Errors
+    /// When it is damaged or of an unsupported kind.
+    pub fn vocabulary(&self) -> Result<(Option<Vocabulary>, Facts), ImportError> {
+        let open = self.parse()?;
+        Ok((vocabulary::vocabulary(&open)?, vocabulary::facts(&open)))
+    }
+
+    fn parse(&self) -> Result<Open<'_>, ImportError> {
         let about = About(&self.path);
-        let container = Container::parse(&self.map).map_err(|reason| about.damaged(reason))?;
+        let mut container = Container::parse(&self.map).map_err(|reason| about.damaged(reason))?;
+        split::join(&mut container, &self.path, &self.parts)?;
+        match container.facts.get("general.type") {
+            None | Some(Fact::Text("model")) => {}
+            Some(Fact::Text("adapter")) => {
+                return Err(about.unsupported("a LoRA adapter", format!("a whole model. {MERGE}")));
+            }
+            Some(other) => {
+                return Err(about.unsupported(format!("general.type {}", other.to_json()), "a whole model"));
+            }
+        }
         let architecture = match container.facts.get("general.architecture") {
             Some(Fact::Text(name)) => *name,
-            _ => {
-                return Err(
-                    about.damaged("general.architecture is missing. The file is damaged: fetch it again")
-                );
-            }
+            _ => return Err(about.damaged("general.architecture is missing. Convert the model again")),
         };
-        let open = Open { path: &self.path, container, architecture };
-        let (config, names, multipliers) = match open.family()? {
-            Some(family) => family,
-            None => open.config().map(|(config, names)| (config, names, Multipliers::default()))?,
-        };
-        let tokenizer = vocabulary::tokenizer(&open)?;
-        let mut model = assemble(&open, names, config, false)?;
-        multipliers.apply(&mut model);
-        Ok((model, tokenizer))
+        Ok(Open { path: &self.path, container, architecture, read: RefCell::default() })
     }
 }
 
 impl<'f> Open<'f> {
+    fn model(&self) -> Result<Model, ImportError> {
+        let (config, names, multipliers) = match self.family()? {
+            Some(family) => family,
+            None => self.config().map(|(config, names)| (config, names, Multipliers::default()))?,
+        };
+        let unknown = self.check_all_read()?;
+        let mut model = assemble(self, names, config, Head::OwnOrEmbedding)?;
+        multipliers.apply(&mut model);
+        model.warnings.extend(unknown);
+        Ok(model)
+    }
+
+    /// Counts all that describes the vocabulary as used: another one takes its place.
+    fn pass_over_vocabulary(&self) {
+        let names = self.container.facts.keys().filter(|name| name.starts_with("tokenizer."));
+        self.read.borrow_mut().extend(names.map(|name| name.to_string()));
+    }
+
     fn about(&self) -> About<'_> {
         About(self.path)
     }
 
+    /// Holds the facts that nothing asked for against the table of known ones.
+    fn check_all_read(&self) -> Result<Option<String>, ImportError> {
+        let read = self.read.borrow();
+        let start = format!("{}.", self.architecture);
+        let unread = self.container.facts.iter().filter(|(name, _)| !read.contains(**name));
+        let unread = unread.map(|(name, fact)| Unread {
+            key: name.strip_prefix(&start).unwrap_or(name).to_owned(),
+            name: (*name).to_owned(),
+            value: fact.to_json(),
+        });
+        let mut unread: Vec<Unread> = unread.collect();
+        unread.sort_by(|one, other| one.name.cmp(&other.name));
+        keys::check(&self.about(), unread.into_iter(), &keys::GGUF)
+    }
+
+    /// A fact of the file, which from now on counts as used.
     fn fact(&self, name: &str) -> Option<&Fact<'f>> {
+        self.read.borrow_mut().insert(name.to_owned());
         self.container.facts.get(name)
     }
 
@@ -98,10 +182,16 @@ impl<'f> Open<'f> {
             {
                 Ok(Some(all[0] as usize))
             }
-            Some(other) => Err(self
-                .about()
-                .damaged(format!("{name} is {other:?}; expected a whole number from 1 to {SIZE_MAX}"))),
+            Some(other) => Err(self.about().damaged(format!(
+                "{name} is {}; expected a whole number from 1 to {SIZE_MAX}",
+                keys::shown(&other.to_json())
+            ))),
         }
+    }
+
+    /// Whether a fact is absent or says that there is nothing.
+    fn is_off(&self, name: &str) -> bool {
+        self.own(name).1.is_none_or(|fact| keys::is_off(&fact.to_json()))
     }
 
     fn size(&self, name: &str) -> Result<usize, ImportError> {
@@ -116,7 +206,11 @@ impl<'f> Open<'f> {
         match fact {
             None => Ok(None),
             Some(Fact::Real(number)) => Ok(Some(*number as f32)),
-            Some(other) => Err(self.about().damaged(format!("{name} is {other:?}; expected a number"))),
+            Some(Fact::Whole(number)) => Ok(Some(*number as f32)),
+            Some(other) => {
+                let found = keys::shown(&other.to_json());
+                Err(self.about().damaged(format!("{name} is {found}; expected a number")))
+            }
         }
     }
 
@@ -148,7 +242,8 @@ impl<'f> Open<'f> {
     }
 
     fn llama(&self, pairing: RopePairing) -> Result<Config, ImportError> {
-        if let Some(experts) = self.optional_size("expert_count")? {
+        if !self.is_off("expert_count") {
+            let experts = self.size("expert_count")?;
             return Err(self
                 .about()
                 .unsupported(format!("a mixture of {experts} experts"), "one MLP a layer"));
@@ -169,10 +264,12 @@ impl<'f> Open<'f> {
                 .damaged(format!("block_count is {layers}; expected at most {LAYERS_MAX}")));
         }
         let (rope, context) = self.rope(pairing, head_dim, self.size("context_length")?)?;
-        let window = self.optional_size("attention.sliding_window")?.filter(|window| *window < context);
+        if self.optional_size("attention.value_length")?.is_some_and(|length| length != head_dim) {
+            let feature = "attention.value_length other than the length of keys";
+            return Err(self.about().unsupported(feature, "heads of one length"));
+        }
         let embedding = self.shape("token_embd.weight");
-        let missing =
-            || self.about().damaged("the tensor token_embd.weight is missing. Fetch the model again");
+        let missing = || self.about().damaged("the tensor token_embd.weight is missing");
         Ok(Config {
             dim,
             hidden_dim: self.size("feed_forward_length")?,
@@ -188,12 +285,60 @@ impl<'f> Open<'f> {
             rope: Some(rope),
             embedding_norm: false,
             embedding_scale: 1.0,
-            score_scale: None,
-            windows: window.map(|window| vec![Some(window); layers]).unwrap_or_default(),
+            score_scale: self.number("attention.scale")?.filter(|scale| *scale != 0.0),
+            windows: self.windows(layers, context)?,
             block: Block::default(),
         })
     }
 
+    /// Which layers have a window: a list says it, or that all but every n-th have; `usual` is that n where nothing is said.
+    fn sliding(&self, layers: usize, usual: Option<usize>) -> Result<Vec<bool>, ImportError> {
+        let every = |period: Option<usize>| {
+            (1..=layers).map(|layer| period.is_none_or(|period| !layer.is_multiple_of(period))).collect()
+        };
+        match self.own("attention.sliding_window_pattern") {
+            (_, None) => Ok(every(usual)),
+            (_, Some(Fact::Bytes(all))) if all.len() == layers => {
+                Ok(all.iter().map(|one| *one != 0).collect())
+            }
+            (_, Some(Fact::Numbers(all))) if all.len() == layers => {
+                Ok(all.iter().map(|one| *one != 0.0).collect())
+            }
+            (_, Some(Fact::Whole(period))) if (1..=SIZE_MAX).contains(period) => {
+                Ok(every(Some(*period as usize)))
+            }
+            (name, Some(other)) => {
+                let found = keys::shown(&other.to_json());
+                let reason = format!("{name} is {found}; expected true or false for each of {layers} layers");
+                Err(self.about().damaged(reason))
+            }
+        }
+    }
+
+    /// The window of each layer. All layers have it, unless the file says which do.
+    fn windows(&self, layers: usize, context: usize) -> Result<Vec<Option<usize>>, ImportError> {
+        Ok(windows(self.window()?, &self.sliding(layers, None)?, context))
+    }
+
+    fn window(&self) -> Result<Option<usize>, ImportError> {
+        const KEY: &str = "attention.sliding_window";
+        if self.is_off(KEY) { Ok(None) } else { self.optional_size(KEY) }
+    }
+}
+
+/// The windows of the layers that slide; none where a window is as long as the context, since it hides nothing.
+fn windows(window: Option<usize>, sliding: &[bool], context: usize) -> Vec<Option<usize>> {
+    let window = window.filter(|window| *window < context);
+    let windows: Vec<_> = sliding.iter().map(|slides| window.filter(|_| *slides)).collect();
+    if windows.iter().any(Option::is_some) { windows } else { Vec::new() }
+}
+
+/// The tensors of LongRoPE's factors, for texts within the original context and for longer ones.
+const SHORT_FACTORS: &str = "rope_factors_short.weight";
+const LONG_FACTORS: &str = "rope_factors_long.weight";
+const DIVISORS: &str = "rope_freqs.weight";
+
+impl Open<'_> {
     /// The rotary embedding, and the positions that it turns as trained.
     fn rope(
         &self,
@@ -203,32 +348,49 @@ impl<'f> Open<'f> {
     ) -> Result<(Rope, usize), ImportError> {
         let theta = self.number("rope.freq_base")?.unwrap_or(10_000.0);
         let dims = self.optional_size("rope.dimension_count")?.unwrap_or(head_dim);
-        let made =
-            |scaling: RopeScaling, context: usize| Ok((Rope { theta, pairing, dims, scaling }, context));
-        if self.shape("rope_factors_short.weight").is_some() {
-            return self.longrope(context).and_then(|(scaling, context)| made(scaling, context));
-        }
-        if self.shape("rope_freqs.weight").is_some() {
-            let divisors = self.read("rope_freqs.weight")?;
-            return made(RopeScaling::Divisors { divisors, magnitude: 1.0 }, context);
-        }
-        let scaling = match self.own("rope.scaling.type").1 {
-            None | Some(Fact::Text("none")) => RopeScaling::None,
-            Some(Fact::Text("linear")) => {
-                RopeScaling::Linear { factor: self.number("rope.scaling.factor")?.unwrap_or(1.0) }
+        let (scaling, context) = self.rope_scaling(theta, dims, context)?;
+        Ok((Rope { theta, pairing, dims, scaling }, context))
+    }
+
+    /// How much slower pairs turn, as llama.cpp has it: a factor without a type is linear, an older file calls it
+    /// `rope.scale_linear`, and the type "none" ignores both; tensors say it for each pair besides.
+    fn rope_scaling(
+        &self,
+        theta: f32,
+        dims: usize,
+        context: usize,
+    ) -> Result<(RopeScaling, usize), ImportError> {
+        let (by_length, by_pair) = (self.shape(SHORT_FACTORS).is_some(), self.shape(DIVISORS).is_some());
+        let factor = |name: &str| Ok(self.number(name)?.filter(|factor| *factor != 0.0));
+        let (new, old) = (factor("rope.scaling.factor")?, factor("rope.scale_linear")?);
+        let found = new.or(old).unwrap_or(1.0);
+        let factor = match self.own("rope.scaling.type").1 {
+            None | Some(Fact::Text("linear")) => found,
+            Some(Fact::Text("longrope")) if by_length => found,
+            Some(Fact::Text("none")) => 1.0,
+            Some(Fact::Text("yarn")) if !by_length && !by_pair => {
+                return Ok((self.yarn(found, context)?.scaling(theta, dims), context));
             }
-            Some(Fact::Text("yarn")) => self.yarn(context)?.scaling(theta, dims),
             Some(other) => {
-                let feature = format!("the rotary scaling {other:?}");
-                let expected = "none, linear, yarn, or the factors in tensors";
+                let feature = format!("the rotary scaling {}", other.to_json());
+                let expected = "none, linear, yarn, or factors in tensors";
                 return Err(self.about().unsupported(feature, expected));
             }
         };
-        made(scaling, context)
+        let slowed = |divisors: Vec<f32>| divisors.into_iter().map(|divisor| divisor * factor).collect();
+        if by_length {
+            let (divisors, magnitude, context) = self.longrope(context)?;
+            return Ok((RopeScaling::Divisors { divisors: slowed(divisors), magnitude }, context));
+        }
+        let scaling = match factor {
+            _ if by_pair => RopeScaling::Divisors { divisors: slowed(self.read(DIVISORS)?), magnitude: 1.0 },
+            1.0 => RopeScaling::None,
+            factor => RopeScaling::Linear { factor },
+        };
+        Ok((scaling, context))
     }
 
-    fn yarn(&self, context: usize) -> Result<Yarn, ImportError> {
-        let factor = self.number("rope.scaling.factor")?.unwrap_or(1.0);
+    fn yarn(&self, factor: f32, context: usize) -> Result<Yarn, ImportError> {
         let attention = self.number("rope.scaling.attn_factor")?.unwrap_or(1.0);
         Ok(Yarn {
             factor,
@@ -241,15 +403,13 @@ impl<'f> Open<'f> {
     }
 
     /// LongRoPE turns short texts by other factors than long ones. No text is long here: the context ends where they change.
-    fn longrope(&self, context: usize) -> Result<(RopeScaling, usize), ImportError> {
+    fn longrope(&self, context: usize) -> Result<(Vec<f32>, f32, usize), ImportError> {
         let original = self.optional_size("rope.scaling.original_context_length")?.unwrap_or(context);
         let advised = longrope_magnitude(context as f32 / original as f32, original);
         let magnitude = self.number("rope.scaling.attn_factor")?.unwrap_or(advised);
-        let [divisors, long] =
-            ["short", "long"].map(|length| self.read(&format!("rope_factors_{length}.weight")));
-        let (divisors, long) = (divisors?, long?);
-        let context = if divisors == long { context } else { context.min(original) };
-        Ok((RopeScaling::Divisors { divisors, magnitude }, context))
+        let (short, long) = (self.read(SHORT_FACTORS)?, self.read(LONG_FACTORS)?);
+        let context = if short == long { context } else { context.min(original) };
+        Ok((short, magnitude, context))
     }
 }
 
@@ -265,7 +425,7 @@ impl Tensors for Open<'_> {
     fn read(&self, name: &str) -> Result<Vec<f32>, ImportError> {
         let place = self.container.tensors.get(name);
         let place = place.ok_or_else(|| self.about().damaged(format!("the tensor {name} is missing")))?;
-        Ok(self.container.values(place))
+        Ok(place.values())
     }
 
     fn names(&self) -> Vec<String> {

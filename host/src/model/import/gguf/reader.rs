@@ -3,6 +3,7 @@
 
 use super::super::safetensors::floats;
 use super::quants::Format;
+use serde_json::Value;
 use std::collections::HashMap;
 
 pub const MAGIC: [u8; 4] = *b"GGUF";
@@ -13,6 +14,8 @@ const ALIGNMENT_KEY: &str = "general.alignment";
 const TENSOR_BYTES_MIN: usize = 8 + 4 + 4 + 8;
 const FACT_BYTES_MIN: usize = 8 + 4 + 1;
 const DIMENSIONS_MAX: u32 = 4;
+/// A list that matters has an item for each layer.
+const ITEMS_MAX: usize = 4096;
 
 /// A fact about the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,25 +28,50 @@ pub enum Fact<'f> {
     Text(&'f str),
     Texts(Vec<&'f str>),
     Numbers(Vec<f32>),
-    /// A list of a kind that no importer reads.
-    Other,
+    /// A list of numbers from 0 to 255, or of flags.
+    Bytes(&'f [u8]),
+}
+
+impl Fact<'_> {
+    /// The same as JSON, for messages and for rules that hold for every format; of long lists the beginning.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Whole(number) => (*number).into(),
+            Self::Negative(number) => (*number).into(),
+            Self::Real(number) => real(*number),
+            Self::Flag(flag) => (*flag).into(),
+            Self::Text(text) => (*text).into(),
+            Self::Texts(all) => all.iter().take(ITEMS_MAX).map(|text| Value::from(*text)).collect(),
+            Self::Numbers(all) => all.iter().take(ITEMS_MAX).map(|&number| real(number.into())).collect(),
+            Self::Bytes(all) => all.iter().take(ITEMS_MAX).map(|&byte| Value::from(byte)).collect(),
+        }
+    }
+}
+
+/// JSON has no number for what is not finite.
+fn real(number: f64) -> Value {
+    // Whole numbers of lists are kept as floating point, and are shown as what they are.
+    let whole = (number as i64) as f64 == number && number.abs() < 1e15;
+    match whole {
+        true => (number as i64).into(),
+        false if number.is_finite() => number.into(),
+        false => number.to_string().into(),
+    }
 }
 
 /// Where a tensor lies.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Place<'f> {
     /// Outermost dimension first.
     pub shape: Vec<usize>,
     pub format: &'static Format,
-    begin: usize,
-    bytes: usize,
+    bytes: &'f [u8],
 }
 
 /// A file taken apart.
 pub struct Container<'f> {
-    file: &'f [u8],
     pub facts: HashMap<&'f str, Fact<'f>>,
-    pub tensors: HashMap<&'f str, Place>,
+    pub tensors: HashMap<&'f str, Place<'f>>,
 }
 
 struct Entry<'f> {
@@ -78,28 +106,44 @@ impl<'f> Container<'f> {
                 *alignment
             }
             None => ALIGNMENT,
-            Some(other) => return Err(format!("{ALIGNMENT_KEY} is {other:?}; expected a power of two")),
+            Some(other) => {
+                return Err(format!("{ALIGNMENT_KEY} is {}; expected a power of two", other.to_json()));
+            }
         };
         let entries = (0..tensor_count).map(|_| reader.entry()).collect::<Result<Vec<_>, _>>()?;
         let data = (reader.at as u64).next_multiple_of(alignment);
         let mut tensors = HashMap::with_capacity(entries.len());
         for entry in entries {
             let name = entry.name;
-            if tensors.insert(name, entry.place(data, file.len())?).is_some() {
+            if tensors.insert(name, entry.place(data, file)?).is_some() {
                 return Err(format!("the tensor {name} stands in the file twice"));
             }
         }
-        Ok(Self { file, facts, tensors })
+        Ok(Self { facts, tensors })
     }
 
-    /// The values of a tensor, whose place was checked.
-    pub fn values(&self, place: &Place) -> Vec<f32> {
-        place.format.decode(&self.file[place.begin..place.begin + place.bytes])
+    /// Adds the tensors of another part of the same model.
+    ///
+    /// # Errors
+    /// When both parts hold a tensor.
+    pub fn join(&mut self, other: Self) -> Result<(), String> {
+        for (name, place) in other.tensors {
+            if self.tensors.insert(name, place).is_some() {
+                return Err(format!("the tensor {name} stands in another part, too; expected it once"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place<'_> {
+    pub fn values(&self) -> Vec<f32> {
+        self.format.decode(self.bytes)
     }
 }
 
 impl Entry<'_> {
-    fn place(self, data: u64, file_bytes: usize) -> Result<Place, String> {
+    fn place(self, data: u64, file: &[u8]) -> Result<Place<'_>, String> {
         let Self { name, shape, format, offset } = self;
         let (values, size) = (format.values, format.bytes);
         let row = shape.last().copied().unwrap_or(1);
@@ -113,13 +157,12 @@ impl Entry<'_> {
         let bytes = count.and_then(|count| (count / values).checked_mul(size));
         let begin = data.checked_add(offset).and_then(|begin| usize::try_from(begin).ok());
         let end = begin.zip(bytes).and_then(|(begin, bytes)| begin.checked_add(bytes));
-        match (begin, bytes, end) {
-            (Some(begin), Some(bytes), Some(end)) if end <= file_bytes => {
-                Ok(Place { shape, format, begin, bytes })
-            }
-            _ => Err(format!(
-                "the tensor {name} of shape {shape:?} lies outside the {file_bytes} bytes of the file. \
-                 It is truncated or damaged: fetch it again"
+        match begin.zip(end).and_then(|(begin, end)| file.get(begin..end)) {
+            Some(bytes) => Ok(Place { shape, format, bytes }),
+            None => Err(format!(
+                "the tensor {name} of shape {shape:?} lies outside the {} bytes of the file. \
+                 It is truncated or damaged",
+                file.len()
             )),
         }
     }
@@ -133,10 +176,7 @@ struct Reader<'f> {
 impl<'f> Reader<'f> {
     fn take(&mut self, bytes: usize, part: &str) -> Result<&'f [u8], String> {
         let taken = self.file[self.at..].get(..bytes).ok_or_else(|| {
-            format!(
-                "the file ends inside {part} after {} bytes. It is truncated: fetch it again",
-                self.file.len()
-            )
+            format!("the file ends inside {part} after {} bytes. It is truncated", self.file.len())
         })?;
         self.at += bytes;
         Ok(taken)
@@ -162,7 +202,7 @@ impl<'f> Reader<'f> {
         match usize::try_from(found) {
             Ok(count) if count <= most => Ok(count),
             _ => Err(format!(
-                "the file claims {found} {things}; expected at most {most}, as its length allows. It is damaged: fetch it again"
+                "the file claims {found} {things}; expected at most {most}, as its length allows. It is truncated or damaged"
             )),
         }
     }
@@ -170,7 +210,7 @@ impl<'f> Reader<'f> {
     fn text(&mut self, part: &str) -> Result<&'f str, String> {
         let length = self.count(1, "bytes of a text")?;
         std::str::from_utf8(self.take(length, part)?)
-            .map_err(|_| format!("{part} is not UTF-8. The file is damaged: fetch it again"))
+            .map_err(|_| format!("{part} is not UTF-8. The file is damaged"))
     }
 
     fn fact(&mut self, kind: u32, name: &'f str) -> Result<Fact<'f>, String> {
@@ -212,11 +252,15 @@ impl<'f> Reader<'f> {
         }
         let bytes = self.take(count * size, name)?;
         Ok(match kind {
-            7 => Fact::Numbers(bytes.iter().map(|byte| f32::from(*byte)).collect()),
+            0 | 1 | 7 => Fact::Bytes(bytes),
+            2 => Fact::Numbers(floats(bytes, |word| u16::from_le_bytes(word).into())),
+            3 => Fact::Numbers(floats(bytes, |word| i16::from_le_bytes(word).into())),
             4 => Fact::Numbers(floats(bytes, |word| u32::from_le_bytes(word) as f32)),
             5 => Fact::Numbers(floats(bytes, |word| i32::from_le_bytes(word) as f32)),
             6 => Fact::Numbers(floats(bytes, f32::from_le_bytes)),
-            _ => Fact::Other,
+            10 => Fact::Numbers(floats(bytes, |word| u64::from_le_bytes(word) as f32)),
+            11 => Fact::Numbers(floats(bytes, |word| i64::from_le_bytes(word) as f32)),
+            _ => Fact::Numbers(floats(bytes, |word| f64::from_le_bytes(word) as f32)),
         })
     }
 

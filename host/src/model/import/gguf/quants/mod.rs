@@ -138,7 +138,7 @@ mod tests {
         let (blocks, values) = (Container::parse(&blocks).unwrap(), Container::parse(&values).unwrap());
         for (name, place) in &blocks.tensors {
             assert_eq!(*name, place.format.name);
-            let (found, expected) = (blocks.values(place), values.values(&values.tensors[name]));
+            let (found, expected) = (place.values(), values.tensors[name].values());
             assert_eq!(found.len(), expected.len(), "{name}");
             for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 assert_eq!(
