@@ -46,9 +46,8 @@ pub struct Fit {
 pub fn fit(config: &Config, features: Features, geometry: &Geometry) -> Fit {
     let mut grown = *geometry;
     let mut short = Vec::new();
-    let unsupported = features.unsupported.map(|feature| CompileError::Unsupported { feature });
     let none = |short, impossible| Fit { short, context: 0, limit: None, impossible };
-    if let Some(error) = check_token_ids(config).err().or(unsupported) {
+    if let Err(error) = check_token_ids(config) {
         return none(short, Some(error));
     }
     for _ in 0..ROUNDS_MAX {

@@ -4,10 +4,11 @@ mod compile_shapes;
 mod shared;
 
 use compile_shapes::{Outcome, Shape};
-use lpu_host::compile::{CompileError, Compiled, Options, compile};
+use lpu_host::compile::{CompileError, Compiled, Features, Options, compile};
+use lpu_host::fit;
 use lpu_host::model::synthetic::{architectures, micro_gpt, tiny_gpt2, tiny_llama};
 use lpu_host::model::{
-    Activation, Config, Model, Reference, Rope, RopePairing, RopeScaling, load, synthetic,
+    Activation, Block, Config, Model, NormPlace, Reference, Rope, RopePairing, RopeScaling, load, synthetic,
 };
 use lpu_host::verify::verify;
 use lpu_isa::Geometry;
@@ -328,6 +329,29 @@ fn stories260k_fits_the_board_with_256_positions_and_meets_its_cycles() {
     assert!(mean <= 4000.0, "{mean} cycles a token");
     // A change of the schedule shows here; 2,669 would be a multiplier that never waits.
     println!("{mean} cycles a token, mean over 256 positions");
+}
+
+#[test]
+fn layers_that_no_program_computes_are_refused_by_name() {
+    let other =
+        |dims| Some(Rope { theta: 500.0, pairing: RopePairing::Adjacent, dims, scaling: RopeScaling::None });
+    let usual = Block::default();
+    for (block, name) in [
+        (Block { score_cap: Some(50.0), ..usual.clone() }, "soft-capping of attention scores"),
+        (Block { logit_cap: Some(30.0), ..usual.clone() }, "soft-capping of logits"),
+        (Block { norms: NormPlace::Both, ..usual.clone() }, "what attention and MLP add to the residual"),
+        (Block { norms: NormPlace::After, ..usual.clone() }, "without a normalisation before attention"),
+        (Block { whole_qk_norm: true, ..usual.clone() }, "q and k over all heads together"),
+        (Block { ropes: vec![other(4), None], ..usual.clone() }, "more than two rotary embeddings"),
+        (Block { ropes: vec![other(4), other(2)], ..usual }, "more than two rotary embeddings"),
+    ] {
+        let model = synthetic(&Config { block, ..tiny_llama() }, 1).expect("a possible shape");
+        Reference::new(&model).step(3, 0).expect("the reference computes it");
+        let error = compile(&model, None, &Geometry::ULX3S_85F, &Options::default()).expect_err("no program");
+        assert!(matches!(error, CompileError::Unsupported { feature } if feature.contains(name)), "{error}");
+        let fit = fit::fit(&model.config, Features::of(&model), &Geometry::ULX3S_85F);
+        assert_eq!(fit.impossible, Some(error));
+    }
 }
 
 fn number(variable: &str) -> Option<u64> {

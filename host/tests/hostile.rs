@@ -119,8 +119,18 @@ fn configurations_cannot_ask_for_more_than_the_weights_hold() {
         ),
         (
             "\"rope_type\": \"default\"",
-            "\"rope_type\": \"yarn\"",
-            "the rotary scaling \"yarn\" is not supported; expected default",
+            "\"rope_type\": \"proportional\"",
+            "the rotary scaling \"proportional\" is not supported; expected default",
+        ),
+        (
+            "\"rope_type\": \"default\"",
+            "\"rope_type\": \"yarn\", \"factor\": 4, \"partial_rotary_factor\": 1e30",
+            "rotary embedding over 18446744073709551615 dimensions; expected an even number from 2 to head_dim 6",
+        ),
+        (
+            "\"rope_type\": \"default\"",
+            "\"rope_type\": \"longrope\", \"short_factor\": [1, 0, 1], \"long_factor\": [2, 2, 2]",
+            "a rotary divisor is 0; expected a finite number above 0",
         ),
         ("\"hidden_act\": \"silu\"", "\"hidden_act\": \"mish\"", "the activation \"mish\" is not supported"),
         (

@@ -67,5 +67,9 @@ macro_rules! goldens {
 
 goldens! {
     llama llama3 llama_linear_sharded smollm mistral qwen2 qwen3 gemma stablelm gpt2 gpt_neo microgpt
+    gemma2 gemma3 phi3 phi3_longrope olmo2 granite smollm3 gpt_neox gpt_neox_serial
+    llama_yarn llama_yarn_mscale llama_dynamic
     llama2c_v1 llama2c_v2 gguf_quants gguf_qwen3 gguf_llama3 gguf_gpt2
+    gguf_gemma2 gguf_gemma3 gguf_phi3 gguf_phi3_longrope gguf_olmo2 gguf_granite gguf_smollm3 gguf_gpt_neox
+    gguf_llama_yarn
 }

@@ -231,11 +231,12 @@ impl<'m> Collector<'m> {
         };
         self.ranges.embedding = largest(Some(&self.model.embedding)) + largest(self.model.positions.as_ref());
         let positions: Vec<_> = (0..self.model.config.context).step_by(ROTATION_STEP).collect();
-        for (range, keys) in self.ranges.layers.iter_mut().zip(&self.keys) {
+        for (layer, (range, keys)) in self.ranges.layers.iter_mut().zip(&self.keys).enumerate() {
+            let second = self.channels.is_second(layer);
             let width = keys.first().map_or(0, Vec::len);
             let mut ends = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
             for &position in &positions {
-                let turns = self.channels.rotation(position);
+                let turns = self.channels.rotation(second, position);
                 for key in keys {
                     for (pair, ends) in ends.chunks_exact_mut(2).enumerate() {
                         let (cos, sin) = turns[pair % turns.len()];

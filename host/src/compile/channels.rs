@@ -3,7 +3,8 @@
 //! A head's vector is padded with zeros to a width that the chip has, and dimensions that rotate together become
 //! neighbours: the chip exchanges lanes `2i` and `2i + 1`. Scores do not change when q and k are permuted alike.
 
-use crate::model::{Config, Matrix};
+use super::turns;
+use crate::model::{Config, Matrix, Rope};
 use lpu_isa::Geometry;
 
 /// Channel layout of heads.
@@ -18,8 +19,10 @@ pub struct Channels {
     head_dim: usize,
     /// The model's dimension in each lane of a q or k head.
     rotated: Vec<Option<usize>>,
-    /// Turning rate of each pair of lanes, radians per position.
-    rates: Vec<f64>,
+    /// Turning rates of each pair of lanes, radians per position: of the usual way and of the other one.
+    rates: [Vec<f64>; 2],
+    /// The layers that turn the other way.
+    second: Vec<bool>,
 }
 
 impl Channels {
@@ -34,13 +37,8 @@ impl Channels {
             width = width.max(geometry.vxm_lanes);
         }
         let mut order: Vec<usize> = Vec::with_capacity(config.head_dim);
-        let mut rates = vec![0.0; width / 2];
         if let Some(rope) = &config.rope {
-            for (pair, rate) in rates.iter_mut().enumerate().take(rope.dims / 2) {
-                let (first, second) = rope.pair_dims(pair);
-                *rate = f64::from(rope.radians_per_position(pair));
-                order.extend([first, second]);
-            }
+            order.extend((0..rope.dims / 2).flat_map(|pair| <[usize; 2]>::from(rope.pair_dims(pair))));
         }
         order.extend(
             (0..config.head_dim).filter(|dim| config.rope.as_ref().is_none_or(|rope| *dim >= rope.dims)),
@@ -53,7 +51,8 @@ impl Channels {
             width,
             head_dim: config.head_dim,
             rotated,
-            rates,
+            rates: [config.rope.as_ref(), turns::second(config).flatten()].map(|rope| rates(rope, width)),
+            second: (0..config.layers).map(|layer| turns::is_second(config, layer)).collect(),
         }
     }
 
@@ -105,9 +104,14 @@ impl Channels {
         spread(&self.plain_rows(self.kv_heads), values)
     }
 
-    /// Cosine and sine of each pair of lanes of a head at a position.
-    pub fn rotation(&self, position: usize) -> Vec<(f64, f64)> {
-        self.rates
+    /// Whether a layer's heads turn the other way.
+    pub fn is_second(&self, layer: usize) -> bool {
+        self.second[layer]
+    }
+
+    /// Cosine and sine of each pair of lanes of a head at a position, in the usual way or the other one.
+    pub fn rotation(&self, second: bool, position: usize) -> Vec<(f64, f64)> {
+        self.rates[usize::from(second)]
             .iter()
             .map(|rate| {
                 let (sin, cos) = (rate * position as f64).sin_cos();
@@ -115,6 +119,13 @@ impl Channels {
             })
             .collect()
     }
+}
+
+/// Turning rate of each pair of a head's lanes; padding does not turn.
+fn rates(rope: Option<&Rope>, width: usize) -> Vec<f64> {
+    let rate = |rope: &Rope, pair| f64::from(rope.radians_per_position(pair));
+    let turning = rope.into_iter().flat_map(|rope| (0..rope.dims / 2).map(move |pair| rate(rope, pair)));
+    turning.chain(std::iter::repeat(0.0)).take(width / 2).collect()
 }
 
 fn spread(rows: &[Option<usize>], values: &[f32]) -> Vec<f32> {

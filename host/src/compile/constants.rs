@@ -4,6 +4,8 @@ use super::formats::{Formats, Gelu, LayerFormats, Scaled, gate_unit};
 use super::plan::Plan;
 use super::quantise::{Quantised, QuantisedLayer, QuantisedTokens, write_matrix};
 use super::simplify::{Simplified, gain};
+use super::turns::Turns;
+use super::vectors::TurnTables;
 use super::windows::{self, Window};
 use crate::model::{Activation, Config, Layer, Norm};
 use lpu_isa::arith::{WORD_BITS, saturate};
@@ -78,7 +80,7 @@ pub fn vector_memory(
             weights: &model.layers[index],
             quantised: layer,
             config: &model.config,
-            layer: index,
+            index,
             first: plan.vmem.layers + index * plan.constants.rows,
         };
         constants.write(&mut writer);
@@ -89,9 +91,7 @@ pub fn vector_memory(
         (0..dim).map(|i| formats.gain_word(formats.final_input, gain(model.final_norm.as_ref(), i))),
     );
     token_constants(simplified, plan, formats, tokens, &mut writer);
-    if plan.features.rotation {
-        rotation_tables(plan, &mut writer);
-    }
+    (0..plan.features.ways()).for_each(|way| rotation_tables(plan, way, &mut writer));
     window_tables(plan, &mut writer);
     writer.words
 }
@@ -145,7 +145,7 @@ struct LayerConstants<'a> {
     weights: &'a Layer,
     quantised: &'a QuantisedLayer,
     config: &'a Config,
-    layer: usize,
+    index: usize,
     /// The layer's first row.
     first: usize,
 }
@@ -156,6 +156,7 @@ impl LayerConstants<'_> {
         self.keys_and_queries(writer);
         self.values(writer);
         self.attention_biases(writer);
+        self.turns(writer);
         self.outputs(writer);
         self.mlp(writer);
         self.mlp_and_output_biases(writer);
@@ -163,7 +164,7 @@ impl LayerConstants<'_> {
     }
 
     fn windows(&self, writer: &mut Writer) {
-        let own = self.config.window(self.layer);
+        let own = self.config.window(self.index);
         for (index, window) in self.plan.windows.iter().enumerate() {
             let has = if own == Some(window.positions) { window_unit() } else { 0.0 };
             writer.all_lanes(self.first + self.plan.constants.windows + index, has);
@@ -235,6 +236,17 @@ impl LayerConstants<'_> {
         }
     }
 
+    /// Which way the layer turns.
+    fn turns(&self, writer: &mut Writer) {
+        let constants = &self.plan.constants;
+        if self.plan.features.turns != Turns::Alike {
+            let one = f64::from(TURN_FRACTION_BITS).exp2();
+            let other = if self.plan.channels.is_second(self.index) { one } else { 0.0 };
+            writer.all_lanes(self.first + constants.own_turn, one - other);
+            writer.all_lanes(self.first + constants.other_turn, other);
+        }
+    }
+
     fn outputs(&self, writer: &mut Writer) {
         let (constants, formats) = (&self.plan.constants, self.formats);
         for (row, matrix, added) in [
@@ -281,12 +293,12 @@ impl LayerConstants<'_> {
 }
 
 /// Cosines, and sines negative in the first lane of each pair, as the exchange of lanes wants them.
-fn rotation_tables(plan: &Plan, writer: &mut Writer) {
+fn rotation_tables(plan: &Plan, way: usize, writer: &mut Writer) {
     let lanes = plan.geometry.vxm_lanes;
     let unit = f64::from(TURN_FRACTION_BITS).exp2();
     let mut table = |cos_row: usize, sin_row: usize, count: usize, step: usize| {
         for index in 0..count {
-            let turns = plan.channels.rotation(index * step);
+            let turns = plan.channels.rotation(way == 1, index * step);
             for chunk in 0..plan.rows.head {
                 let lane = |lane: usize| {
                     let channel = chunk * lanes + lane;
@@ -298,8 +310,9 @@ fn rotation_tables(plan: &Plan, writer: &mut Writer) {
             }
         }
     };
-    table(plan.vmem.cos_high, plan.vmem.sin_high, plan.blocks, lanes);
-    table(plan.vmem.cos_low, plan.vmem.sin_low, lanes, 1);
+    let TurnTables { cos_high, sin_high, cos_low, sin_low } = plan.vmem.turns[way];
+    table(cos_high, sin_high, plan.blocks, lanes);
+    table(cos_low, sin_low, lanes, 1);
 }
 
 fn window_unit() -> f64 {

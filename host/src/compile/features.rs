@@ -1,5 +1,7 @@
 //! Which optional parts a simplified model has: what the plan makes room for and the program does.
 
+use super::supported;
+use super::turns::Turns;
 use crate::model::{Activation, Layer, Model, Norm, NormKind};
 
 /// The optional parts of a model, the same in all layers.
@@ -7,6 +9,10 @@ use crate::model::{Activation, Layer, Model, Norm, NormKind};
 pub struct Features {
     /// q and k turn with the position.
     pub rotation: bool,
+    /// How layers differ in that.
+    pub turns: Turns,
+    /// Attention and MLP read the same residual.
+    pub parallel: bool,
     /// Learned positions join the embedding.
     pub positions: bool,
     pub embedding_norm: bool,
@@ -38,6 +44,8 @@ impl Features {
         let scaled = model.config.embedding_scale != 1.0;
         Self {
             rotation: model.config.rope.is_some(),
+            turns: Turns::of(&model.config),
+            parallel: model.config.block.parallel,
             positions: model.positions.is_some(),
             embedding_norm: model.config.embedding_norm,
             head_norm: any(|layer| layer.q_norm.is_some() || layer.k_norm.is_some()),
@@ -56,6 +64,15 @@ impl Features {
         }
     }
 
+    /// Rotations that are worked out for every token.
+    pub fn ways(&self) -> usize {
+        match self.turns {
+            _ if !self.rotation => 0,
+            Turns::TwoWays => 2,
+            _ => 1,
+        }
+    }
+
     /// The activation is a table and a polynomial.
     pub fn gelu(&self) -> bool {
         matches!(self.activation, Activation::Gelu | Activation::GeluTanh)
@@ -65,6 +82,9 @@ impl Features {
 /// The first part of a model that no program exists for.
 fn unsupported(model: &Model) -> Option<&'static str> {
     let config = &model.config;
+    if let Some(part) = supported::unsupported(config) {
+        return Some(part);
+    }
     let norm_bias = |layer: &Layer| layer.mlp_norm.bias.is_some();
     let parts = [
         (config.gated && config.activation == Activation::Relu, "a gated MLP with ReLU"),

@@ -30,6 +30,8 @@ mod program;
 mod quantise;
 mod schedule;
 mod simplify;
+mod supported;
+mod turns;
 mod vectors;
 mod wait;
 mod windows;
@@ -118,9 +120,6 @@ pub fn lay_out(
     geometry: &Geometry,
     context: Option<usize>,
 ) -> Result<Plan, CompileError> {
-    if let Some(feature) = features.unsupported {
-        return Err(CompileError::Unsupported { feature });
-    }
     let plan = Plan::new(config, features, geometry, context)?;
     // Weights decide shifts; which instructions there are, and when, they do not.
     let program = |plan: &Plan| instructions(plan, &Formats::without_weights(features));

@@ -139,6 +139,9 @@ impl Plan {
         geometry: &Geometry,
         context: Option<usize>,
     ) -> Result<Self, CompileError> {
+        if let Some(feature) = features.unsupported {
+            return Err(CompileError::Unsupported { feature });
+        }
         let lanes = geometry.vxm_lanes;
         let mut wanted = context.unwrap_or(config.context).min(config.context).min(geometry.positions);
         let mut limit = ContextLimit::of_request(config, geometry, context);
@@ -204,7 +207,10 @@ impl Plan {
         let Self { geometry, features, .. } = self;
         fits("weight memory rows", self.weight_rows, geometry.weight_rows)?;
         fits("vector registers", self.vreg.rows, geometry.vreg_rows)?;
-        let entries = self.matrices.q.pieces.len() + config.heads;
+        // Where attention follows the MLP, its input outlasts the MLP's inner vector.
+        let inner: usize = self.matrices.down.iter().map(|part| part.pieces.len()).sum();
+        let working = if features.parallel { inner.max(config.heads) } else { config.heads };
+        let entries = self.matrices.q.pieces.len() + working;
         fits("activation entries", entries, geometry.act_entries)?;
         let heads = config.heads + if features.head_norm { config.kv_heads } else { 0 };
         let others = 2 + usize::from(features.positions) + usize::from(!self.windows.is_empty());

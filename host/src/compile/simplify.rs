@@ -8,10 +8,12 @@
 //! | bias of v | bias of o: probabilities add up to one |
 //!
 //! | scale of the embedding | part of the embedding |
+//! | magnitude of a rotary embedding | part of q and k, or of their norms |
+//! | gains of the norms before attention and MLP, where both read the same residual | part of the matrices behind them |
 //!
 //! Embedding and classifier part ways when the embedding is scaled, or the residual centred: the classifier reads the normalised vector, whose mean is not zero.
 
-use crate::model::{Layer, Linear, Matrix, Model, Norm, NormKind};
+use crate::model::{Layer, Linear, Matrix, Model, Norm, NormKind, RopeScaling};
 
 /// A model of the kind that programs are written for, and what the classifier adds to each logit.
 pub struct Simplified {
@@ -27,10 +29,14 @@ pub fn simplify(model: &Model) -> Simplified {
         model.config.norm = NormKind::Rms { eps };
     }
     scale_embedding(&mut model);
+    scale_rotated(&mut model);
     let heads = Heads { count: model.config.heads, shared: model.config.heads / model.config.kv_heads };
     for layer in &mut model.layers {
         move_norm_biases(layer);
         move_value_bias(layer, &heads);
+        if model.config.block.parallel {
+            move_norm_gains(layer);
+        }
     }
     let bias = model.final_norm.as_mut().and_then(|norm| norm.bias.take());
     let logits_bias = bias.map(|bias| product(model.classifier_matrix(), &bias));
@@ -66,6 +72,62 @@ fn scale_embedding(model: &mut Model) {
         part_classifier(model);
         model.embedding.data_mut().iter_mut().for_each(|value| *value *= scale);
     }
+}
+
+/// Makes the magnitudes of rotary embeddings part of q and k.
+fn scale_rotated(model: &mut Model) {
+    let config = model.config.clone();
+    for (index, layer) in model.layers.iter_mut().enumerate() {
+        let Some(rope) = config.rope_of(index).filter(|rope| rope.magnitude() != 1.0) else { continue };
+        let mut factors = vec![1.0; config.head_dim];
+        for pair in 0..rope.dims / 2 {
+            let (first, second) = rope.pair_dims(pair);
+            (factors[first], factors[second]) = (rope.magnitude(), rope.magnitude());
+        }
+        scale_heads(&mut layer.q, layer.q_norm.as_mut(), &factors);
+        scale_heads(&mut layer.k, layer.k_norm.as_mut(), &factors);
+    }
+    for rope in model.config.rope.iter_mut().chain(model.config.block.ropes.iter_mut().flatten()) {
+        if let RopeScaling::Divisors { magnitude, .. } = &mut rope.scaling {
+            *magnitude = 1.0;
+        }
+    }
+}
+
+/// Multiplies each head's dimensions, behind the norm if there is one.
+fn scale_heads(linear: &mut Linear, norm: Option<&mut Norm>, factors: &[f32]) {
+    let multiply = |values: &mut [f32]| {
+        values.iter_mut().zip(factors.iter().cycle()).for_each(|(value, factor)| *value *= factor);
+    };
+    match norm {
+        Some(Norm { gain, bias }) => {
+            multiply(gain.get_or_insert_with(|| vec![1.0; factors.len()]));
+            bias.iter_mut().for_each(|bias| multiply(bias));
+        }
+        None => {
+            let inputs = linear.weight.inputs();
+            let rows = linear.weight.data_mut().chunks_exact_mut(inputs);
+            for (row, factor) in rows.zip(factors.iter().cycle()) {
+                row.iter_mut().for_each(|value| *value *= factor);
+            }
+            linear.bias.iter_mut().for_each(|bias| multiply(bias));
+        }
+    }
+}
+
+/// Makes the gains of a layer's norms part of the matrices that read them.
+fn move_norm_gains(layer: &mut Layer) {
+    let Layer { attn_norm, mlp_norm, q, k, v, gate, up, .. } = layer;
+    let attention = [q, k, v].into_iter().map(|linear| (&attn_norm.gain, linear));
+    let mlp = gate.iter_mut().chain([up]).map(|linear| (&mlp_norm.gain, linear));
+    for (gain, linear) in attention.chain(mlp) {
+        let Some(gain) = gain else { continue };
+        let inputs = linear.weight.inputs();
+        for row in linear.weight.data_mut().chunks_exact_mut(inputs) {
+            row.iter_mut().zip(gain).for_each(|(value, gain)| *value *= gain);
+        }
+    }
+    (attn_norm.gain, mlp_norm.gain) = (None, None);
 }
 
 fn subtract_mean(values: &mut [f32]) {

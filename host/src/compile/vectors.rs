@@ -2,6 +2,7 @@
 
 use super::features::Features;
 use super::plan::{Plan, Rows};
+use super::turns::Turns;
 use super::windows::Window;
 use crate::model::{Activation, Config};
 
@@ -16,6 +17,9 @@ pub struct LayerConstants {
     /// Scales of k and q as they are squared, where heads are normalised.
     pub k_squared: usize,
     pub q_squared: usize,
+    /// How much of the two ways to turn: one and zero, or zero and one. Only where layers differ.
+    pub own_turn: usize,
+    pub other_turn: usize,
     pub o: usize,
     pub mlp_gain: usize,
     pub gate: usize,
@@ -54,11 +58,8 @@ pub struct VmemPlan {
     pub window_unit: usize,
     /// Tables and masks of each of the plan's windows.
     pub windows: Vec<WindowRows>,
-    /// Cosine and signed sine by position / lanes, then by position mod lanes; one table for each row of a head.
-    pub cos_high: usize,
-    pub sin_high: usize,
-    pub cos_low: usize,
-    pub sin_low: usize,
+    /// Cosines and sines of the usual way to turn, and of the other one.
+    pub turns: [TurnTables; 2],
     /// Work rows.
     pub k: usize,
     pub q: usize,
@@ -95,12 +96,24 @@ pub struct WindowRows {
     pub masks: usize,
 }
 
+/// Cosine and signed sine by position / lanes, then by position mod lanes; one table for each row of a head.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TurnTables {
+    pub cos_high: usize,
+    pub sin_high: usize,
+    pub cos_low: usize,
+    pub sin_low: usize,
+}
+
 /// Vector registers.
 #[derive(Clone, Debug, Default)]
 pub struct VregPlan {
     pub x: usize,
-    pub cos: usize,
-    pub sin: usize,
+    /// Cosine and sine of the two ways to turn, and of the layer.
+    pub cos: [usize; 2],
+    pub sin: [usize; 2],
+    pub layer_cos: usize,
+    pub layer_sin: usize,
     /// Row factors for q, k, v: cosine part, sine part.
     pub q_cos: usize,
     pub q_sin: usize,
@@ -153,6 +166,8 @@ pub fn layer_constants(
         k_centre: next.take(rows.kv),
         k_squared: next.take(when(features.head_norm, rows.kv)),
         q_squared: next.take(when(features.head_norm, rows.q)),
+        own_turn: next.take(when(features.turns != Turns::Alike, 1)),
+        other_turn: next.take(when(features.turns != Turns::Alike, 1)),
         o: next.take(rows.x),
         mlp_gain: next.take(rows.x),
         gate: next.take(when(config.gated, rows.hidden)),
@@ -184,11 +199,11 @@ pub fn vector_memory(config: &Config, plan: &Plan) -> VmemPlan {
     vmem.embedding_gain = next.take(when(features.embedding_norm, 1));
     vmem.bias_unit = next.take(when(features.o || features.down, 1));
     vmem.gelu = next.take(when(features.gelu(), GELU_ROWS));
-    if features.rotation {
-        vmem.cos_high = next.take(head * plan.blocks);
-        vmem.sin_high = next.take(head * plan.blocks);
-        vmem.cos_low = next.take(head * lanes);
-        vmem.sin_low = next.take(head * lanes);
+    for tables in vmem.turns.iter_mut().take(features.ways()) {
+        tables.cos_high = next.take(head * plan.blocks);
+        tables.sin_high = next.take(head * plan.blocks);
+        tables.cos_low = next.take(head * lanes);
+        tables.sin_low = next.take(head * lanes);
     }
     let windows = &plan.windows;
     vmem.window_unit = next.take(usize::from(!windows.is_empty()));
@@ -232,10 +247,14 @@ fn window_constants(window: &Window, plan: &Plan, next: &mut Bump) -> WindowRows
 pub fn registers(gated: bool, features: Features, rows: &Rows, window_blocks: Option<usize>) -> VregPlan {
     let mut next = Bump(0);
     let mut plan = VregPlan { x: next.take(rows.x), ..VregPlan::default() };
-    if features.rotation {
-        plan.cos = next.take(rows.head);
-        plan.sin = next.take(rows.head);
+    for way in 0..features.ways() {
+        plan.cos[way] = next.take(rows.head);
+        plan.sin[way] = next.take(rows.head);
     }
+    (plan.layer_cos, plan.layer_sin) = match features.turns {
+        Turns::Alike => (plan.cos[0], plan.sin[0]),
+        _ => (next.take(rows.head), next.take(rows.head)),
+    };
     plan.bias_unit = next.take(usize::from(features.o || features.down));
     plan.window_unit = next.take(usize::from(window_blocks.is_some()));
     plan.delta = next.take(rows.x);

@@ -1,6 +1,6 @@
 //! The rules that every [`Model`] obeys, checked once after import so that no later stage has to.
 
-use super::{Config, Layer, Linear, Matrix, Model, Norm, Rope, RopeScaling};
+use super::{Block, Config, Layer, Linear, Matrix, Model, Norm, Rope, RopeScaling};
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
@@ -19,6 +19,10 @@ pub enum ModelError {
         "attention windows of {found} layers are given; expected one for each of the {layers} layers, or none"
     )]
     Windows { layers: usize, found: usize },
+    #[error("rotary embeddings of {found} layers are given; expected one for each of the {layers} layers")]
+    Ropes { layers: usize, found: usize },
+    #[error("the norms behind attention and MLP of layer {layer} are not where the configuration says")]
+    NormPlace { layer: usize },
     #[error("{found} rotary divisors are given; expected {expected}, one for each rotating pair")]
     RopeDivisors { expected: usize, found: usize },
     #[error("{field} is {found}; expected a finite number above 0")]
@@ -90,14 +94,18 @@ impl<'m> Collector<'m> {
         self.linear("k", &layer.k, kv_dim, dim);
         self.linear("v", &layer.v, kv_dim, dim);
         self.linear("o", &layer.o, dim, q_dim);
-        self.norm("q_norm", layer.q_norm.as_ref(), config.head_dim);
-        self.norm("k_norm", layer.k_norm.as_ref(), config.head_dim);
+        let [q_norm, k_norm] =
+            if config.block.whole_qk_norm { [q_dim, kv_dim] } else { [config.head_dim; 2] };
+        self.norm("q_norm", layer.q_norm.as_ref(), q_norm);
+        self.norm("k_norm", layer.k_norm.as_ref(), k_norm);
+        self.norm("attn_post_norm", layer.attn_post_norm.as_ref(), dim);
         self.norm("mlp_norm", Some(&layer.mlp_norm), dim);
         if let Some(gate) = &layer.gate {
             self.linear("gate", gate, hidden, dim);
         }
         self.linear("up", &layer.up, hidden, dim);
         self.linear("down", &layer.down, dim, hidden);
+        self.norm("mlp_post_norm", layer.mlp_post_norm.as_ref(), dim);
     }
 }
 
@@ -132,6 +140,10 @@ impl Model {
             return Err(ModelError::LayerCount { expected: self.config.layers, found: self.layers.len() });
         }
         for (index, layer) in self.layers.iter().enumerate() {
+            let after = [layer.attn_post_norm.is_some(), layer.mlp_post_norm.is_some()];
+            if after != [self.config.block.norms.is_after(); 2] {
+                return Err(ModelError::NormPlace { layer: index });
+            }
             let array = || format!("layers[{index}].gate");
             match (&layer.gate, self.config.gated) {
                 (None, true) => return Err(ModelError::GateMissing { array: array() }),
@@ -196,7 +208,23 @@ impl Config {
         positive("the epsilon of the normalisation", self.norm.eps())?;
         positive("the factor on the embedding", self.embedding_scale)?;
         positive("the factor on the scores", self.attention_scale())?;
-        self.rope.as_ref().map_or(Ok(()), |rope| rope.check(self.head_dim))
+        self.block.check(self.layers)?;
+        self.ropes().try_for_each(|rope| rope.check(self.head_dim))
+    }
+
+    /// Every rotary embedding that a layer may have.
+    fn ropes(&self) -> impl Iterator<Item = &Rope> {
+        self.rope.iter().chain(self.block.ropes.iter().flatten())
+    }
+}
+
+impl Block {
+    fn check(&self, layers: usize) -> Result<(), ModelError> {
+        if !self.ropes.is_empty() && self.ropes.len() != layers {
+            return Err(ModelError::Ropes { layers, found: self.ropes.len() });
+        }
+        positive("the cap of the scores", self.score_cap.unwrap_or(1.0))?;
+        positive("the cap of the logits", self.logit_cap.unwrap_or(1.0))
     }
 }
 
@@ -216,10 +244,11 @@ impl Rope {
                 positive("the distance of the frequency factors of the rotary scaling", distance)?;
                 positive("the original context of the rotary scaling", *original_context as f32)
             }
-            RopeScaling::Divisors(divisors) if divisors.len() != self.dims / 2 => {
+            RopeScaling::Divisors { divisors, .. } if divisors.len() != self.dims / 2 => {
                 Err(ModelError::RopeDivisors { expected: self.dims / 2, found: divisors.len() })
             }
-            RopeScaling::Divisors(divisors) => {
+            RopeScaling::Divisors { divisors, magnitude } => {
+                positive("the magnitude of the rotary scaling", *magnitude)?;
                 divisors.iter().try_for_each(|divisor| positive("a rotary divisor", *divisor))
             }
         }
@@ -279,7 +308,7 @@ mod tests {
         assert!(matches!(Config { rope, ..good.clone() }.check(), Err(ModelError::RopeDims { .. })));
         let windows = Config { windows: vec![Some(4)], ..good.clone() };
         assert_eq!(windows.check(), Err(ModelError::Windows { layers: 2, found: 1 }));
-        let scaling = RopeScaling::Divisors(vec![1.0]);
+        let scaling = RopeScaling::Divisors { divisors: vec![1.0], magnitude: 1.0 };
         let rope = good.rope.clone().map(|rope| Rope { scaling, ..rope });
         let divisors = Config { rope, ..good };
         assert_eq!(divisors.check(), Err(ModelError::RopeDivisors { expected: 2, found: 1 }));

@@ -11,6 +11,8 @@
 //!  logits = classifier( norm(residual) )
 //! ```
 //!
+//! What some families do otherwise is in [`Block`].
+//!
 //! # Invariants
 //! 1. [`Model::check`] holds for every model that an importer returns: all shapes agree with the
 //!    configuration and all weights are finite.
@@ -81,6 +83,36 @@ pub struct Config {
     /// For each layer, how many positions it sees, the current one included; `None` is all. An empty list is
     /// `None` for every layer.
     pub windows: Vec<Option<usize>>,
+    /// How the layers differ from the picture above.
+    pub block: Block,
+}
+
+/// How the layers of some families differ from Llama's; by default they do not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Block {
+    pub norms: NormPlace,
+    /// Attention and MLP read the same residual, and the results of both are added to it.
+    pub parallel: bool,
+    /// q and k are normalised over all their heads together, not head by head.
+    pub whole_qk_norm: bool,
+    /// `cap * tanh(score / cap)` before the softmax.
+    pub score_cap: Option<f32>,
+    /// The same for logits.
+    pub logit_cap: Option<f32>,
+    /// For each layer, how its q and k turn; `None` in the list is not at all. An empty list is [`Config::rope`] for every layer.
+    pub ropes: Vec<Option<Rope>>,
+}
+
+/// Where in a layer vectors are normalised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NormPlace {
+    /// What attention and MLP read.
+    #[default]
+    Before,
+    /// What they add to the residual, as OLMo 2 does.
+    After,
+    /// Both, as Gemma 2 does.
+    Both,
 }
 
 /// How a vector is normalised; `eps` joins the mean square (or the variance) under the root.
@@ -124,8 +156,9 @@ pub enum RopeScaling {
     /// Llama 3.1: pairs of wavelength beyond `original_context / low_frequency_factor` turn slower by
     /// `factor`, those below `original_context / high_frequency_factor` as before, those between by a mean.
     Llama3 { factor: f32, low_frequency_factor: f32, high_frequency_factor: f32, original_context: usize },
-    /// Pair `i` turns slower by the value `i`, as the `rope_freqs` of a GGUF file say.
-    Divisors(Vec<f32>),
+    /// Pair `i` turns slower by divisor `i`, as YaRN, LongRoPE and the `rope_freqs` of a GGUF file have it; what has turned is
+    /// multiplied by `magnitude`.
+    Divisors { divisors: Vec<f32>, magnitude: f32 },
 }
 
 /// Which two dimensions of a head rotate together.
@@ -148,10 +181,13 @@ pub struct Layer {
     pub v: Linear,
     /// dim x `heads * head_dim`
     pub o: Linear,
-    /// Applied to every query head before the rotation; `head_dim` gains.
+    /// Applied to every query head before the rotation; `head_dim` gains, or one for each output of q if all heads are
+    /// normalised together.
     pub q_norm: Option<Norm>,
-    /// Applied to every key head before the rotation; `head_dim` gains.
+    /// The same for keys.
     pub k_norm: Option<Norm>,
+    /// Applied to what attention adds to the residual.
+    pub attn_post_norm: Option<Norm>,
     pub mlp_norm: Norm,
     /// `hidden_dim` x dim; present exactly when the configuration says `gated`.
     pub gate: Option<Linear>,
@@ -159,6 +195,8 @@ pub struct Layer {
     pub up: Linear,
     /// dim x `hidden_dim`
     pub down: Linear,
+    /// Applied to what the MLP adds to the residual.
+    pub mlp_post_norm: Option<Norm>,
 }
 
 /// The learned part of a normalisation; its kind stands in [`Config::norm`].
@@ -212,6 +250,16 @@ impl Matrix {
         (0..self.outputs).map(|output| self.row(output))
     }
 
+    /// A matrix of some of the outputs, which must be less than `outputs()`.
+    pub fn selected(&self, outputs: impl Iterator<Item = usize>) -> Self {
+        let (mut count, mut data) = (0, Vec::new());
+        outputs.for_each(|output| {
+            data.extend_from_slice(self.row(output));
+            count += 1;
+        });
+        Self { outputs: count, inputs: self.inputs, data }
+    }
+
     /// All weights, row after row.
     pub fn data(&self) -> &[f32] {
         &self.data
@@ -250,6 +298,11 @@ impl Rope {
         radians / self.scaling.divisor(pair, radians)
     }
 
+    /// What rotated dimensions are multiplied with.
+    pub fn magnitude(&self) -> f32 {
+        if let RopeScaling::Divisors { magnitude, .. } = self.scaling { magnitude } else { 1.0 }
+    }
+
     /// The two dimensions of a head that rotate together as pair `pair`.
     pub fn pair_dims(&self, pair: usize) -> (usize, usize) {
         match self.pairing {
@@ -265,7 +318,7 @@ impl RopeScaling {
         match self {
             Self::None => 1.0,
             Self::Linear { factor } => *factor,
-            Self::Divisors(divisors) => divisors.get(pair).copied().unwrap_or(1.0),
+            Self::Divisors { divisors, .. } => divisors.get(pair).copied().unwrap_or(1.0),
             Self::Llama3 { factor, low_frequency_factor, high_frequency_factor, original_context } => {
                 let wavelengths = *original_context as f32 * radians / std::f32::consts::TAU;
                 let smooth =
@@ -274,6 +327,16 @@ impl RopeScaling {
                 1.0 / ((1.0 - unscaled_part) / factor + unscaled_part)
             }
         }
+    }
+}
+
+impl NormPlace {
+    pub fn is_before(self) -> bool {
+        self != Self::After
+    }
+
+    pub fn is_after(self) -> bool {
+        self != Self::Before
     }
 }
 
@@ -296,6 +359,11 @@ impl Config {
     /// The factor on `q . k` before the softmax.
     pub fn attention_scale(&self) -> f32 {
         self.score_scale.unwrap_or(1.0 / (self.head_dim as f32).sqrt())
+    }
+
+    /// How q and k of layer `layer` turn; `None` is not at all.
+    pub fn rope_of(&self, layer: usize) -> Option<&Rope> {
+        self.block.ropes.get(layer).map_or(self.rope.as_ref(), Option::as_ref)
     }
 
     /// How many positions layer `layer` sees, the current one included; `None` is all.

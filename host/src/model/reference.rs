@@ -3,7 +3,7 @@
 //! [`Reference::step`] is the definition of the model; read it top to bottom. It favours being read over
 //! being fast, yet runs some thousand tokens a second on small models.
 
-use super::{Activation, Config, Layer, Linear, Matrix, Model, Norm, NormKind};
+use super::{Activation, Config, Layer, Linear, Matrix, Model, Norm, NormKind, Rope};
 
 /// Where in the model an observed vector stands. Sites inside a layer carry the index of the layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,26 +131,29 @@ impl<'m> Reference<'m> {
         let Model { config, layers, .. } = self.model;
 
         let mut residual = embed(self.model, token, position);
-        let rotation = Rotation::at(config, position);
         for (index, (layer, cache)) in layers.iter().zip(&mut self.caches).enumerate() {
             let mut observe = |site, values: &[f32]| observer.observe(site, index, values);
             observe(Site::Residual, &residual);
 
-            let attn_in = normalised(&residual, &layer.attn_norm, config.norm);
+            let attn_in = before(config, &layer.attn_norm, &residual);
             observe(Site::AttnIn, &attn_in);
-            let attn_out = {
-                let scope = Scope { config, rotation: &rotation, position, window: config.window(index) };
-                attention(&scope, layer, cache, &attn_in, &mut observe)
-            };
+            let rotation = Rotation::at(config.rope_of(index), position);
+            let scope = Scope { config, rotation: &rotation, position, window: config.window(index) };
+            let attn_out = attention(&scope, layer, cache, &attn_in, &mut observe);
             observe(Site::AttnOut, &attn_out);
-            add(&mut residual, &attn_out);
-            observe(Site::ResidualMid, &residual);
+            let attn_added = after(config, layer.attn_post_norm.as_ref(), attn_out);
 
-            let mlp_in = normalised(&residual, &layer.mlp_norm, config.norm);
+            let mut mid = residual.clone();
+            if !config.block.parallel {
+                add(&mut mid, &attn_added);
+            }
+            observe(Site::ResidualMid, &mid);
+            let mlp_in = before(config, &layer.mlp_norm, &mid);
             observe(Site::MlpIn, &mlp_in);
             let mlp_out = mlp(config, layer, &mlp_in, &mut observe);
             observe(Site::MlpOut, &mlp_out);
-            add(&mut residual, &mlp_out);
+            add(&mut residual, &attn_added);
+            add(&mut residual, &after(config, layer.mlp_post_norm.as_ref(), mlp_out));
         }
         observer.observe(Site::Residual, layers.len(), &residual);
         if let Some(norm) = &self.model.final_norm {
@@ -158,6 +161,7 @@ impl<'m> Reference<'m> {
         }
         observer.observe(Site::FinalIn, layers.len(), &residual);
         self.logits = product(self.model.classifier_matrix(), &residual);
+        cap(&mut self.logits, config.block.logit_cap);
         observer.observe(Site::Logits, layers.len(), &self.logits);
         self.position = position + 1;
         Ok(&self.logits)
@@ -189,6 +193,23 @@ fn embed(model: &Model, token: u32, position: usize) -> Vec<f32> {
         vector = normalised(&vector, &Norm::default(), model.config.norm);
     }
     vector
+}
+
+/// What attention or MLP reads of the residual.
+fn before(config: &Config, norm: &Norm, residual: &[f32]) -> Vec<f32> {
+    if config.block.norms.is_before() { normalised(residual, norm, config.norm) } else { residual.to_vec() }
+}
+
+/// What is added to the residual of the result of attention or MLP.
+fn after(config: &Config, norm: Option<&Norm>, result: Vec<f32>) -> Vec<f32> {
+    norm.map_or_else(|| result.clone(), |norm| normalised(&result, norm, config.norm))
+}
+
+/// Squeezes values between minus and plus `cap`.
+fn cap(values: &mut [f32], cap: Option<f32>) {
+    if let Some(cap) = cap {
+        values.iter_mut().for_each(|value| *value = cap * (*value / cap).tanh());
+    }
 }
 
 /// Where and when attention happens.
@@ -231,6 +252,7 @@ fn attention(
         let lanes = config.kv_head_of(head) * head_dim..(config.kv_head_of(head) + 1) * head_dim;
         let keys = keys.chunks_exact(width).map(|all| &all[lanes.clone()]);
         let mut weights: Vec<f32> = keys.map(|key| dot(q, key) * config.attention_scale()).collect();
+        cap(&mut weights, config.block.score_cap);
         observe(Site::Scores, &weights);
         softmax(&mut weights);
         observe(Site::Probabilities, &weights);
@@ -245,12 +267,13 @@ fn attention(
 }
 
 fn prepare_heads(config: &Config, norm: Option<&Norm>, rotation: &Rotation, heads: &mut [f32]) {
-    for head in heads.chunks_exact_mut(config.head_dim) {
-        if let Some(norm) = norm {
-            head.copy_from_slice(&normalised(head, norm, config.norm));
+    if let Some(norm) = norm {
+        let length = if config.block.whole_qk_norm { heads.len() } else { config.head_dim };
+        for part in heads.chunks_exact_mut(length) {
+            part.copy_from_slice(&normalised(part, norm, config.norm));
         }
-        rotation.turn(head);
     }
+    heads.chunks_exact_mut(config.head_dim).for_each(|head| rotation.turn(head));
 }
 
 fn mlp(config: &Config, layer: &Layer, input: &[f32], observe: &mut impl FnMut(Site, &[f32])) -> Vec<f32> {
@@ -280,11 +303,12 @@ struct PairRotation {
 }
 
 impl Rotation {
-    fn at(config: &Config, position: usize) -> Self {
-        let pairs = config.rope.iter().flat_map(|rope| {
-            (0..rope.dims / 2).map(|pair| {
+    fn at(rope: Option<&Rope>, position: usize) -> Self {
+        let pairs = rope.into_iter().flat_map(|rope| {
+            let magnitude = rope.magnitude();
+            (0..rope.dims / 2).map(move |pair| {
                 let (sin, cos) = (position as f32 * rope.radians_per_position(pair)).sin_cos();
-                PairRotation { dims: rope.pair_dims(pair), cos, sin }
+                PairRotation { dims: rope.pair_dims(pair), cos: cos * magnitude, sin: sin * magnitude }
             })
         });
         Self { pairs: pairs.collect() }

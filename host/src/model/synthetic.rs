@@ -4,7 +4,7 @@
 //! sensible, but its vectors have the ranges of a trained one.
 
 use super::{
-    Activation, Config, Layer, Linear, Matrix, Model, ModelError, Norm, NormKind, Rope, RopePairing,
+    Activation, Block, Config, Layer, Linear, Matrix, Model, ModelError, Norm, NormKind, Rope, RopePairing,
     RopeScaling,
 };
 
@@ -66,6 +66,7 @@ pub fn tiny_llama() -> Config {
         embedding_scale: 1.0,
         score_scale: None,
         windows: Vec::new(),
+        block: Block::default(),
     }
 }
 
@@ -139,20 +140,43 @@ pub fn architectures() -> Result<Vec<(&'static str, Model)>, ModelError> {
     let rope = |dims, pairing| Some(Rope { theta: 10_000.0, pairing, dims, scaling: RopeScaling::None });
     let (halves, adjacent) = (RopePairing::Halves, RopePairing::Adjacent);
     let relu = Activation::Relu;
+    let slow = Some(Rope { theta: 100.0, pairing: adjacent, dims: 4, scaling: RopeScaling::None });
+    let scaling = RopeScaling::Divisors { divisors: vec![1.0, 4.0], magnitude: 1.25 };
+    let yarn = Some(Rope { theta: 10_000.0, pairing: adjacent, dims: 4, scaling });
+    let parallel = Block { parallel: true, ..Block::default() };
+    let with = |block: Block| Config { block, ..llama.clone() };
     let heads = |config: &Config| Config { heads: 2, kv_heads: 2, head_dim: 8, ..config.clone() };
     let shapes = [
         ("microGPT", micro_gpt(), Extras::usual(&micro_gpt())),
         ("GPT-2", gpt2.clone(), biased),
         ("GPT-2 with heads of 8", heads(&gpt2), biased),
         ("GPT-2 with SiLU", Config { activation: Activation::Silu, ..gpt2.clone() }, biased),
-        ("GPT-2 with ReLU, rotated", Config { activation: relu, rope: rope(4, adjacent), ..gpt2 }, biased),
+        (
+            "GPT-2 with ReLU, rotated",
+            Config { activation: relu, rope: rope(4, adjacent), ..gpt2.clone() },
+            biased,
+        ),
         ("Qwen2", Config { rope: rope(4, halves), ..llama.clone() }, Extras { qkv_bias: true, ..usual }),
         ("Qwen3", Config { rope: rope(4, halves), ..llama.clone() }, Extras { head_norm: true, ..usual }),
         ("a classifier of its own", llama.clone(), Extras { tied: false, ..usual }),
         ("no final norm", llama.clone(), Extras { final_norm: false, ..usual }),
         ("Gemma's GELU", Config { activation: Activation::GeluTanh, ..llama.clone() }, usual),
         ("Gemma's scaled embedding", Config { embedding_scale: 4.0, ..llama.clone() }, usual),
-        ("half of each head turns", Config { rope: rope(2, halves), ..llama }, usual),
+        ("half of each head turns", Config { rope: rope(2, halves), ..llama.clone() }, usual),
+        ("SmolLM3", with(Block { ropes: vec![rope(4, adjacent), None], ..Block::default() }), usual),
+        (
+            "Gemma 3's two rotary embeddings",
+            with(Block { ropes: vec![slow, rope(4, adjacent)], ..Block::default() }),
+            usual,
+        ),
+        ("YaRN", Config { rope: yarn.clone(), ..llama.clone() }, Extras { qkv_bias: true, ..usual }),
+        ("YaRN with head norms", Config { rope: yarn, ..llama.clone() }, Extras { head_norm: true, ..usual }),
+        ("a parallel residual with a gate", with(parallel.clone()), usual),
+        (
+            "GPT-NeoX",
+            Config { activation: Activation::Gelu, rope: rope(2, halves), block: parallel, ..gpt2 },
+            biased,
+        ),
     ];
     let make = |(name, config, extras): (&'static str, Config, Extras)| {
         synthetic_with(&config, extras, 11).map(|model| (name, model))
@@ -204,18 +228,21 @@ impl Maker {
     fn layer(&mut self, config: &Config) -> Result<Layer, ModelError> {
         let Extras { qkv_bias, other_bias, head_norm, .. } = self.extras;
         let (dim, hidden, q_dim, kv_dim) = (config.dim, config.hidden_dim, config.q_dim(), config.kv_dim());
+        let whole = config.block.whole_qk_norm;
         Ok(Layer {
             attn_norm: self.norm(dim),
             q: self.linear(q_dim, dim, qkv_bias)?,
             k: self.linear(kv_dim, dim, qkv_bias)?,
             v: self.linear(kv_dim, dim, qkv_bias)?,
             o: self.linear(dim, q_dim, other_bias)?,
-            q_norm: head_norm.then(|| self.norm(config.head_dim)),
-            k_norm: head_norm.then(|| self.norm(config.head_dim)),
+            q_norm: head_norm.then(|| self.norm(if whole { q_dim } else { config.head_dim })),
+            k_norm: head_norm.then(|| self.norm(if whole { kv_dim } else { config.head_dim })),
             mlp_norm: self.norm(dim),
             gate: if config.gated { Some(self.linear(hidden, dim, other_bias)?) } else { None },
             up: self.linear(hidden, dim, other_bias)?,
             down: self.linear(dim, hidden, other_bias)?,
+            attn_post_norm: config.block.norms.is_after().then(|| self.norm(dim)),
+            mlp_post_norm: config.block.norms.is_after().then(|| self.norm(dim)),
         })
     }
 }

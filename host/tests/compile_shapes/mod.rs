@@ -3,7 +3,7 @@
 use lpu_host::compile::{Features, Options, compile};
 use lpu_host::fit::{Fit, fit, virtual_geometry};
 use lpu_host::model::synthetic::{Extras, synthetic_with};
-use lpu_host::model::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling};
+use lpu_host::model::{Activation, Block, Config, Model, NormKind, Rope, RopePairing, RopeScaling};
 use lpu_host::verify::VerifiedProgram;
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
@@ -92,6 +92,7 @@ impl Shape {
             embedding_scale: if random.random_bool(0.1) { 4.0 } else { 1.0 },
             score_scale: None,
             windows: Vec::new(),
+            block: Block::default(),
         };
         let extras = Extras {
             tied: random.random(),

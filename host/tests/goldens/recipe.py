@@ -125,6 +125,62 @@ def case_stablelm():
         num_key_value_heads=2, max_position_embeddings=64, use_qkv_bias=True, tie_word_embeddings=False), 9)
 
 
+def small(**changes):
+    """The shape of the families below: small files."""
+    settings = dict(vocab_size=64, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
+                    num_key_value_heads=2, max_position_embeddings=64, tie_word_embeddings=False, pad_token_id=None,
+                    bos_token_id=1, eos_token_id=2)
+    return settings | changes
+
+
+def yarn(**changes):
+    return {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16, "rope_theta": 10000.0} | changes
+
+
+def neox(**changes):
+    settings = small(rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}, **changes)
+    del settings["num_key_value_heads"]
+    return transformers.GPTNeoXConfig(**settings)
+
+
+FAMILIES = {
+    "gemma2": lambda: transformers.Gemma2Config(**small(
+        num_hidden_layers=3, head_dim=8, query_pre_attn_scalar=24, sliding_window=5, attn_logit_softcapping=2.0,
+        final_logit_softcapping=3.0, tie_word_embeddings=True)),
+    "gemma3": lambda: transformers.Gemma3TextConfig(**small(
+        num_hidden_layers=4, head_dim=8, query_pre_attn_scalar=24, sliding_window=5, tie_word_embeddings=True,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention"],
+        rope_parameters={"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0},
+                         "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}})),
+    "phi3": lambda: transformers.Phi3Config(**small(sliding_window=7)),
+    "phi3_longrope": lambda: transformers.Phi3Config(**small(
+        original_max_position_embeddings=32, max_position_embeddings=128, num_attention_heads=2,
+        num_key_value_heads=1, rope_parameters={
+            "rope_type": "longrope", "rope_theta": 10000.0, "partial_rotary_factor": 0.75,
+            "short_factor": [1.0, 1.25, 1.5], "long_factor": [2.0, 3.0, 4.0], "original_max_position_embeddings": 32})),
+    "olmo2": lambda: transformers.Olmo2Config(**small(rope_parameters={"rope_type": "default", "rope_theta": 500000.0})),
+    "granite": lambda: transformers.GraniteConfig(**small(
+        embedding_multiplier=6.0, attention_multiplier=0.3, residual_multiplier=0.4, logits_scaling=3.0,
+        tie_word_embeddings=True)),
+    "smollm3": lambda: transformers.SmolLM3Config(**small(
+        num_hidden_layers=4, no_rope_layer_interval=2, tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 5000000.0})),
+    "gpt_neox": neox,
+    "gpt_neox_serial": lambda: neox(use_parallel_residual=False, hidden_act="gelu_new"),
+    "llama_yarn": lambda: llama_config(**small(head_dim=16, rope_parameters=yarn())),
+    "llama_yarn_mscale": lambda: llama_config(**small(head_dim=16, rope_parameters=yarn(
+        mscale=1.5, mscale_all_dim=0.5, beta_fast=16, beta_slow=2, truncate=False))),
+    "llama_dynamic": lambda: llama_config(**small(rope_parameters={
+        "rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0})),
+}
+SEEDS = {name: 30 + index for index, name in enumerate(FAMILIES)}
+
+
+def case_families():
+    for name in FAMILIES:
+        hugging_face(name, FAMILIES[name](), SEEDS[name], torch.bfloat16)
+
+
 def gpt2_config():
     return transformers.GPT2Config(vocab_size=64, n_embd=24, n_layer=2, n_head=3, n_positions=32)
 
@@ -238,7 +294,7 @@ def gguf_name(name):
         part, kind = rest.rsplit(".", 1)
         return f"blk.{index}.{LLAMA_NAMES[part]}.{kind}"
     return {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
-            "lm_head.weight": "output.weight"}[name]
+            "model.norm.bias": "output_norm.bias", "lm_head.weight": "output.weight"}[name]
 
 
 def gguf_writer(name, arch, config, seed):
@@ -310,6 +366,69 @@ def case_gguf_quants():
     write_golden("gguf_quants", logits_of(model))
 
 
+# What the package's numbers say of blocks that it cannot read itself. Integers and fp64 are what they are.
+Q8_1_BYTES = 2 + 2 + 32
+TABLES = {"iq2_xxs": "IQ2_XXS", "iq2_xs": "IQ2_XS", "iq2_s": "IQ2_S", "iq3_xxs": "IQ3_XXS", "iq3_s": "IQ3_S", "iq1": "IQ1_S"}
+
+
+def factors(raw, kind):
+    """Sensible numbers where random bytes could be none, or no finite one."""
+    kinds, half = gguf.GGMLQuantizationType, np.array([-0.01234, 0.0432], dtype="<f2").view(np.uint8).reshape(2, 2)
+    ends = {kinds.Q3_K: [108], kinds.Q6_K: [208], kinds.Q2_K: [80, 82], kinds.TQ1_0: [52], kinds.TQ2_0: [64]}
+    starts = {kinds.Q4_1: [0, 2], kinds.Q5_1: [0, 2], kinds.Q4_K: [0, 2], kinds.Q5_K: [0, 2], kinds.Q8_1: [0, 2]}
+    if kind == kinds.Q8_K:
+        raw[:, :4] = np.full((len(raw), 1), -0.0123456, dtype="<f4").view(np.uint8)
+    elif kind == kinds.IQ1_M:
+        raw[:, 49::2] = raw[:, 49::2] & 0x0F | np.array([0x30, 0x20, 0x10, 0x20], dtype=np.uint8)
+    elif kind == kinds.MXFP4:
+        raw[:, 0] = raw[:, 0] % 24 * 10
+    elif kind != kinds.NVFP4:
+        for index, place in enumerate((starts | ends).get(kind, [0])):
+            raw[:, place : place + 2] = half[index]
+    return raw
+
+
+def gguf_values(raw, kind):
+    kinds = gguf.GGMLQuantizationType
+    if kind == kinds.Q8_1:
+        return raw[:, 4:].view(np.int8) * raw[:, :2].copy().view("<f2").astype(np.float32)
+    if kind == kinds.Q8_K:
+        return raw[:, :4].copy().view("<f4") * raw[:, 4:260].view(np.int8)
+    return gguf.quants.dequantize(raw, kind)
+
+
+def case_gguf_types():
+    """Random blocks of every format as tensors of one file, and the values that the package reads from them as those of
+    another. Every table of levels becomes a file beside the reader."""
+    kinds, generator = gguf.GGMLQuantizationType, np.random.default_rng(18)
+    # The package has the size of an older Q8_1, whose two factors were fp32.
+    gguf.GGML_QUANT_SIZES[kinds.Q8_1] = (32, Q8_1_BYTES)
+    plain = {kinds.F32: "<f4", kinds.F16: "<f2", kinds.F64: "<f8", kinds.I8: "i1", kinds.I16: "<i2", kinds.I32: "<i4", kinds.I64: "<i8"}
+    writers = [gguf.GGUFWriter(os.path.join(folder("gguf_types"), f"{file}.gguf"), "llama") for file in ("blocks", "values")]
+    for kind in kinds:
+        if kind == kinds.Q1_0:
+            continue
+        size, type_size = gguf.GGML_QUANT_SIZES[kind]
+        if kind in plain:
+            raw = (generator.standard_normal(64) * 50).astype(plain[kind]).view(np.uint8)
+            values = raw.view(plain[kind]).astype(np.float32)
+        elif kind == kinds.BF16:
+            raw = gguf.quants.quantize(generator.standard_normal(64).astype(np.float32), kind)
+            values = gguf.quants.dequantize(raw, kind)
+        else:
+            raw = factors(generator.integers(0, 256, (512 // size, type_size), dtype=np.uint8), kind)
+            values = gguf_values(raw, kind)
+        writers[0].add_tensor(kind.name, raw.reshape(-1), raw_dtype=kind)
+        writers[1].add_tensor(kind.name, values.reshape(-1).astype(np.float32))
+    for writer in writers:
+        finish(writer)
+    tables = os.path.join(HERE, "../../src/model/import/gguf/quants/tables")
+    os.makedirs(tables, exist_ok=True)
+    for name, kind in TABLES.items():
+        with open(os.path.join(tables, f"{name}.bin"), "wb") as file:
+            file.write(bytes.fromhex(getattr(gguf.quants, kind).grid_hex.decode()))
+
+
 def add_all(writer, model, permuted):
     for name, tensor in model.state_dict().items():
         config, target = model.config, gguf_name(name)
@@ -350,6 +469,113 @@ def case_gguf_llama3():
     write_golden("gguf_llama3", logits_of(model))
 
 
+FAMILY_NAMES = {
+    "gemma2": {"post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
+               "post_feedforward_layernorm": "post_ffw_norm"},
+    "phi3": {"self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up"},
+    "gptneox": {"attention.query_key_value": "attn_qkv", "attention.dense": "attn_output", "mlp.dense_h_to_4h": "ffn_up",
+                "mlp.dense_4h_to_h": "ffn_down"},
+}
+FAMILY_NAMES["gemma3"] = FAMILY_NAMES["olmo2"] = FAMILY_NAMES["gemma2"]
+
+
+def add_family(writer, model, arch):
+    """Tensors under their GGUF names and in their GGUF order, as llama.cpp's converter writes them."""
+    config = model.config
+    heads, kv_heads = config.num_attention_heads, getattr(config, "num_key_value_heads", None)
+    for name, tensor in model.state_dict().items():
+        name = name.replace("gpt_neox.", "model.").replace("embed_in", "embed_tokens").replace("final_layer_norm", "norm")
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        part = name.split(".", 3)[-1].rsplit(".", 1)[0]
+        known = FAMILY_NAMES.get(arch, {}).get(part)
+        target = f"blk.{name.split('.')[2]}.{known}.{name.rsplit('.', 1)[1]}" if known else gguf_name(name)
+        if arch in ("granite", "smollm3", "llama") and part in ("self_attn.q_proj", "self_attn.k_proj"):
+            tensor = adjacent(tensor, heads if part.endswith("q_proj") else kv_heads)
+        if arch == "gptneox" and part == "attention.query_key_value":
+            tensor = tensor.reshape(heads, 3, -1, *tensor.shape[1:]).transpose(0, 1).reshape(tensor.shape)
+        if arch in ("gemma2", "gemma3") and "norm" in name:
+            tensor = tensor + 1
+        if tensor.dim() == 1:
+            writer.add_tensor(target, tensor.contiguous().numpy())
+        else:
+            kind = gguf.GGMLQuantizationType.BF16
+            writer.add_tensor(target, gguf.quants.quantize(tensor.contiguous().numpy(), kind), raw_dtype=kind)
+
+
+def family(name, arch, more, **changes):
+    """The GGUF file of a model of FAMILIES, with what the format cannot say as it takes it for given."""
+    config = FAMILIES[name]()
+    for key, value in changes.items():
+        setattr(config, key, value)
+    config._attn_implementation = "eager"
+    model = spread(transformers.AutoModelForCausalLM.from_config(config), SEEDS[name])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.to(torch.bfloat16).float())
+    if not hasattr(config, "num_key_value_heads"):
+        config.num_key_value_heads = config.num_attention_heads
+    config.rms_norm_eps = getattr(config, "rms_norm_eps", 1e-5)
+    writer = gguf_writer(f"gguf_{name}", arch, config, SEEDS[name])
+    more(writer, config)
+    add_family(writer, model, arch)
+    finish(writer)
+    write_golden(f"gguf_{name}", logits_of(model))
+
+
+def case_gguf_families():
+    def gemma(writer, config):
+        writer.add_key_length(config.head_dim)
+        writer.add_sliding_window(config.sliding_window)
+
+    def gemma2(writer, config):
+        gemma(writer, config)
+        writer.add_attn_logit_softcapping(config.attn_logit_softcapping)
+        writer.add_final_logit_softcapping(config.final_logit_softcapping)
+
+    def gemma3(writer, config):
+        gemma(writer, config)
+        writer.add_rope_freq_base(1000000.0)
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(8.0)
+        writer.add_sliding_window_pattern([True, False, True, False])
+
+    def longrope(writer, config):
+        writer.add_rope_dimension_count(6)
+        writer.add_rope_scaling_orig_ctx_len(32)
+        writer.add_rope_scaling_attn_factors((1 + np.log(4) / np.log(32)) ** 0.5)
+        for length in ("short", "long"):
+            values = np.array(config.rope_parameters[f"{length}_factor"], dtype=np.float32)
+            writer.add_tensor(f"rope_factors_{length}.weight", values)
+
+    def granite(writer, config):
+        writer.add_embedding_scale(config.embedding_multiplier)
+        writer.add_residual_scale(config.residual_multiplier)
+        writer.add_attention_scale(config.attention_multiplier)
+        writer.add_logit_scale(config.logits_scaling)
+
+    def gptneox(writer, config):
+        writer.add_layer_norm_eps(config.layer_norm_eps)
+        writer.add_rope_dimension_count(2)
+        writer.add_parallel_residual(config.use_parallel_residual)
+
+    def yarn(writer, config):
+        writer.add_key_length(16)
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(4.0)
+        writer.add_rope_scaling_orig_ctx_len(16)
+
+    family("gemma2", "gemma2", gemma2, query_pre_attn_scalar=8)
+    family("gemma3", "gemma3", gemma3, query_pre_attn_scalar=8)
+    family("phi3", "phi3", lambda writer, config: writer.add_sliding_window(7))
+    family("phi3_longrope", "phi3", longrope)
+    family("olmo2", "olmo2", lambda writer, config: writer.add_rope_freq_base(500000.0))
+    family("granite", "granite", granite)
+    family("gpt_neox", "gptneox", gptneox)
+    family("llama_yarn", "llama", yarn)
+    family("smollm3", "smollm3", lambda writer, config: writer.add_rope_freq_base(5000000.0), no_rope_layers=[1, 1, 1, 0])
+
+
 def case_gguf_gpt2():
     model = spread(transformers.GPT2LMHeadModel(gpt2_config()), 17)
     writer = gguf.GGUFWriter(os.path.join(folder("gguf_gpt2"), "model.gguf"), "gpt2")
@@ -380,8 +606,7 @@ def main():
     cases = {name.removeprefix("case_"): make for name, make in globals().items() if name.startswith("case_")}
     for name in sys.argv[1:] or cases:
         cases[name]()
-        files = [os.path.join(folder(name), file) for file in os.listdir(folder(name))]
-        print(f"{name}: {sum(os.path.getsize(file) for file in files):,} bytes")
+        print(name)
 
 
 if __name__ == "__main__":

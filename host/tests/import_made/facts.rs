@@ -91,6 +91,10 @@ fn keys_that_could_change_results_are_refused_by_name() {
             json!({"rope_parameters": {"rope_type": "default"}, "rope_scaling": {"type": "linear", "factor": 2}}),
             "rope_parameters beside another rope_scaling",
         ),
+        (
+            json!({"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 2}}}),
+            "rope_parameters.full_attention: {\"factor\":2,\"rope_type\":\"linear\"} is not supported",
+        ),
         (json!({"rms_norm_eps": "NaN"}), "rms_norm_eps is \"NaN\"; expected a number"),
     ] {
         let error = with(changes).1.unwrap_err();
@@ -178,7 +182,8 @@ fn facts_of_gguf_files_are_used_off_or_refused() {
             Fact::U32(8),
             "attention.value_length other than the length of keys",
         ),
-        ("llama.rope.scaling.type", Fact::Text("yarn"), "the rotary scaling \"yarn\" is not supported"),
+        ("llama.rope.scaling.type", Fact::Text("ntk"), "the rotary scaling \"ntk\" is not supported"),
+        ("llama.rope.scaling.yarn_ext_factor", Fact::F32(0.5), "yarn_ext_factor: 0.5 is not supported"),
         ("llama.rope.dimension_sections", Fact::U32s(vec![1, 1]), "rope.dimension_sections: [1,1] is not"),
         ("llama.context_length2", Fact::Text(""), "it was accepted"),
         ("general.type", Fact::Text("adapter"), "a LoRA adapter is not supported; expected a whole model"),
@@ -205,6 +210,8 @@ fn a_gguf_file_says_which_layers_have_a_window() {
     };
     assert_eq!(windows(std::slice::from_ref(&window)), [Some(8), Some(8)]);
     assert_eq!(windows(&[window.clone(), pattern([true, false])]), [Some(8), None]);
+    let period = ("llama.attention.sliding_window_pattern", Fact::U32(2));
+    assert_eq!(windows(&[window.clone(), period]), [Some(8), None]);
     assert_eq!(windows(&[window, pattern([false, false])]), []);
     assert_eq!(windows(&[pattern([true, true])]), []);
 }

@@ -212,8 +212,9 @@ impl Formats {
         let scales = |of: fn(&QuantisedLayer) -> &Quantised| {
             layers.iter().map(move |layer| of(layer).scales.as_slice())
         };
-        self.o = self.added_input(self.added(&rows.o)?, scales(|layer| &layer.o).zip(&gains.mlp))?;
         let next = gains.attention.iter().skip(1);
+        let after_o = if features.parallel { &gains.attention[1..] } else { &gains.mlp[..] };
+        self.o = self.added_input(self.added(&rows.o)?, scales(|layer| &layer.o).zip(after_o))?;
         self.down = self.added_input(self.added(&rows.down)?, scales(|layer| &layer.down).zip(next))?;
         Ok(self)
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::compile::constants::K_BIAS_FRACTION_BITS;
 
 /// Fraction bits of cosines and sines.
-const TURN_SHIFT: i32 = 16;
+pub(super) const TURN_SHIFT: i32 = 16;
 
 /// Where the heads of a row go.
 enum Rows {
@@ -33,6 +33,7 @@ impl Writer<'_> {
             vectors.extend(features.q.then(|| self.copy(word(constants.q_bias), vreg.q_add, rows.q)));
             return vectors;
         }
+        vectors.extend(self.layer_turn());
         vectors.extend(self.turned_biases());
         let turns = [
             (constants.k, self.formats.k, vreg.k_cos, vreg.k_sin, rows.kv),
@@ -40,9 +41,9 @@ impl Writer<'_> {
         ];
         for (constant, _, cos, sin, count) in turns {
             let turned = Vector { shift: TURN_SHIFT, ..Vector::default() };
-            vectors.extend(self.turned_words(word(constant), vreg.cos, cos, count, turned));
+            vectors.extend(self.turned_words(word(constant), vreg.layer_cos, cos, count, turned));
             let swapped = Vector { swap: true, ..turned };
-            vectors.extend(self.turned_words(word(constant), vreg.sin, sin, count, swapped));
+            vectors.extend(self.turned_words(word(constant), vreg.layer_sin, sin, count, swapped));
         }
         vectors.extend(self.normalised_heads());
         for (_, scaled, cos, sin, count) in turns.into_iter().filter(|_| !features.head_norm) {
@@ -125,16 +126,16 @@ impl Writer<'_> {
         if features.k {
             let (words, base) =
                 (word(constants.k_bias), joined(vreg.k_centre, TURN_SHIFT + K_BIAS_FRACTION_BITS));
-            vectors.extend(self.turned_words(words, vreg.cos, vreg.k_centre, rows.kv, base));
+            vectors.extend(self.turned_words(words, vreg.layer_cos, vreg.k_centre, rows.kv, base));
             let swapped = Vector { swap: true, ..base };
-            vectors.extend(self.turned_words(words, vreg.sin, vreg.k_centre, rows.kv, swapped));
+            vectors.extend(self.turned_words(words, vreg.layer_sin, vreg.k_centre, rows.kv, swapped));
         }
         if features.q {
             let (words, shift) = (word(constants.q_bias), TURN_SHIFT);
             let first = Vector { shift, ..Vector::default() };
-            vectors.extend(self.turned_words(words, vreg.cos, vreg.q_add, rows.q, first));
+            vectors.extend(self.turned_words(words, vreg.layer_cos, vreg.q_add, rows.q, first));
             let swapped = Vector { swap: true, ..joined(vreg.q_add, shift) };
-            vectors.extend(self.turned_words(words, vreg.sin, vreg.q_add, rows.q, swapped));
+            vectors.extend(self.turned_words(words, vreg.layer_sin, vreg.q_add, rows.q, swapped));
         }
         vectors
     }
@@ -348,7 +349,10 @@ impl Writer<'_> {
         let Plan { constants, vmem, features, .. } = self.plan;
         let word = |row: usize| vmem.layers + row;
         let bias = features.o.then(|| word(constants.o_bias));
-        self.before_add(word(constants.o), bias, self.formats.o, word(constants.mlp_gain))
+        // Where the MLP came first, the next layer's attention reads the residual, or the classifier.
+        let next =
+            if features.parallel { constants.rows + constants.attention_gain } else { constants.mlp_gain };
+        self.before_add(word(constants.o), bias, self.formats.o, Some(word(next)))
     }
 
     fn scores(&self, s: &mut Scheduler, head: usize) {

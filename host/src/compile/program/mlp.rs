@@ -35,7 +35,8 @@ impl Writer<'_> {
         // The next layer's constants follow, after the last layer's the final gain.
         let next_gain = word(constants.rows + constants.attention_gain);
         let bias = features.down.then(|| word(constants.down_bias));
-        self.before_add(word(constants.down), bias, self.formats.down, next_gain)
+        let gain = (!features.parallel).then_some(next_gain);
+        self.before_add(word(constants.down), bias, self.formats.down, gain)
     }
 
     /// The inner vector, row by row into the activation file.

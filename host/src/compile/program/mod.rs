@@ -11,6 +11,7 @@
 mod attention;
 mod mlp;
 mod tokens;
+mod turns;
 mod window;
 
 use super::error::CompileError;
@@ -69,7 +70,12 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// The layer's input is in the activation file when it begins, and the next layer's when it ends.
     fn layer(&self, s: &mut Scheduler) {
-        let Plan { matrices, vmem, .. } = self.plan;
+        let Plan { matrices, vmem, features, .. } = self.plan;
+        if features.parallel {
+            // Both read the same input: the MLP comes first and leaves it where it is.
+            self.mlp(s);
+            self.add_inner(s, matrices.down.len(), vmem.down, self.formats.down);
+        }
         let entry = Entry::At(self.input_entry());
         for (matrix, scaled, store) in [
             (&matrices.k, self.formats.k, vmem.k),
@@ -78,7 +84,8 @@ impl Writer<'_> {
         ] {
             self.product(s, matrix, entry, scaled.sum, store, true);
         }
-        let mut vectors = vec![self.squares()];
+        // After an MLP of the same input the factor is known.
+        let mut vectors: Vec<Placed> = (!features.parallel).then(|| self.squares()).into_iter().collect();
         vectors.extend(self.attention_factors());
         vectors.extend(self.keys_and_queries());
         vectors.extend(self.values());
@@ -86,8 +93,10 @@ impl Writer<'_> {
         self.layer_masks(s);
         self.attention(s);
         self.add(s, matrices.o.len(), vmem.o, self.formats.o);
-        self.mlp(s);
-        self.add(s, matrices.down.len(), vmem.down, self.formats.down);
+        if !features.parallel {
+            self.mlp(s);
+            self.add(s, matrices.down.len(), vmem.down, self.formats.down);
+        }
     }
 
     /// The normalisation factor of the residual, which joins the results of the matrices that read it.
@@ -197,10 +206,17 @@ impl Writer<'_> {
         (self.written(factor, target), Issues::burst(count))
     }
 
-    /// What the additions of [`Writer::add`] need of the residual and its scale words before the first sums arrive.
-    fn before_add(&self, words: usize, bias: Option<usize>, added: Added, gain: usize) -> Vec<Placed> {
+    /// What the additions of [`Writer::add`] need of the residual and its scale words before the first sums arrive. Without a gain no
+    /// matrix reads their result, as [`Writer::add_inner`] has it.
+    fn before_add(
+        &self,
+        words: usize,
+        bias: Option<usize>,
+        added: Added,
+        gain: Option<usize>,
+    ) -> Vec<Placed> {
         let Plan { vreg, rows, .. } = self.plan;
-        let gained = |vector: Vector, target: usize| {
+        let gained = |vector: Vector, target: usize, gain: usize| {
             let gained = Vector {
                 x: X::VregA,
                 a_advance: true,
@@ -228,19 +244,46 @@ impl Writer<'_> {
             };
             (self.written(biased, vreg.x), Issues::burst(rows.x))
         };
-        let after = [
-            self.copy(words, vreg.delta, rows.x),
-            gained(residual, vreg.input),
-            gained(scale, vreg.delta_input),
-        ];
-        bias.map(biased).into_iter().chain(after).collect()
+        let scales = [self.copy(words, vreg.delta, rows.x)];
+        let inputs =
+            gain.map(|gain| [gained(residual, vreg.input, gain), gained(scale, vreg.delta_input, gain)]);
+        bias.map(biased).into_iter().chain(scales).chain(inputs.into_iter().flatten()).collect()
     }
 
     /// Adds the results of a matrix's parts to the residual, and at the same time to the input of the matrices that read it next: that
     /// input need not wait for the residual.
     fn add(&self, s: &mut Scheduler, parts: usize, sums: usize, added: Added) {
         let Plan { vreg, rows, matrices, .. } = self.plan;
-        let adding = |sums: usize, scale: usize, base: usize, shift: i32| Vector {
+        let all = Issues::burst(rows.x);
+        for part in 0..parts {
+            let sums = sums + part * rows.x;
+            let input =
+                |row: usize| self.adding(sums + row, vreg.delta_input + row, vreg.input + row, added.input);
+            let mut vectors = if part + 1 == parts {
+                self.activate(self.input_entry(), &matrices.q.pieces, rows.x, input)
+            } else {
+                vec![(self.written(input(0), vreg.input), all)]
+            };
+            let residual = self.adding(sums, vreg.delta, vreg.x, added.residual);
+            vectors.push((self.written(residual, vreg.x), all));
+            for (vector, issues) in vectors {
+                s.place(vector, issues);
+            }
+        }
+    }
+
+    /// Adds the results of a matrix's parts to the residual alone.
+    fn add_inner(&self, s: &mut Scheduler, parts: usize, sums: usize, added: Added) {
+        let Plan { vreg, rows, .. } = self.plan;
+        for part in 0..parts {
+            let residual = self.adding(sums + part * rows.x, vreg.delta, vreg.x, added.residual);
+            s.place(self.written(residual, vreg.x), Issues::burst(rows.x));
+        }
+    }
+
+    /// Sums times scales, plus registers.
+    fn adding(&self, sums: usize, scale: usize, base: usize, shift: i32) -> Vector {
+        Vector {
             vmem: sums as u32,
             vmem_advance: true,
             b: B::VregA,
@@ -251,21 +294,6 @@ impl Writer<'_> {
             bc_advance: true,
             shift,
             ..Vector::default()
-        };
-        let all = Issues::burst(rows.x);
-        for part in 0..parts {
-            let sums = sums + part * rows.x;
-            let input =
-                |row: usize| adding(sums + row, vreg.delta_input + row, vreg.input + row, added.input);
-            let mut vectors = if part + 1 == parts {
-                self.activate(self.input_entry(), &matrices.q.pieces, rows.x, input)
-            } else {
-                vec![(self.written(input(0), vreg.input), all)]
-            };
-            vectors.push((self.written(adding(sums, vreg.delta, vreg.x, added.residual), vreg.x), all));
-            for (vector, issues) in vectors {
-                s.place(vector, issues);
-            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::compile::formats::EmbeddingNorm;
+use crate::compile::vectors::TurnTables;
 use lpu_isa::timing;
 
 impl Writer<'_> {
@@ -43,9 +44,7 @@ impl Writer<'_> {
         if features.o || features.down {
             vectors.push((self.written(self.copied(vmem.bias_unit), vreg.bias_unit), Issues::burst(1)));
         }
-        if features.rotation {
-            vectors.extend(self.rotation());
-        }
+        vectors.extend((0..features.ways()).flat_map(|way| self.rotation(way)));
         s.place_soonest(vectors);
     }
 
@@ -99,8 +98,9 @@ impl Writer<'_> {
 
     /// The angle is the sum of a multiple of the lanes and a rest:
     /// `cos(a + b) = cos a cos b - sin a sin b`, `sin(a + b) = sin a cos b + cos a sin b`, with sines signed by lane.
-    fn rotation(&self) -> Vec<Placed> {
+    fn rotation(&self, way: usize) -> Vec<Placed> {
         let Plan { vmem, vreg, rows, geometry, blocks, .. } = self.plan;
+        let TurnTables { cos_high, sin_high, cos_low, sin_low } = vmem.turns[way];
         // Registers that attention uses later hold the rest's cosine and sine and two products.
         let registers = [vreg.q_cos, vreg.q_sin, vreg.k_cos, vreg.k_sin];
         let mut vectors = Vec::new();
@@ -111,7 +111,7 @@ impl Writer<'_> {
             let [low_cos, low_sin, cos_product, sin_product] = registers.map(|register| register + chunk);
             let low = |table: usize| table + chunk * geometry.vxm_lanes;
             let high = |table: usize| table + chunk * blocks;
-            for (table, target) in [(vmem.cos_low, low_cos), (vmem.sin_low, low_sin)] {
+            for (table, target) in [(cos_low, low_cos), (sin_low, low_sin)] {
                 let load = Vector { vmem_index: VmemIndex::PositionLane, ..self.copied(low(table)) };
                 push(load, target);
             }
@@ -124,11 +124,11 @@ impl Writer<'_> {
                 ..Vector::default()
             };
             let add = |product: usize, vector: Vector| Vector { c: C::VregB, bc: product as u32, ..vector };
-            push(turn(vmem.cos_high, low_cos), cos_product);
-            push(turn(vmem.sin_high, low_cos), sin_product);
+            push(turn(cos_high, low_cos), cos_product);
+            push(turn(sin_high, low_cos), sin_product);
             // Exchanging the lanes of a signed sine negates it.
-            push(add(cos_product, Vector { swap: true, ..turn(vmem.sin_high, low_sin) }), vreg.cos + chunk);
-            push(add(sin_product, turn(vmem.cos_high, low_sin)), vreg.sin + chunk);
+            push(add(cos_product, Vector { swap: true, ..turn(sin_high, low_sin) }), vreg.cos[way] + chunk);
+            push(add(sin_product, turn(cos_high, low_sin)), vreg.sin[way] + chunk);
         }
         vectors
     }

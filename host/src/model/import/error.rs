@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 pub const FORMATS: &str =
     "a folder with config.json and *.safetensors, a GGUF file, or a llama2.c checkpoint of version 0, 1 or 2";
 pub const TOKENIZERS: &str = "a tokenizer.json, a tokenizer.model, a vocab.json beside its merges.txt, a GGUF file, or a tokenizer of llama2.c";
-pub const ARCHITECTURES: &str =
-    "llama (SmolLM too), mistral, qwen2, qwen3, gemma, stablelm, gpt2, gpt_neo, microgpt";
+pub const ARCHITECTURES: &str = "llama (SmolLM too), mistral, qwen2, qwen3, gemma, gemma2, gemma3, phi3, olmo2, granite, smollm3, stablelm, gpt2, \
+     gpt_neo, gpt_neox, microgpt";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {

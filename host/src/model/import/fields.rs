@@ -49,6 +49,19 @@ impl Fields {
         keys::check(&self.about(), unread, keys)
     }
 
+    /// Refuses fields that nothing asked for, unless a table knows that they change nothing: for objects where every field matters.
+    pub fn check_all_known(&self, keys: &Keys) -> Result<(), ImportError> {
+        match self.check_all_read(keys)? {
+            Some(warning) => Err(self.about().unsupported(warning, "a rotary embedding of known keys")),
+            None => Ok(()),
+        }
+    }
+
+    /// An object without fields.
+    pub fn nothing(&self) -> Fields {
+        Fields::new(&self.path, Value::Null)
+    }
+
     pub fn about(&self) -> About<'_> {
         About(&self.path)
     }
@@ -100,12 +113,8 @@ impl Fields {
 
     /// Which layers see a window only, as a list with a text for each layer says it.
     pub fn sliding_layers(&self, key: &str, layers: usize) -> Result<Option<Vec<bool>>, ImportError> {
-        let wrong = || {
-            self.wrong(
-                key,
-                &format!("\"full_attention\" or \"sliding_attention\" for each of {layers} layers"),
-            )
-        };
+        let expected = format!("\"full_attention\" or \"sliding_attention\" for each of {layers} layers");
+        let wrong = || self.wrong(key, &expected);
         let kind = |value: &Value| match value.as_str() {
             Some("full_attention") => Ok(false),
             Some("sliding_attention") => Ok(true),
@@ -118,6 +127,29 @@ impl Fields {
             }
             _ => Err(wrong()),
         }
+    }
+
+    /// A flag for each layer, as true and false or 1 and 0; there may be more than layers.
+    pub fn flags(&self, key: &str, layers: usize) -> Result<Option<Vec<bool>>, ImportError> {
+        let wrong = || self.wrong(key, &format!("0 or 1 for each of {layers} layers"));
+        let flag = |value: &Value| {
+            let number = value.as_u64().filter(|number| *number <= 1).map(|number| number == 1);
+            value.as_bool().or(number).ok_or_else(wrong)
+        };
+        match self.get(key) {
+            Value::Null => Ok(None),
+            Value::Array(all) if all.len() >= layers => {
+                all[..layers].iter().map(flag).collect::<Result<_, _>>().map(Some)
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    /// A list of numbers that must be there.
+    pub fn numbers(&self, key: &str) -> Result<Vec<f32>, ImportError> {
+        let wrong = || self.wrong(key, "a list of numbers");
+        let number = |value: &Value| value.as_f64().map(|number| number as f32).ok_or_else(wrong);
+        self.get(key).as_array().ok_or_else(wrong)?.iter().map(number).collect()
     }
 
     pub fn layers(&self, key: &str) -> Result<usize, ImportError> {

@@ -1,28 +1,37 @@
 //! A Hugging Face folder: config.json decides the architecture, the safetensors files hold the weights. How
 //! text becomes tokens the files of `tokenizer_files.rs` say.
 
-use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling};
+use super::super::{Activation, Block, Config, Model, NormKind, Rope};
 use super::error::{ARCHITECTURES, ImportError};
+use super::families;
 use super::fields::Fields;
 use super::json;
 use super::keys;
 use super::names;
+use super::rope::{self, rope};
 use super::safetensors::SafetensorsFolder;
-use super::tensors::{Head, Names, assemble};
+use super::tensors::{Head, Multipliers, Names, assemble};
 use std::path::Path;
 
 pub const CONFIG: &str = "config.json";
 pub const JSON_BYTES_MAX: u64 = 16 << 20;
 
 /// What a configuration says: sizes, names of tensors, and whether the classifier is the embedding.
-struct Description {
-    config: Config,
-    names: &'static Names,
-    tied: bool,
+pub(super) struct Description {
+    pub config: Config,
+    pub names: &'static Names,
+    pub tied: bool,
+    pub multipliers: Multipliers,
+}
+
+impl Description {
+    fn new(config: Config, names: &'static Names, tied: bool) -> Self {
+        Self { config, names, tied, multipliers: Multipliers::default() }
+    }
 }
 
 /// How the configuration says where a classifier comes from.
-const TIED: &str = "tie_word_embeddings";
+pub(super) const TIED: &str = "tie_word_embeddings";
 /// The window of Mistral and Qwen where the configuration has no such key, as transformers has it.
 const USUAL_WINDOW: usize = 4096;
 /// The first layer of Qwen with a window where the configuration does not say.
@@ -38,9 +47,10 @@ pub fn model(folder: &Path, file: Option<&Path>) -> Result<Model, ImportError> {
     let description = describe(&fields)?;
     let unknown = fields.check_all_read(&keys::CONFIG)?;
     let tensors = SafetensorsFolder::open(folder, file)?;
-    let Description { config, names, tied } = description;
+    let Description { config, names, tied, multipliers } = description;
     let head = if tied { Head::Embedding(TIED) } else { Head::Own(TIED) };
     let mut model = assemble(&tensors, names, config, head)?;
+    multipliers.apply(&mut model);
     model.warnings.extend(unknown);
     model.warnings.extend(tensors.warnings);
     Ok(model)
@@ -61,6 +71,13 @@ fn describe(fields: &Fields) -> Result<Description, ImportError> {
         "qwen3" => qwen(fields, &names::QWEN3),
         "gemma" => gemma(fields),
         "stablelm" => stablelm(fields),
+        "gemma2" => families::gemma2(fields),
+        "gemma3" | "gemma3_text" => families::gemma3(fields),
+        "phi3" => families::phi3(fields),
+        "olmo2" => families::olmo2(fields),
+        "granite" => families::granite(fields),
+        "smollm3" => families::smollm3(fields),
+        "gpt_neox" => families::gpt_neox(fields),
         "gpt2" => gpt2(fields, &names::GPT2),
         "gpt_neo" => gpt_neo(fields),
         "microgpt" => micro_gpt(fields),
@@ -70,7 +87,7 @@ fn describe(fields: &Fields) -> Result<Description, ImportError> {
 
 /// Sets the window of each layer. Which layers have one `layer_types` says, or without it `usual_layers`; how long it is
 /// `sliding_window`, or without it `usual`.
-fn windows(
+pub(super) fn windows(
     fields: &Fields,
     config: &mut Config,
     usual: Option<usize>,
@@ -88,7 +105,7 @@ fn windows(
 }
 
 /// An architecture that sees all positions unless `layer_types` says otherwise.
-fn llama(fields: &Fields, names: &'static Names) -> Result<Description, ImportError> {
+pub(super) fn llama(fields: &Fields, names: &'static Names) -> Result<Description, ImportError> {
     let mut found = llama_without_windows(fields, names)?;
     windows(fields, &mut found.config, None, |_| false)?;
     let is_unused = found.config.windows.is_empty() && !fields.has("layer_types");
@@ -101,14 +118,26 @@ fn llama(fields: &Fields, names: &'static Names) -> Result<Description, ImportEr
     Ok(found)
 }
 
-fn llama_without_windows(fields: &Fields, names: &'static Names) -> Result<Description, ImportError> {
+pub(super) fn llama_without_windows(
+    fields: &Fields,
+    names: &'static Names,
+) -> Result<Description, ImportError> {
+    llama_turning(fields, names, |head_dim, context| rope(fields, &rope::USUAL, head_dim, context))
+}
+
+/// An architecture with Llama's sizes and a rotary embedding that `rope` reads for heads and a context of given lengths.
+pub(super) fn llama_turning(
+    fields: &Fields,
+    names: &'static Names,
+    rope: impl Fn(usize, usize) -> Result<(Rope, usize), ImportError>,
+) -> Result<Description, ImportError> {
     let (dim, heads) = (fields.size("hidden_size")?, fields.size("num_attention_heads")?);
     let head_dim = match fields.optional_size("head_dim")? {
         Some(head_dim) => head_dim,
         None => fields.share("hidden_size", dim, "num_attention_heads", heads)?,
     };
     let activation = fields.activation(&["hidden_act"], Activation::Silu)?;
-    let context = fields.size("max_position_embeddings")?;
+    let (rope, context) = rope(head_dim, fields.size("max_position_embeddings")?)?;
     let config = Config {
         dim,
         hidden_dim: fields.size("intermediate_size")?,
@@ -121,56 +150,14 @@ fn llama_without_windows(fields: &Fields, names: &'static Names) -> Result<Descr
         norm: NormKind::Rms { eps: fields.number("rms_norm_eps")?.unwrap_or(1e-6) },
         activation,
         gated: true,
-        rope: Some(rope(fields, head_dim)?),
+        rope: Some(rope),
         embedding_norm: false,
         embedding_scale: 1.0,
         score_scale: None,
         windows: Vec::new(),
+        block: Block::default(),
     };
-    Ok(Description { config, names, tied: fields.flag(TIED)?.unwrap_or(false) })
-}
-
-/// The rotary embedding, in the words of transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
-fn rope(fields: &Fields, head_dim: usize) -> Result<Rope, ImportError> {
-    let (parameters, scaling) = (fields.object("rope_parameters")?, fields.object("rope_scaling")?);
-    if parameters.is_present() && scaling.is_present() && !parameters.is_same(&scaling) {
-        let expected = "one of them, or the same in both";
-        return Err(fields.about().unsupported("rope_parameters beside another rope_scaling", expected));
-    }
-    let settings = if parameters.is_present() { parameters } else { scaling };
-    let either = |key: &str| match (settings.number(key)?, fields.number(key)?) {
-        (Some(inner), Some(outer)) if inner != outer => {
-            let feature = format!("{key}: {outer} beside another {key}: {inner} of the rotary embedding");
-            Err(fields.about().unsupported(feature, "one of them, or the same in both"))
-        }
-        (inner, outer) => Ok(inner.or(outer)),
-    };
-    let theta = either("rope_theta")?.unwrap_or(10_000.0);
-    let partial = either("partial_rotary_factor")?.unwrap_or(1.0);
-    let kind = settings.optional_text("rope_type")?.or(settings.optional_text("type")?).unwrap_or("default");
-    let need = |key: &str| {
-        let missing = || settings.about().damaged(format!("{key} is missing from the rotary scaling {kind}"));
-        settings.number(key)?.ok_or_else(missing)
-    };
-    let scaling = match kind {
-        "default" => RopeScaling::None,
-        "linear" => RopeScaling::Linear { factor: need("factor")? },
-        "llama3" => RopeScaling::Llama3 {
-            factor: need("factor")?,
-            low_frequency_factor: need("low_freq_factor")?,
-            high_frequency_factor: need("high_freq_factor")?,
-            original_context: settings.size("original_max_position_embeddings")?,
-        },
-        other => {
-            let feature = format!("the rotary scaling {other:?}");
-            return Err(fields.about().unsupported(feature, "default, linear or llama3"));
-        }
-    };
-    if let Some(warning) = settings.check_all_read(&keys::ROPE)? {
-        return Err(fields.about().unsupported(warning, "a rotary embedding of known keys"));
-    }
-    let dims = (head_dim as f32 * partial) as usize;
-    Ok(Rope { theta, pairing: RopePairing::Halves, dims, scaling })
+    Ok(Description::new(config, names, fields.flag(TIED)?.unwrap_or(false)))
 }
 
 /// Qwen2 and Qwen3: biases and head norms are found in the weights. Their windows begin at one of the layers.
@@ -208,14 +195,10 @@ fn stablelm(fields: &Fields) -> Result<Description, ImportError> {
             return Err(fields.about().unsupported(format!("{text} ({key})"), format!("{key}: false")));
         }
     }
-    let mut found = llama(fields, &names::LLAMA)?;
+    let partly = rope::Keys { partial_usual: 0.25, ..rope::USUAL };
+    let turning = |head_dim, context| rope(fields, &partly, head_dim, context);
+    let mut found = llama_turning(fields, &names::LLAMA, turning)?;
     found.config.norm = NormKind::Layer { eps: fields.number("layer_norm_eps")?.unwrap_or(1e-5) };
-    if fields.number("partial_rotary_factor")?.is_none()
-        && fields.object("rope_parameters")?.number("partial_rotary_factor")?.is_none()
-    {
-        let quarter = found.config.head_dim / 4;
-        found.config.rope.iter_mut().for_each(|rope| rope.dims = quarter);
-    }
     Ok(found)
 }
 
@@ -234,7 +217,7 @@ fn gpt2(fields: &Fields, names: &'static Names) -> Result<Description, ImportErr
         activation: fields.activation(&["activation_function"], Activation::GeluTanh)?,
         ..learned_positions(fields, dim, fields.share("n_embd", dim, "n_head", heads)?, heads)?
     };
-    Ok(Description { config, names, tied: fields.flag(TIED)?.unwrap_or(true) })
+    Ok(Description::new(config, names, fields.flag(TIED)?.unwrap_or(true)))
 }
 
 /// What GPT models have in common: positions are learned, heads are not shared, the MLP has no gate.
@@ -261,6 +244,7 @@ fn learned_positions(
         embedding_scale: 1.0,
         score_scale: None,
         windows: Vec::new(),
+        block: Block::default(),
     })
 }
 
@@ -282,7 +266,7 @@ fn gpt_neo(fields: &Fields) -> Result<Description, ImportError> {
         windows: if windows.iter().all(Option::is_none) { Vec::new() } else { windows },
         ..learned_positions(fields, dim, fields.share("hidden_size", dim, "num_heads", heads)?, heads)?
     };
-    Ok(Description { config, names: &names::GPT_NEO, tied: fields.flag(TIED)?.unwrap_or(true) })
+    Ok(Description::new(config, &names::GPT_NEO, fields.flag(TIED)?.unwrap_or(true)))
 }
 
 fn micro_gpt(fields: &Fields) -> Result<Description, ImportError> {
@@ -293,5 +277,5 @@ fn micro_gpt(fields: &Fields) -> Result<Description, ImportError> {
         embedding_norm: true,
         ..learned_positions(fields, dim, fields.share("n_embd", dim, "n_head", heads)?, heads)?
     };
-    Ok(Description { config, names: &names::MICRO_GPT, tied: false })
+    Ok(Description::new(config, &names::MICRO_GPT, false))
 }

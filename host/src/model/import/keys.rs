@@ -148,6 +148,9 @@ pub static CONFIG: Keys = Keys {
         "remove_invalid_values",
         "exponential_decay_length_penalty",
         "model_max_length",
+        // What is stretched from it says so, and is read.
+        "original_max_position_embeddings",
+        "cache_implementation",
         // Windows count from the layers' kinds, which are read.
         "max_window_layers",
     ],
@@ -210,7 +213,7 @@ pub static GGUF: Keys = Keys {
         "use_parallel_residual",
         "rope.scaling.finetuned",
         "rope.scaling.original_context_length",
-        "rope.scaling.yarn_*",
+        "rope.scaling.yarn_beta_*",
     ],
     neutral: &[
         ("expert_used_count", Neutral::Off),
@@ -225,6 +228,9 @@ pub static GGUF: Keys = Keys {
         ("attention.max_alibi_bias", Neutral::Off),
         ("attention.causal", Neutral::On),
         ("rope.scaling.attn_factor", Neutral::Factor),
+        ("rope.scaling.yarn_attn_factor", Neutral::Factor),
+        ("rope.scaling.yarn_ext_factor", Neutral::On),
+        ("rope.scaling.yarn_log_multiplier", Neutral::Off),
         ("logit_scale", Neutral::Factor),
         ("residual_scale", Neutral::Factor),
         ("embedding_scale", Neutral::Factor),

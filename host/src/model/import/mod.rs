@@ -16,6 +16,7 @@
 //! 3. Weight files are mapped; what is allocated is the fp32 model, four bytes for each weight that the file really holds.
 
 mod error;
+mod families;
 mod fields;
 mod file;
 mod folder;
@@ -25,6 +26,7 @@ mod json;
 mod keys;
 mod names;
 mod recognise;
+mod rope;
 mod safetensors;
 mod tensors;
 mod tokenizer_files;

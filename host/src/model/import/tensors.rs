@@ -43,18 +43,26 @@ pub struct Names {
     pub classifier: &'static str,
     pub layer: &'static str,
     pub attn_norm: &'static str,
-    /// Query, key and value in one matrix, one below the other; empty when they are three.
+    /// Query, key and value in one matrix; empty when they are three.
     pub qkv: &'static str,
+    /// In that matrix each head's query, key and value follow one another; else all queries, all keys, all values do.
+    pub qkv_by_head: bool,
     pub q: &'static str,
     pub k: &'static str,
     pub v: &'static str,
     pub o: &'static str,
     pub q_norm: &'static str,
     pub k_norm: &'static str,
+    /// The norm of what attention adds to the residual.
+    pub attn_post_norm: &'static str,
     pub mlp_norm: &'static str,
+    /// Gate and up in one matrix, one below the other; empty when they are two.
+    pub gate_up: &'static str,
     pub gate: &'static str,
     pub up: &'static str,
     pub down: &'static str,
+    /// The norm of what the MLP adds to the residual.
+    pub mlp_post_norm: &'static str,
     /// What follows the name of a weight.
     pub weight: &'static str,
     /// Matrices of layers are stored inputs x outputs.
@@ -173,7 +181,8 @@ impl Reader<'_> {
         Ok(Norm { gain: Some(gain), bias: self.vector(name, ".bias", length)? })
     }
 
-    fn head_norm(&mut self, name: &str, length: usize) -> Result<Option<Norm>, ImportError> {
+    /// A norm that not every architecture has.
+    fn optional_norm(&mut self, name: &str, length: usize) -> Result<Option<Norm>, ImportError> {
         if name.is_empty() { Ok(None) } else { self.norm(name, length).map(Some) }
     }
 
@@ -193,16 +202,17 @@ impl Reader<'_> {
         let names = self.names;
         let (dim, hidden, q_dim, kv_dim) = (config.dim, config.hidden_dim, config.q_dim(), config.kv_dim());
         let attn_norm = self.norm(names.attn_norm, dim)?;
-        let [q, k, v] = match names.qkv {
-            "" => [
-                self.linear(names.q, q_dim, dim)?,
-                self.linear(names.k, kv_dim, dim)?,
-                self.linear(names.v, kv_dim, dim)?,
-            ],
+        let [q, k, v] = self.attention(config)?;
+        let [q_norm, k_norm] =
+            if config.block.whole_qk_norm { [q_dim, kv_dim] } else { [config.head_dim; 2] };
+        let (gate, up) = match names.gate_up {
+            "" if config.gated => {
+                (Some(self.linear(names.gate, hidden, dim)?), self.linear(names.up, hidden, dim)?)
+            }
+            "" => (None, self.linear(names.up, hidden, dim)?),
             name => {
-                let all = self.linear(name, q_dim + 2 * kv_dim, dim)?;
-                split(&all, [q_dim, kv_dim, kv_dim])
-                    .map_err(|source| ImportError::Model { path: self.tensors.path().to_owned(), source })?
+                let [gate, up] = split(&self.linear(name, 2 * hidden, dim)?, [0..hidden, hidden..2 * hidden]);
+                (Some(gate), up)
             }
         };
         Ok(Layer {
@@ -211,13 +221,37 @@ impl Reader<'_> {
             k,
             v,
             o: self.linear(names.o, dim, q_dim)?,
-            q_norm: self.head_norm(names.q_norm, config.head_dim)?,
-            k_norm: self.head_norm(names.k_norm, config.head_dim)?,
+            q_norm: self.optional_norm(names.q_norm, q_norm)?,
+            k_norm: self.optional_norm(names.k_norm, k_norm)?,
+            attn_post_norm: self.optional_norm(names.attn_post_norm, dim)?,
             mlp_norm: self.norm(names.mlp_norm, dim)?,
-            gate: if config.gated { Some(self.linear(names.gate, hidden, dim)?) } else { None },
-            up: self.linear(names.up, hidden, dim)?,
+            gate,
+            up,
             down: self.linear(names.down, dim, hidden)?,
+            mlp_post_norm: self.optional_norm(names.mlp_post_norm, dim)?,
         })
+    }
+
+    /// Query, key and value.
+    fn attention(&mut self, config: &Config) -> Result<[Linear; 3], ImportError> {
+        let names = self.names;
+        let (dim, q_dim, kv_dim) = (config.dim, config.q_dim(), config.kv_dim());
+        if names.qkv.is_empty() {
+            return Ok([
+                self.linear(names.q, q_dim, dim)?,
+                self.linear(names.k, kv_dim, dim)?,
+                self.linear(names.v, kv_dim, dim)?,
+            ]);
+        }
+        let all = self.linear(names.qkv, q_dim + 2 * kv_dim, dim)?;
+        if !names.qkv_by_head {
+            return Ok(split(&all, [0..q_dim, q_dim..q_dim + kv_dim, q_dim + kv_dim..q_dim + 2 * kv_dim]));
+        }
+        let (heads, width) = (config.heads, config.head_dim);
+        let part = move |part: usize| {
+            (0..heads).flat_map(move |head| (0..width).map(move |row| (3 * head + part) * width + row))
+        };
+        Ok(split(&all, [part(0), part(1), part(2)]))
     }
 
     /// A weight that nothing reads would silently be left out of the result.
@@ -241,15 +275,46 @@ fn transpose(values: &[f32], outputs: usize, inputs: usize) -> Vec<f32> {
     (0..outputs).flat_map(column).collect()
 }
 
-/// Cuts a linear map into three by its outputs.
-fn split(all: &Linear, outputs: [usize; 3]) -> Result<[Linear; 3], super::super::ModelError> {
-    let mut first = 0;
-    let inputs = all.weight.inputs();
-    let mut next = |count: usize| {
-        let weight = all.weight.data()[first * inputs..(first + count) * inputs].to_vec();
-        let bias = all.bias.as_ref().map(|bias| bias[first..first + count].to_vec());
-        first += count;
-        Matrix::new(count, inputs, weight).map(|weight| Linear { weight, bias })
-    };
-    Ok([next(outputs[0])?, next(outputs[1])?, next(outputs[2])?])
+/// Linear maps of some of the outputs each.
+fn split<const PARTS: usize>(
+    all: &Linear,
+    parts: [impl Iterator<Item = usize> + Clone; PARTS],
+) -> [Linear; PARTS] {
+    parts.map(|rows| {
+        let bias = all.bias.as_ref().map(|bias| rows.clone().map(|row| bias[row]).collect());
+        Linear { weight: all.weight.selected(rows), bias }
+    })
+}
+
+/// Factors that a configuration has besides the weights, as Granite's.
+#[derive(Clone, Copy, Debug)]
+pub struct Multipliers {
+    /// Of what attention and MLP add to the residual.
+    pub residual: f32,
+    /// What logits are divided by.
+    pub logits_divisor: f32,
+}
+
+impl Default for Multipliers {
+    fn default() -> Self {
+        Self { residual: 1.0, logits_divisor: 1.0 }
+    }
+}
+
+impl Multipliers {
+    /// Makes the factors part of the weights. The divisor joins the final norm, because the classifier may be the embedding.
+    pub fn apply(&self, model: &mut Model) {
+        let scale = |values: &mut [f32], factor: f32| {
+            if factor != 1.0 {
+                values.iter_mut().for_each(|value| *value *= factor);
+            }
+        };
+        for linear in model.layers.iter_mut().flat_map(|layer| [&mut layer.o, &mut layer.down]) {
+            scale(linear.weight.data_mut(), self.residual);
+            linear.bias.iter_mut().for_each(|bias| scale(bias, self.residual));
+        }
+        if let Some(Norm { gain, bias }) = &mut model.final_norm {
+            [gain, bias].into_iter().flatten().for_each(|values| scale(values, 1.0 / self.logits_divisor));
+        }
+    }
 }

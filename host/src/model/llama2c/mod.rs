@@ -15,7 +15,7 @@ mod versioned;
 pub use versioned::is_versioned;
 
 use super::{
-    Activation, Config, Layer, Linear, Matrix, Model, ModelError, Norm, NormKind, Rope, RopePairing,
+    Activation, Block, Config, Layer, Linear, Matrix, Model, ModelError, Norm, NormKind, Rope, RopePairing,
     RopeScaling,
 };
 
@@ -203,6 +203,7 @@ impl Header {
             embedding_scale: 1.0,
             score_scale: None,
             windows: Vec::new(),
+            block: Block::default(),
         }
     }
 }
@@ -266,6 +267,8 @@ pub fn parse(file: &[u8]) -> Result<Model, Llama2cError> {
             gate: Some(gate.linear()?),
             up: up.linear()?,
             down: down.linear()?,
+            attn_post_norm: None,
+            mlp_post_norm: None,
         });
     }
     let mut model = Model {

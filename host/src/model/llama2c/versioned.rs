@@ -110,7 +110,21 @@ fn read(header: &Header, source: &mut Source) -> Result<Model, ModelError> {
             break;
         };
         let (q_norm, k_norm, gate) = (None, None, Some(gate));
-        model.layers.push(Layer { attn_norm, q, k, v, o, q_norm, k_norm, mlp_norm, gate, up, down });
+        model.layers.push(Layer {
+            attn_norm,
+            q,
+            k,
+            v,
+            o,
+            q_norm,
+            k_norm,
+            attn_post_norm: None,
+            mlp_norm,
+            gate,
+            up,
+            down,
+            mlp_post_norm: None,
+        });
     }
     Ok(model)
 }

@@ -1,5 +1,6 @@
 //! A GGUF file: configuration, weights, vocabulary and chat template in one.
 
+mod families;
 mod quants;
 mod reader;
 mod split;
@@ -8,11 +9,12 @@ mod vocabulary;
 pub use reader::MAGIC;
 
 use super::super::tokenizer::{Facts, Vocabulary};
-use super::super::{Activation, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
+use super::super::{Activation, Block, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
 use super::error::{About, ImportError};
 use super::folder::MERGE;
 use super::keys::{self, Unread};
-use super::tensors::{Head, Names, Tensors, assemble};
+use super::rope::{Yarn, longrope_magnitude};
+use super::tensors::{Head, Multipliers, Names, Tensors, assemble};
 use super::{file, names, recognise};
 use memmap2::Mmap;
 use reader::{Container, Fact};
@@ -23,7 +25,10 @@ use std::path::{Path, PathBuf};
 /// No size of a model is larger.
 const SIZE_MAX: u64 = 1 << 20;
 const LAYERS_MAX: usize = 4096;
-const ARCHITECTURES: &str = "llama (Mistral and SmolLM too), qwen2, qwen3, gemma, stablelm or gpt2";
+const ARCHITECTURES: &str = "llama (Mistral and SmolLM too), qwen2, qwen3, gemma, gemma2, gemma3, phi3, olmo2, granite, smollm3, stablelm, gpt2 or gptneox";
+
+/// A configuration, the names of its tensors, and factors besides them.
+type Described = (Config, &'static Names, Multipliers);
 
 /// A mapped file, with the other parts of its model if it is split.
 pub struct GgufFile {
@@ -117,9 +122,13 @@ impl GgufFile {
 
 impl<'f> Open<'f> {
     fn model(&self) -> Result<Model, ImportError> {
-        let (config, names) = self.config()?;
+        let (config, names, multipliers) = match self.family()? {
+            Some(family) => family,
+            None => self.config().map(|(config, names)| (config, names, Multipliers::default()))?,
+        };
         let unknown = self.check_all_read()?;
         let mut model = assemble(self, names, config, Head::OwnOrEmbedding)?;
+        multipliers.apply(&mut model);
         model.warnings.extend(unknown);
         Ok(model)
     }
@@ -254,7 +263,7 @@ impl<'f> Open<'f> {
                 .about()
                 .damaged(format!("block_count is {layers}; expected at most {LAYERS_MAX}")));
         }
-        let context = self.size("context_length")?;
+        let (rope, context) = self.rope(pairing, head_dim, self.size("context_length")?)?;
         if self.optional_size("attention.value_length")?.is_some_and(|length| length != head_dim) {
             let feature = "attention.value_length other than the length of keys";
             return Err(self.about().unsupported(feature, "heads of one length"));
@@ -273,67 +282,134 @@ impl<'f> Open<'f> {
             norm: NormKind::Rms { eps: self.number("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5) },
             activation: Activation::Silu,
             gated: true,
-            rope: Some(self.rope(pairing, head_dim)?),
+            rope: Some(rope),
             embedding_norm: false,
             embedding_scale: 1.0,
             score_scale: self.number("attention.scale")?.filter(|scale| *scale != 0.0),
             windows: self.windows(layers, context)?,
+            block: Block::default(),
         })
     }
 
-    /// The window of each layer. All layers have it, unless a list says which do.
-    fn windows(&self, layers: usize, context: usize) -> Result<Vec<Option<usize>>, ImportError> {
-        let slides = match self.own("attention.sliding_window_pattern") {
-            (_, None) => vec![true; layers],
-            (_, Some(Fact::Bytes(all))) if all.len() == layers => all.iter().map(|one| *one != 0).collect(),
+    /// Which layers have a window: a list says it, or that all but every n-th have; `usual` is that n where nothing is said.
+    fn sliding(&self, layers: usize, usual: Option<usize>) -> Result<Vec<bool>, ImportError> {
+        let every = |period: Option<usize>| {
+            (1..=layers).map(|layer| period.is_none_or(|period| !layer.is_multiple_of(period))).collect()
+        };
+        match self.own("attention.sliding_window_pattern") {
+            (_, None) => Ok(every(usual)),
+            (_, Some(Fact::Bytes(all))) if all.len() == layers => {
+                Ok(all.iter().map(|one| *one != 0).collect())
+            }
             (_, Some(Fact::Numbers(all))) if all.len() == layers => {
-                all.iter().map(|one| *one != 0.0).collect()
+                Ok(all.iter().map(|one| *one != 0.0).collect())
+            }
+            (_, Some(Fact::Whole(period))) if (1..=SIZE_MAX).contains(period) => {
+                Ok(every(Some(*period as usize)))
             }
             (name, Some(other)) => {
                 let found = keys::shown(&other.to_json());
                 let reason = format!("{name} is {found}; expected true or false for each of {layers} layers");
-                return Err(self.about().damaged(reason));
+                Err(self.about().damaged(reason))
             }
-        };
-        let window = match self.is_off("attention.sliding_window") {
-            true => None,
-            false => self.optional_size("attention.sliding_window")?.filter(|window| *window < context),
-        };
-        let windows: Vec<_> = slides.into_iter().map(|slides| window.filter(|_| slides)).collect();
-        Ok(if windows.iter().any(Option::is_some) { windows } else { Vec::new() })
+        }
     }
 
-    fn rope(&self, pairing: RopePairing, head_dim: usize) -> Result<Rope, ImportError> {
-        let theta = self.number("rope.freq_base")?.unwrap_or(10_000.0);
-        let dims = self.optional_size("rope.dimension_count")?.unwrap_or(head_dim);
-        let factor = self.rope_factor()?;
-        let scaling = if self.shape("rope_freqs.weight").is_some() {
-            let divisors = self.read("rope_freqs.weight")?;
-            RopeScaling::Divisors(divisors.into_iter().map(|divisor| divisor * factor).collect())
-        } else if factor == 1.0 {
-            RopeScaling::None
-        } else {
-            RopeScaling::Linear { factor }
-        };
-        Ok(Rope { theta, pairing, dims, scaling })
+    /// The window of each layer. All layers have it, unless the file says which do.
+    fn windows(&self, layers: usize, context: usize) -> Result<Vec<Option<usize>>, ImportError> {
+        Ok(windows(self.window()?, &self.sliding(layers, None)?, context))
+    }
+
+    fn window(&self) -> Result<Option<usize>, ImportError> {
+        const KEY: &str = "attention.sliding_window";
+        if self.is_off(KEY) { Ok(None) } else { self.optional_size(KEY) }
     }
 }
 
+/// The windows of the layers that slide; none where a window is as long as the context, since it hides nothing.
+fn windows(window: Option<usize>, sliding: &[bool], context: usize) -> Vec<Option<usize>> {
+    let window = window.filter(|window| *window < context);
+    let windows: Vec<_> = sliding.iter().map(|slides| window.filter(|_| *slides)).collect();
+    if windows.iter().any(Option::is_some) { windows } else { Vec::new() }
+}
+
+/// The tensors of LongRoPE's factors, for texts within the original context and for longer ones.
+const SHORT_FACTORS: &str = "rope_factors_short.weight";
+const LONG_FACTORS: &str = "rope_factors_long.weight";
+const DIVISORS: &str = "rope_freqs.weight";
+
 impl Open<'_> {
-    /// How much slower all pairs turn, as llama.cpp has it: a factor without a type is linear, an older file calls it
-    /// `rope.scale_linear`, and the type "none" ignores both.
-    fn rope_factor(&self) -> Result<f32, ImportError> {
+    /// The rotary embedding, and the positions that it turns as trained.
+    fn rope(
+        &self,
+        pairing: RopePairing,
+        head_dim: usize,
+        context: usize,
+    ) -> Result<(Rope, usize), ImportError> {
+        let theta = self.number("rope.freq_base")?.unwrap_or(10_000.0);
+        let dims = self.optional_size("rope.dimension_count")?.unwrap_or(head_dim);
+        let (scaling, context) = self.rope_scaling(theta, dims, context)?;
+        Ok((Rope { theta, pairing, dims, scaling }, context))
+    }
+
+    /// How much slower pairs turn, as llama.cpp has it: a factor without a type is linear, an older file calls it
+    /// `rope.scale_linear`, and the type "none" ignores both; tensors say it for each pair besides.
+    fn rope_scaling(
+        &self,
+        theta: f32,
+        dims: usize,
+        context: usize,
+    ) -> Result<(RopeScaling, usize), ImportError> {
+        let (by_length, by_pair) = (self.shape(SHORT_FACTORS).is_some(), self.shape(DIVISORS).is_some());
         let factor = |name: &str| Ok(self.number(name)?.filter(|factor| *factor != 0.0));
         let (new, old) = (factor("rope.scaling.factor")?, factor("rope.scale_linear")?);
         let found = new.or(old).unwrap_or(1.0);
-        match self.own("rope.scaling.type").1 {
-            None | Some(Fact::Text("linear")) => Ok(found),
-            Some(Fact::Text("none")) => Ok(1.0),
+        let factor = match self.own("rope.scaling.type").1 {
+            None | Some(Fact::Text("linear")) => found,
+            Some(Fact::Text("longrope")) if by_length => found,
+            Some(Fact::Text("none")) => 1.0,
+            Some(Fact::Text("yarn")) if !by_length && !by_pair => {
+                return Ok((self.yarn(found, context)?.scaling(theta, dims), context));
+            }
             Some(other) => {
                 let feature = format!("the rotary scaling {}", other.to_json());
-                Err(self.about().unsupported(feature, "none, linear or a tensor rope_freqs"))
+                let expected = "none, linear, yarn, or factors in tensors";
+                return Err(self.about().unsupported(feature, expected));
             }
+        };
+        let slowed = |divisors: Vec<f32>| divisors.into_iter().map(|divisor| divisor * factor).collect();
+        if by_length {
+            let (divisors, magnitude, context) = self.longrope(context)?;
+            return Ok((RopeScaling::Divisors { divisors: slowed(divisors), magnitude }, context));
         }
+        let scaling = match factor {
+            _ if by_pair => RopeScaling::Divisors { divisors: slowed(self.read(DIVISORS)?), magnitude: 1.0 },
+            1.0 => RopeScaling::None,
+            factor => RopeScaling::Linear { factor },
+        };
+        Ok((scaling, context))
+    }
+
+    fn yarn(&self, factor: f32, context: usize) -> Result<Yarn, ImportError> {
+        let attention = self.number("rope.scaling.attn_factor")?.unwrap_or(1.0);
+        Ok(Yarn {
+            factor,
+            original_context: self.optional_size("rope.scaling.original_context_length")?.unwrap_or(context),
+            beta_fast: self.number("rope.scaling.yarn_beta_fast")?.unwrap_or(32.0),
+            beta_slow: self.number("rope.scaling.yarn_beta_slow")?.unwrap_or(1.0),
+            truncate: true,
+            magnitude: attention * Yarn::magnitude(factor, 1.0),
+        })
+    }
+
+    /// LongRoPE turns short texts by other factors than long ones. No text is long here: the context ends where they change.
+    fn longrope(&self, context: usize) -> Result<(Vec<f32>, f32, usize), ImportError> {
+        let original = self.optional_size("rope.scaling.original_context_length")?.unwrap_or(context);
+        let advised = longrope_magnitude(context as f32 / original as f32, original);
+        let magnitude = self.number("rope.scaling.attn_factor")?.unwrap_or(advised);
+        let (short, long) = (self.read(SHORT_FACTORS)?, self.read(LONG_FACTORS)?);
+        let context = if short == long { context } else { context.min(original) };
+        Ok((short, magnitude, context))
     }
 }
 

@@ -2,7 +2,7 @@
 //! anything is allocated for it, so that a file cannot claim more than it has.
 
 use super::super::safetensors::floats;
-use super::quants::{FORMATS, Format};
+use super::quants::Format;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -64,7 +64,7 @@ fn real(number: f64) -> Value {
 pub struct Place<'f> {
     /// Outermost dimension first.
     pub shape: Vec<usize>,
-    pub format: Format,
+    pub format: &'static Format,
     bytes: &'f [u8],
 }
 
@@ -77,7 +77,7 @@ pub struct Container<'f> {
 struct Entry<'f> {
     name: &'f str,
     shape: Vec<usize>,
-    format: Format,
+    format: &'static Format,
     offset: u64,
 }
 
@@ -138,18 +138,19 @@ impl<'f> Container<'f> {
 
 impl Place<'_> {
     pub fn values(&self) -> Vec<f32> {
-        self.format.values(self.bytes)
+        self.format.decode(self.bytes)
     }
 }
 
 impl Entry<'_> {
     fn place(self, data: u64, file: &[u8]) -> Result<Place<'_>, String> {
         let Self { name, shape, format, offset } = self;
-        let (values, size) = format.block();
+        let (values, size) = (format.values, format.bytes);
         let row = shape.last().copied().unwrap_or(1);
         if !row.is_multiple_of(values) {
             return Err(format!(
-                "the rows of the tensor {name} have {row} values; expected a multiple of {values}, a block of {format:?}"
+                "the rows of the tensor {name} have {row} values; expected a multiple of {values}, a block of {}",
+                format.name
             ));
         }
         let count = shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
@@ -279,8 +280,11 @@ impl<'f> Reader<'f> {
         // The file has the innermost dimension first.
         shape.reverse();
         let kind = self.u32(name)?;
-        let format = Format::of(kind).ok_or_else(|| {
-            format!("the tensor {name} has ggml type {kind}, which is not supported; expected {FORMATS}")
+        let format = Format::of(kind).map_err(|found| {
+            format!(
+                "the tensor {name} has the format {found}, which is not supported; expected {}",
+                Format::names()
+            )
         })?;
         Ok(Entry { name, shape, format, offset: self.u64(name)? })
     }
