@@ -114,7 +114,7 @@ fn choices_of_the_host_repeat_and_say_what_they_cost() {
     ];
     let first = fixture.lpu(&arguments);
     assert_eq!(first.code, 0, "{}", first.err);
-    assert!(first.err.contains("the host chooses: "), "{}", first.err);
+    assert!(first.err.contains("the host samples: "), "{}", first.err);
     assert_eq!(fixture.lpu(&arguments).out, first.out);
     let other = fixture.lpu(&[&arguments[..], &["--seed", "2"]].concat());
     assert_ne!(other.out, first.out);
