@@ -9,8 +9,11 @@ use lpu_isa::link::RATE_DEFAULT;
 use lpu_sim::device::Device;
 use std::fs::File;
 use std::io::BufWriter;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Where Linux keeps the ends of pseudo-terminals; no board is plugged in there.
+const PSEUDO_TERMINALS: &str = "/dev/pts";
 /// How long a board may be silent unless `patience` says otherwise: a simulated one is slow.
 const PATIENCE_DEFAULT_SECONDS: f64 = 2.0;
 
@@ -33,9 +36,15 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// Whether it only computes what a board would do.
+    /// Whether it only computes what a board would do: a device of this process, or a board that `lpu sim` keeps behind a pseudo-terminal.
     pub fn is_simulated(&self) -> bool {
-        matches!(self, Self::Inside(_))
+        match self {
+            Self::Inside(_) => true,
+            Self::Serial { port, .. } => {
+                Path::new(port).canonicalize().is_ok_and(|port| port.starts_with(PSEUDO_TERMINALS))
+            }
+            Self::Auto => false,
+        }
     }
 
     /// Name in reports.
