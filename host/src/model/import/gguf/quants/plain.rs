@@ -15,8 +15,8 @@ plain! {
     f16: half::f16, half::f16::to_f32;
     bf16: half::bf16, half::bf16::to_f32;
     f64: f64, |value| value as f32;
-    i8: i8, |value| f32::from(value);
-    i16: i16, |value| f32::from(value);
+    i8: i8, f32::from;
+    i16: i16, f32::from;
     i32: i32, |value| value as f32;
     i64: i64, |value| value as f32;
 }

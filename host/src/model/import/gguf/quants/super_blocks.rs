@@ -116,7 +116,7 @@ pub fn tq1_0(block: &[u8], all: &mut Vec<f32>) {
     for (bytes, digits) in [(&block[..32], 5), (&block[32..48], 5), (&block[48..52], 4)] {
         for digit in 0..digits {
             let power = 3u8.pow(digit);
-            let q = |byte: &u8| u16::from(byte.wrapping_mul(power)) * 3 >> 8;
+            let q = |byte: &u8| (u16::from(byte.wrapping_mul(power)) * 3) >> 8;
             all.extend(bytes.iter().map(|byte| d * (f32::from(q(byte)) - 1.0)));
         }
     }
