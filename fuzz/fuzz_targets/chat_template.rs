@@ -1,3 +1,5 @@
+//! Chat templates of any text.
+
 #![no_main]
 
 #[path = "../feed.rs"]

@@ -1,3 +1,5 @@
+//! GGUF files of any bytes.
+
 #![no_main]
 
 #[path = "../feed.rs"]

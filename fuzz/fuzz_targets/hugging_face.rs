@@ -1,3 +1,5 @@
+//! Hugging Face folders of any files.
+
 #![no_main]
 
 #[path = "../feed.rs"]

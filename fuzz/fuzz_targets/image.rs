@@ -1,3 +1,5 @@
+//! Program images of any bytes.
+
 #![no_main]
 
 #[path = "../feed.rs"]

@@ -1,3 +1,5 @@
+//! llama2.c checkpoints of any bytes.
+
 #![no_main]
 
 #[path = "../feed.rs"]

@@ -1,6 +1,7 @@
 //! Formal proofs of the control logic, by SymbiYosys and z3, on the Verilog of the chip itself.
 //!
-//! A property lies beside its module, in a file `*.property.sv`, as text that is put inside the module it speaks of, since the open Yosys has no `bind`. Each is
+//! A property lies beside its module, in a file `*.property.sv`, as text that is put inside the module it speaks of, since the
+//! open Yosys has no `bind`. Each is
 //! proved by induction, so for runs of any length, and then must fail on planted bugs: a proof that cannot fail proves nothing.
 //! What a property assumes of the modules around it is asserted by the property of that module, which the text names.
 

@@ -1,3 +1,5 @@
+//! The emitted Verilog of small modules, and what the emitter refuses.
+
 use super::*;
 use crate::dialect::*;
 

@@ -2,7 +2,8 @@
 //!
 //! Block RAM and multipliers follow from how the memories are cut and are exact. Tables and flip-flops are a constant and a slope a
 //! slice, fitted to what Yosys made of the chips of [`Geometry::ALL`]: ARCHITECTURE.md's slices are wide in one direction each, the
-//! matrix lanes, the vector lanes or the instructions that the queues hold. Tests hold the first against the hardware's own census, the second against what was counted.
+//! matrix lanes, the vector lanes or the instructions that the queues hold. Tests hold
+//! the first against the hardware's own census, the second against what was counted.
 
 use super::netlist::{Cells, Resources, Slice};
 use lpu_isa::Geometry;

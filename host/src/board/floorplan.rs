@@ -249,7 +249,9 @@ impl Floorplan {
                 chosen.filter_map(|(path, _)| Some(&multipliers.iter().find(|(other, _)| other == path)?.1)).collect()
             };
             let lanes = match *role {
-                Role::MatrixMemory { group, pair, .. } => of(&|role| matches!(role, Role::Multiplier { group: other, lane } if *other == group && lane / 2 == pair)),
+                Role::MatrixMemory { group, pair, .. } => of(&|role| {
+                    matches!(role, Role::Multiplier { group: other, lane } if *other == group && lane / 2 == pair)
+                }),
                 Role::VectorMemory { bank } => {
                     let all = of(&|role| matches!(role, Role::VectorMultiplier { .. }));
                     all.into_iter().skip(LANES_PER_WORD * bank).take(LANES_PER_WORD).collect()

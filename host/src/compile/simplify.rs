@@ -6,12 +6,12 @@
 //! | LayerNorm | RMSNorm of a residual whose mean is zero, because whatever is added to it is centred before |
 //! | bias of a norm | biases of the matrices that read it |
 //! | bias of v | bias of o: probabilities add up to one |
-//!
 //! | scale of the embedding | part of the embedding |
 //! | magnitude of a rotary embedding | part of q and k, or of their norms |
 //! | gains of the norms before attention and MLP, where both read the same residual | part of the matrices behind them |
 //!
-//! Embedding and classifier part ways when the embedding is scaled, or the residual centred: the classifier reads the normalised vector, whose mean is not zero.
+//! Embedding and classifier part ways when the embedding is scaled, or the residual centred: the classifier reads the normalised
+//! vector, whose mean is not zero.
 
 use crate::model::{Layer, Linear, Matrix, Model, Norm, NormKind, RopeScaling};
 

@@ -26,7 +26,8 @@ for (const [name, model] of [["openai-compatible", compatible("stories-lpu")], [
   console.log(`passed: ${name}`);
 }
 
-const tuned = await generateText({ ...asked, model: groq("stories-lpu"), providerOptions: { groq: { serviceTier: "on_demand", parallelToolCalls: false, user: "somebody" } } });
+const providerOptions = { groq: { serviceTier: "on_demand", parallelToolCalls: false, user: "somebody" } };
+const tuned = await generateText({ ...asked, model: groq("stories-lpu"), providerOptions });
 assert.equal(tuned.usage.outputTokens, 24);
 
 const continued = await generateText({ ...asked, model: compatible.completionModel("stories-lpu") });

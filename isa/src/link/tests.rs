@@ -1,3 +1,5 @@
+//! Frames and requests of the serial link come back as they were, and damaged ones do not.
+
 use super::*;
 use crate::soc::checksum;
 use std::vec::Vec;

@@ -1,3 +1,5 @@
+//! Arithmetic primitives in Verilator against `isa::arith`.
+
 use super::*;
 use crate::bench::{Bench, Random, Response};
 use crate::emit::{Design, emit};

@@ -1,3 +1,5 @@
+//! The ways of a result against their model, on a new input every cycle.
+
 use super::*;
 use crate::bench::{Bench, Random, Response};
 use crate::emit::emit;

@@ -1,3 +1,5 @@
+//! The reductions' steps against their model, on a new input every cycle.
+
 use super::*;
 use crate::bench::{Bench, Random};
 use crate::emit::emit;

@@ -1,3 +1,5 @@
+//! A lane against its model, on a new input every cycle.
+
 use super::*;
 use crate::bench::{Bench, Random, Response};
 use crate::emit::emit;

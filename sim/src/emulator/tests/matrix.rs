@@ -1,3 +1,5 @@
+//! What `Dot` and `Gather` compute, held against sums written out.
+
 use super::*;
 use lpu_isa::host::Fault;
 

@@ -1,3 +1,5 @@
+//! Runs, registers and records as the host port shows them.
+
 use super::*;
 use crate::device::{Device, HostPort, PortDevice, RunRequest, Step, from_number, number_of, run_to_end};
 use lpu_isa::arith::Scalar;

@@ -1,3 +1,5 @@
+//! When instructions issue, and what a token takes.
+
 use super::*;
 use crate::emulator::queue::{self, Block, MATRIX, Program, VECTOR, Walk};
 use lpu_isa::host::Fault;

@@ -1,3 +1,5 @@
+//! What `Vector` computes, and where its results go.
+
 use super::*;
 use lpu_isa::arith;
 use lpu_isa::host::Fault;
