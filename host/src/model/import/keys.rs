@@ -1,4 +1,4 @@
-//! What becomes of the keys of a file that nothing has read.
+//! Keys of a file that no importer has read: ignored, refused by name, or warned of.
 //!
 //! | a key is | what happens |
 //! |---|---|
