@@ -215,6 +215,11 @@ impl<B: Board> Core<B> {
             Space::VectorQueue => geometry.vector_queue_depth << QUEUE_PART_BITS,
             Space::Registers => Register::TABLE.len(),
             Space::TokensIn | Space::TokensOut => return refuse(Refusal::Space),
+            #[allow(
+                unreachable_patterns,
+                reason = "the image is built without the spaces of external memory"
+            )]
+            _ => return refuse(Refusal::Space),
         };
         Ok(words as u32)
     }

@@ -59,7 +59,7 @@ fn closure(name: &str) -> Vec<&'static Module> {
 /// The codes of operations of a module's queue, as a case label.
 fn codes(module: &str, issuing: bool) -> String {
     let queue = if module.starts_with("vector") { Queue::Vector } else { Queue::Matrix };
-    let rows = TABLE.iter().filter(|row| row.on.includes(queue) && !(issuing && row.on == On::Both));
+    let rows = TABLE.iter().filter(|row| row.on.includes(queue) && !(issuing && row.on == On::All));
     rows.map(|row| format!("4'h{:x}", row.code)).collect::<Vec<_>>().join(", ")
 }
 

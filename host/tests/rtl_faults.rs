@@ -229,6 +229,8 @@ fn image(matrix: &str, vector: &str) -> Image {
         vector: program.vector,
         weights: (0..8 * GEOMETRY.mxm_lanes).map(|at| at as i16 + 1).collect(),
         vmem: (0..8 * GEOMETRY.vxm_lanes).map(|at| at as i32 * 100).collect(),
+        transfer: Vec::new(),
+        dram: Vec::new(),
         tokenizer: Vec::new(),
     }
 }

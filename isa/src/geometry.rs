@@ -3,33 +3,53 @@
 
 use crate::instruction::Queue;
 
-/// Lists the sizes of a chip: doc and name.
+/// Lists the sizes of a chip: doc and name; then those that only chips with external memory have.
 macro_rules! geometry {
-    ($($(#[doc = $doc:literal])+ $size:ident;)+) => {
-        /// The sizes from which one chip is made. Every count but that of positions is a power of two ([`Geometry::is_sound`]).
+    (
+        $($(#[doc = $doc:literal])+ $size:ident;)+
+        external: $($(#[doc = $xdoc:literal])+ $external:ident;)+
+    ) => {
+        /// The sizes from which one chip is made. Every count but that of positions is a power of two ([`Geometry::is_sound`]). Sizes of
+        /// external memory are zero where there is none.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct Geometry {
             /// Name on the command line and in reports.
             pub name: &'static str,
             $($(#[doc = $doc])+ pub $size: usize,)+
+            $($(#[doc = $xdoc])+ #[cfg(feature = "external")] pub $external: usize,)+
             /// Clock at which the tools quote tokens per second, in hertz.
             pub clock_hz: u64,
         }
 
         impl Geometry {
             /// Names and meanings of the sizes.
-            pub const SIZES: &'static [(&'static str, &'static str)] = &[$((stringify!($size), concat!($($doc),+)),)+];
+            pub const SIZES: &'static [(&'static str, &'static str)] = &[
+                $((stringify!($size), concat!($($doc),+)),)+
+                $(#[cfg(feature = "external")] (stringify!($external), concat!($($xdoc),+)),)+
+            ];
+
+            /// The first of these, which every chip has.
+            const COMMON: usize = [$(stringify!($size)),+].len();
 
             /// The sizes, in the order of [`Geometry::SIZES`].
             pub const fn sizes(&self) -> [usize; Self::SIZES.len()] {
-                [$(self.$size),+]
+                [$(self.$size,)+ $(#[cfg(feature = "external")] self.$external,)+]
             }
 
-            /// The geometry of these sizes: one that exists in hardware, or one named `virtual`; none when it cannot be described.
+            /// A chip without external memory whose sizes are still to be given.
+            const ON_CHIP: Geometry = Geometry {
+                name: "",
+                $($size: 0,)+
+                $(#[cfg(feature = "external")] $external: 0,)+
+                clock_hz: 0,
+            };
+
+            /// The geometry of these sizes: one that has a name, or one named `virtual`; none when it cannot be described.
+            #[cfg(feature = "external")]
             pub fn of_sizes(sizes: [usize; Self::SIZES.len()], clock_hz: u64) -> Option<Geometry> {
-                let [$($size),+] = sizes;
-                let found = Geometry { name: "virtual", $($size,)+ clock_hz };
-                let known = Self::ALL.into_iter().find(|known| (Geometry { name: found.name, ..*known }) == found);
+                let [$($size,)+ $($external),+] = sizes;
+                let found = Geometry { name: "virtual", $($size,)+ $($external,)+ clock_hz };
+                let known = Self::known().find(|known| (Geometry { name: found.name, ..*known }) == found);
                 known.or_else(|| found.is_sound().then_some(found))
             }
         }
@@ -61,6 +81,23 @@ geometry! {
     noise_rows;
     /// Largest number of positions that the position register counts.
     positions;
+    external:
+    /// Instructions that the transfer queue holds; 0: the chip has no external memory.
+    transfer_queue_depth;
+    /// Bits that external memory (DRAM) moves in a cycle of the core.
+    dram_bits;
+    /// Banks of external memory. A granule is a burst of eight beats in each.
+    dram_banks;
+    /// Cycles of a granule.
+    dram_granule_cycles;
+    /// Granules of external memory.
+    dram_granules;
+    /// Cycles from refresh to refresh while a token runs.
+    dram_frame;
+    /// Cycles that a refresh takes, with the closing before and the opening after it.
+    dram_refresh;
+    /// Cycles from a granule's slot to its first word.
+    dram_read_latency;
 }
 
 impl Geometry {
@@ -80,6 +117,7 @@ impl Geometry {
         noise_rows: 32,
         positions: 1024,
         clock_hz: 100_000_000,
+        ..Self::ON_CHIP
     };
 
     /// A small chip for quick tests and small FPGAs.
@@ -98,21 +136,26 @@ impl Geometry {
         noise_rows: 32,
         positions: 1024,
         clock_hz: 50_000_000,
+        ..Self::ON_CHIP
     };
 
     /// The chips that exist in hardware.
     pub const ALL: [Geometry; 2] = [Self::ULX3S_85F, Self::NANO];
 
-    /// Finds a chip by its name.
-    pub fn by_name(name: &str) -> Option<Geometry> {
-        Self::ALL.into_iter().find(|geometry| geometry.name == name)
+    /// Whether weights and keys may lie in external memory.
+    pub const fn has_external_memory(&self) -> bool {
+        #[cfg(feature = "external")]
+        return self.transfer_queue_depth > 0;
+        #[cfg(not(feature = "external"))]
+        false
     }
 
     /// Whether hardware of these sizes can be described: powers of two, and a matrix row of 2 to `vxm_lanes` groups.
     pub const fn is_sound(&self) -> bool {
-        let counts = Geometry { positions: 1, ..*self }.sizes();
+        let counts = self.sizes();
         let mut at = 0;
-        while at < counts.len() {
+        // The last of them, positions, is any number.
+        while at + 1 < Self::COMMON {
             if !counts[at].is_power_of_two() {
                 return false;
             }
@@ -130,6 +173,12 @@ impl Geometry {
             && self.vreg_rows <= 1 << 14
             && self.positions >= 1
             && self.positions <= 1 << 16
+            && self.has_sound_memory()
+    }
+
+    #[cfg(not(feature = "external"))]
+    const fn has_sound_memory(&self) -> bool {
+        true
     }
 
     /// Groups of `vxm_lanes` matrix lanes: a vector row is written to whole groups of the activation file.
@@ -167,6 +216,10 @@ impl Geometry {
         match queue {
             Queue::Matrix => self.matrix_queue_depth,
             Queue::Vector => self.vector_queue_depth,
+            #[cfg(feature = "external")]
+            Queue::Transfer => self.transfer_queue_depth,
+            #[cfg(not(feature = "external"))]
+            Queue::Transfer => 0,
         }
     }
 
@@ -185,11 +238,113 @@ impl Geometry {
         let sizes = self.sizes();
         let mut hash = crate::hash::Fnv::new();
         let mut index = 0;
-        while index < sizes.len() {
+        // Without external memory there is nothing to say of it.
+        let said = if self.has_external_memory() { sizes.len() } else { Self::COMMON };
+        while index < said {
             hash = hash.u64(sizes[index] as u64);
             index += 1;
         }
         hash.finish()
+    }
+}
+
+/// Chips with external memory.
+#[cfg(feature = "external")]
+impl Geometry {
+    /// The small chip with SDR SDRAM: x16, four banks, 32 MB, at the core's clock.
+    pub const NANO_SDRAM: Geometry = Geometry {
+        name: "nano-sdram",
+        transfer_queue_depth: 128,
+        dram_frame: 390,
+        dram_refresh: 8,
+        ..Self::sdram(Self::NANO, 1 << 19)
+    };
+
+    /// The chip for the ULX3S board with weights in its SDRAM, 32 MB.
+    pub const ULX3S_85F_SDRAM: Geometry = Geometry {
+        name: "ulx3s-85f-sdram",
+        mxm_lanes: 64,
+        vmem_rows: 2048,
+        vreg_rows: 512,
+        act_entries: 64,
+        scalars: 32,
+        matrix_queue_depth: 128,
+        vector_queue_depth: 512,
+        transfer_queue_depth: 128,
+        positions: 4096,
+        ..Self::sdram(Self::ULX3S_85F, 1 << 19)
+    };
+
+    /// A chip for ECP5 boards with x16 DDR3 at 400 MT/s, eight banks, 128 MB.
+    pub const ECP5_DDR3: Geometry = Geometry {
+        name: "ecp5-ddr3",
+        dram_bits: 64,
+        dram_banks: 8,
+        dram_granule_cycles: 16,
+        dram_granules: 1 << 20,
+        dram_frame: 780,
+        dram_refresh: 20,
+        dram_read_latency: 24,
+        ..Self::ULX3S_85F_SDRAM
+    };
+
+    /// A chip with x16 SDR SDRAM at 100 MHz: tRCD, tRP 2 cycles, tRFC 7, four banks of bursts of eight.
+    const fn sdram(chip: Geometry, dram_granules: usize) -> Geometry {
+        Geometry {
+            dram_bits: 16,
+            dram_banks: 4,
+            dram_granule_cycles: 32,
+            dram_granules,
+            dram_frame: 781,
+            dram_refresh: 13,
+            dram_read_latency: 16,
+            ..chip
+        }
+    }
+    /// The chips with external memory: emulated so far.
+    pub const EXTERNAL: [Geometry; 3] = [Self::ULX3S_85F_SDRAM, Self::ECP5_DDR3, Self::NANO_SDRAM];
+
+    /// All chips that have a name.
+    pub fn known() -> impl Iterator<Item = Geometry> {
+        Self::ALL.into_iter().chain(Self::EXTERNAL)
+    }
+
+    /// Finds a chip by its name.
+    pub fn by_name(name: &str) -> Option<Geometry> {
+        Self::known().find(|geometry| geometry.name == name)
+    }
+
+    /// Queues of the chip.
+    pub const fn queues(&self) -> usize {
+        if self.has_external_memory() { 3 } else { 2 }
+    }
+
+    /// Bytes of a granule.
+    pub const fn granule_bytes(&self) -> usize {
+        self.dram_bits * self.dram_granule_cycles / 8
+    }
+
+    /// Granules of a frame.
+    pub const fn frame_slots(&self) -> usize {
+        (self.dram_frame - self.dram_refresh) / self.dram_granule_cycles
+    }
+
+    /// No external memory at all, or one whose frames hold granules and whose words hold less than a row.
+    const fn has_sound_memory(&self) -> bool {
+        if !self.has_external_memory() {
+            let memory = self.dram_bits + self.dram_banks + self.dram_granule_cycles + self.dram_granules;
+            return memory + self.dram_frame + self.dram_refresh + self.dram_read_latency == 0;
+        }
+        self.transfer_queue_depth.is_power_of_two()
+            && (self.dram_bits == 16 || self.dram_bits == 32 || self.dram_bits == 64)
+            && self.dram_granule_cycles >= 4
+            && self.dram_granule_cycles <= 256
+            && self.dram_granules >= 1
+            && self.dram_granules <= 1 << 28
+            && self.dram_refresh >= 4
+            && self.dram_frame >= self.dram_refresh + self.dram_granule_cycles
+            && self.dram_frame <= 1 << 16
+            && self.dram_read_latency <= 256
     }
 }
 
@@ -200,7 +355,8 @@ mod tests {
     #[test]
     fn every_count_but_the_positions_is_a_power_of_two() {
         let chip = Geometry::NANO;
-        assert!(Geometry::ALL.iter().all(Geometry::is_sound));
+        assert!(Geometry::known().all(|chip| chip.is_sound()));
+        assert_eq!(Geometry::SIZES[Geometry::COMMON - 1].0, "positions");
         assert!(Geometry { positions: 1000, ..chip }.is_sound());
         for other in [
             Geometry { mxm_lanes: 48, ..chip },
@@ -214,6 +370,9 @@ mod tests {
             Geometry { matrix_queue_depth: 100, ..chip },
             Geometry { vector_queue_depth: 129, ..chip },
             Geometry { noise_rows: 31, ..chip },
+            Geometry { dram_bits: 16, ..chip },
+            Geometry { dram_bits: 24, ..Geometry::NANO_SDRAM },
+            Geometry { dram_frame: 20, ..Geometry::NANO_SDRAM },
         ] {
             assert!(!other.is_sound(), "{other:?}");
         }

@@ -1,10 +1,10 @@
 //! The program image: all that a chip must hold to run a model, and what its host must know of it.
 //!
-//! Layout, little endian: magic `LPUIMAGE`, format version (u32), [`ISA_HASH`] (u64), the geometry's sizes and its clock
+//! Layout, little endian: magic `LPUIMAGE`, format version (u32), [`isa_hash`] (u64), the geometry's sizes and its clock
 //! (u64 each), then the sections in the order of [`Image`]'s fields, each with its length in front, then the [`Fnv`] hash of everything before it.
 
 use crate::hash::Fnv;
-use crate::instruction::{ISA_HASH, PARTS, Word};
+use crate::instruction::{PARTS, Queue, Word, isa_hash};
 use crate::{Geometry, host};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 /// First bytes of an image.
 pub const MAGIC: [u8; 8] = *b"LPUIMAGE";
 /// Version of the layout.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Largest size of a geometry: keeps products of sizes small.
 const SIZE_MAX: usize = 1 << 28;
 
@@ -27,10 +27,14 @@ pub struct Image {
     pub matrix: Vec<Word>,
     /// Vector queue.
     pub vector: Vec<Word>,
+    /// Transfer queue; empty on chips without external memory.
+    pub transfer: Vec<Word>,
     /// Weight memory from row 0, `mxm_lanes` nine-bit integers a row.
     pub weights: Vec<i16>,
     /// Vector memory from row 0, `vxm_lanes` words a row.
     pub vmem: Vec<i32>,
+    /// External memory from granule 0.
+    pub dram: Vec<u8>,
     /// The tokenizer in llama2.c's format, or nothing.
     pub tokenizer: Vec<u8>,
 }
@@ -46,7 +50,7 @@ pub struct ModelInfo {
     pub context: u32,
     /// Parameters of the model.
     pub parameters: u64,
-    /// Vector memory row of the first logits.
+    /// Vector memory row of the first logits; on chips with external memory their first granule.
     pub logits_row: u32,
     /// Fraction bits of a logit (natural units).
     pub logit_fraction_bits: u32,
@@ -58,6 +62,8 @@ pub struct ModelInfo {
     pub macs: u64,
     /// Further multiply-accumulates per position seen, the current one included.
     pub macs_per_position: u64,
+    /// The position at which runs begin: 1 if keys and values of position 0, where `bos` stands, are part of the image.
+    pub first_position: u32,
 }
 
 /// Why bytes are not an image for here.
@@ -68,7 +74,7 @@ pub enum ImageError {
     /// Another layout version.
     Version(u32),
     /// Compiled for another instruction set, whose hash this is.
-    Isa(u64),
+    Isa { found: u64, expected: u64 },
     /// The bytes end inside this section.
     Truncated(&'static str),
     /// Bytes stand after the end.
@@ -91,9 +97,9 @@ impl core::fmt::Display for ImageError {
                     "expected image version {VERSION}, found {found}: compile the model again with this tool"
                 )
             }
-            Self::Isa(found) => write!(
+            Self::Isa { found, expected } => write!(
                 f,
-                "expected an image for instruction set {ISA_HASH:016x}, found one for {found:016x}: compile the model again"
+                "expected an image for instruction set {expected:016x}, found one for {found:016x}: compile the model again"
             ),
             Self::Truncated(section) => {
                 write!(f, "the image ends inside its section `{section}`: copy it again")
@@ -150,23 +156,49 @@ pub fn unpack(bytes: &[u8], bits: u32) -> impl Iterator<Item = i32> + '_ {
 }
 
 impl Image {
+    /// An image without a program.
+    pub fn empty(geometry: Geometry) -> Self {
+        Self {
+            geometry,
+            model: ModelInfo::default(),
+            matrix: Vec::new(),
+            vector: Vec::new(),
+            transfer: Vec::new(),
+            weights: Vec::new(),
+            vmem: Vec::new(),
+            dram: Vec::new(),
+            tokenizer: Vec::new(),
+        }
+    }
+
+    /// The instructions of a queue.
+    pub fn queue(&self, queue: Queue) -> &[Word] {
+        match queue {
+            Queue::Matrix => &self.matrix,
+            Queue::Vector => &self.vector,
+            Queue::Transfer => &self.transfer,
+        }
+    }
+
     /// The image as a file.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&ISA_HASH.to_le_bytes());
+        bytes.extend_from_slice(&isa_hash(&self.geometry).to_le_bytes());
         for size in self.geometry.sizes() {
             bytes.extend_from_slice(&(size as u64).to_le_bytes());
         }
         bytes.extend_from_slice(&self.geometry.clock_hz.to_le_bytes());
         section(&mut bytes, &self.model.encode());
-        for queue in [&self.matrix, &self.vector] {
-            let words: Vec<u8> = queue.iter().flatten().flat_map(|part| part.to_le_bytes()).collect();
+        for queue in Queue::ALL {
+            let words: Vec<u8> =
+                self.queue(queue).iter().flatten().flat_map(|part| part.to_le_bytes()).collect();
             section(&mut bytes, &words);
         }
         section(&mut bytes, &pack_nines(&self.weights));
         section(&mut bytes, &pack_words(&self.vmem));
+        section(&mut bytes, &self.dram);
         section(&mut bytes, &self.tokenizer);
         let hash = Fnv::new().bytes(&bytes).finish();
         bytes.extend_from_slice(&hash.to_le_bytes());
@@ -185,9 +217,6 @@ impl Image {
             return Err(ImageError::Version(version));
         }
         let isa = reader.u64_of(8, "instruction set")?;
-        if isa != ISA_HASH {
-            return Err(ImageError::Isa(isa));
-        }
         let invalid = ImageError::Invalid("geometry");
         let mut sizes = [0; Geometry::SIZES.len()];
         for size in &mut sizes {
@@ -196,11 +225,17 @@ impl Image {
         }
         let clock_hz = reader.u64_of(8, "geometry")?;
         let geometry = Geometry::of_sizes(sizes, clock_hz).ok_or(invalid)?;
+        if isa != isa_hash(&geometry) {
+            return Err(ImageError::Isa { found: isa, expected: isa_hash(&geometry) });
+        }
         let model = reader.section("model")?;
         let matrix = queue(reader.section("matrix queue")?).ok_or(ImageError::Invalid("matrix queue"))?;
         let vector = queue(reader.section("vector queue")?).ok_or(ImageError::Invalid("vector queue"))?;
+        let transfer =
+            queue(reader.section("transfer queue")?).ok_or(ImageError::Invalid("transfer queue"))?;
         let weights = reader.section("weights")?;
         let vmem = reader.section("vector memory")?;
+        let dram = reader.section("external memory")?.to_vec();
         let tokenizer = reader.section("tokenizer")?.to_vec();
         let end = bytes.len() - reader.bytes.len();
         let hash = reader.u64_of(8, "checksum")?;
@@ -215,8 +250,10 @@ impl Image {
             model: ModelInfo::decode(model).ok_or(ImageError::Invalid("model"))?,
             matrix,
             vector,
+            transfer,
             weights: unpack(weights, 9).map(|value| value as i16).collect(),
             vmem: unpack(vmem, 18).collect(),
+            dram,
             tokenizer,
         };
         image.check_sizes()?;
@@ -231,6 +268,7 @@ impl Image {
             vmem_rows,
             matrix_queue_depth,
             vector_queue_depth,
+            transfer_queue_depth,
             ..
         } = self.geometry;
         let fits =
@@ -246,6 +284,12 @@ impl Image {
         }
         if self.vector.len() > vector_queue_depth {
             return Err(ImageError::Invalid("vector queue"));
+        }
+        if self.transfer.len() > transfer_queue_depth {
+            return Err(ImageError::Invalid("transfer queue"));
+        }
+        if self.dram.len() > self.geometry.dram_granules * self.geometry.granule_bytes() {
+            return Err(ImageError::Invalid("external memory"));
         }
         Ok(())
     }
@@ -269,6 +313,7 @@ impl ModelInfo {
             u64::from(self.eos),
             self.macs,
             self.macs_per_position,
+            u64::from(self.first_position),
         ];
         let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         bytes.extend_from_slice(self.name.as_bytes());
@@ -276,11 +321,11 @@ impl ModelInfo {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (numbers, name) = bytes.split_at_checked(72)?;
+        let (numbers, name) = bytes.split_at_checked(80)?;
         let mut numbers = numbers
             .chunks_exact(8)
             .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("chunks of eight bytes")));
-        let mut next = || numbers.next().expect("nine numbers");
+        let mut next = || numbers.next().expect("ten numbers");
         Some(Self {
             vocab: u32::try_from(next()).ok()?,
             context: u32::try_from(next()).ok()?,
@@ -291,6 +336,7 @@ impl ModelInfo {
             eos: u32::try_from(next()).ok()?,
             macs: next(),
             macs_per_position: next(),
+            first_position: u32::try_from(next()).ok()?,
             name: core::str::from_utf8(name).ok()?.into(),
         })
     }

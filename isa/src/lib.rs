@@ -20,5 +20,7 @@ pub mod instruction;
 pub mod link;
 pub mod soc;
 pub mod timing;
+#[cfg(feature = "external")]
+pub mod transfer;
 
 pub use geometry::Geometry;

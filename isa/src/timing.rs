@@ -76,6 +76,31 @@ pub const fn noise_row_cycles(geometry: &Geometry) -> i64 {
     geometry.vxm_lanes as i64
 }
 
+/// Cycles from the start of a token to the activation of the first instruction of each queue. Where there is external memory, a refresh
+/// that was under way before the token ends in it.
+#[cfg(feature = "external")]
+pub const fn start_cycles(geometry: &Geometry) -> i64 {
+    START_CYCLES + geometry.dram_refresh as i64
+}
+
+/// Cycles from the activation of a transfer to the earliest slot that it takes, and from the activation of the next instruction to the end of
+/// its last slot.
+pub const TRANSFER_LEAD: i64 = 4;
+/// Cycle, counted from the word of a granule that takes its first bit, in which a row on its way to external memory is sampled.
+pub const TRANSFER_SAMPLE: i64 = 1;
+/// Cycles from a granule's word to the row that it completes.
+pub const TRANSFER_DECODE: i64 = 12;
+
+/// Cycle, counted from the slot of a granule, in which the row that its first word completes uses the write port of its memory; one more for
+/// each further word.
+#[cfg(feature = "external")]
+pub const fn transfer_store_port(geometry: &Geometry) -> i64 {
+    geometry.dram_read_latency as i64 + TRANSFER_DECODE
+}
+
+/// What programs for chips with external memory depend on besides.
+pub(crate) const EXTERNAL: [i64; 3] = [TRANSFER_LEAD, TRANSFER_SAMPLE, TRANSFER_DECODE];
+
 /// The numbers above that are the same for all chips: a program made for others is another program.
 pub(crate) const FIXED: [i64; 17] = [
     START_CYCLES,

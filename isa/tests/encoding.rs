@@ -64,6 +64,7 @@ fn reserved_bits_and_unknown_opcodes_are_illegal() {
 #[test]
 fn opcodes_ascend_and_matrix_operations_fit_their_parts() {
     assert!(TABLE.windows(2).all(|rows| rows[0].code < rows[1].code));
+    assert_eq!(MATRIX_PARTS, TRANSFER_PARTS);
     for row in TABLE.iter().filter(|row| row.on != On::Vector) {
         assert!(row.fields.iter().all(|field| field.part < MATRIX_PARTS), "{}", row.name);
     }

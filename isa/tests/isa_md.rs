@@ -20,8 +20,9 @@ const INTRODUCTION: &str = "\
 
 <!-- Rendered by `cargo test -p lpu-isa --test isa_md`: change the crate `isa`, not this file. -->
 
-One program is two queues of instructions that run side by side: the *matrix* queue drives weight and KV memory and the
-matrix unit, the *vector* queue drives vector memory, the vector unit and what distributes and reduces its results. Nothing
+One program is two or three queues of instructions that run side by side: the *matrix* queue drives weight and KV memory and
+the matrix unit, the *vector* queue drives vector memory, the vector unit and what distributes and reduces its results, the
+*transfer* queue drives external memory, where a chip has one. Nothing
 stalls and nothing is arbitrated. Every latency is a number below, and a program is legal when its result is that of
 executing all issues completely, in order of their cycles; `lpu check` decides that.
 
@@ -42,6 +43,8 @@ fn main_text() -> String {
     }
     text += &choices();
     text += &timing::render();
+    text += &format!("\n## External memory\n\n{}\n", prose(&header(source::TRANSFER)));
+    text += &list("Functions", &functions(source::TRANSFER));
     text += &host_port();
     text += &image();
     text
@@ -57,11 +60,11 @@ fn list(title: &str, rows: &[(String, String)]) -> String {
 }
 
 fn chips() -> String {
-    let names: Vec<&str> = Geometry::ALL.iter().map(|geometry| geometry.name).collect();
+    let names: Vec<&str> = Geometry::known().map(|geometry| geometry.name).collect();
     let rules = "---:|".repeat(names.len());
     let mut text = format!("\n## Chips\n\n| size | {} | meaning |\n|---|{rules}---|\n", names.join(" | "));
     for (index, (name, doc)) in Geometry::SIZES.iter().enumerate() {
-        let values: Vec<String> = Geometry::ALL.iter().map(|chip| chip.sizes()[index].to_string()).collect();
+        let values: Vec<String> = Geometry::known().map(|chip| chip.sizes()[index].to_string()).collect();
         writeln!(text, "| `{name}` | {} | {} |", values.join(" | "), cell(doc)).expect("text");
     }
     text
@@ -112,6 +115,7 @@ fn control() -> String {
         width: 4,
         signed: false,
         unit: Unit::Number,
+        external: false,
         doc: "",
     });
     let timing = members(source::INSTRUCTION, "Control");
@@ -127,9 +131,10 @@ fn control() -> String {
 
 fn operation(row: &Row) -> String {
     let queue = match row.on {
-        On::Both => "both queues",
+        On::All => "all queues",
         On::Matrix => "matrix queue",
         On::Vector => "vector queue",
+        On::Transfer => "transfer queue",
     };
     let mut text = format!("\n### {} (opcode {}, {queue})\n\n{}\n", row.name, row.code, prose(row.doc));
     let parts = row.fields.iter().map(|field| field.part).max().unwrap_or(0);
@@ -140,6 +145,7 @@ fn operation(row: &Row) -> String {
     }
     for field in row.fields {
         let sign = if field.signed { " signed" } else { "" };
+        let sign = if field.external { format!("{sign}, external memory") } else { sign.to_string() };
         writeln!(text, "| `{}` | {}{sign} | {} |", field.name, field.width, cell(field.doc)).expect("text");
     }
     write!(text, "\n```text\n{}```\n", pseudocode::of(row.name)).expect("text");
@@ -158,7 +164,7 @@ fn choices() -> String {
             )+
         };
     }
-    choices!(Memory Clear Emit Index X VmemIndex Function B C Destination Reduce Scaling);
+    choices!(Memory Clear Emit Index Way Format StepBy X VmemIndex Function B C Destination Reduce Scaling);
     text
 }
 

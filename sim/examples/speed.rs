@@ -65,6 +65,8 @@ fn image() -> Image {
         vector: words(vector),
         weights: (0..128 * 2048).map(|lane| (lane * 7919 % 511 - 255) as i16).collect(),
         vmem: (0..16 * 512).map(|lane| lane * 7919 % 262_143 - 131_071).collect(),
+        transfer: Vec::new(),
+        dram: Vec::new(),
         tokenizer: Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 //! The number of cycles depends on the position only through the blocks begun, so that a whole context is predicted in a
 //! few walks.
 
-use crate::emulator::queue::{self, Block, MATRIX, Program, VECTOR, Walk};
+use crate::emulator::queue::{self, Block, Program, QUEUES, Walk};
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
 use lpu_isa::image::Image;
@@ -13,14 +13,14 @@ use lpu_isa::instruction::{Instruction, Queue};
 #[derive(Clone, Debug)]
 pub struct Predictor {
     geometry: Geometry,
-    programs: [Program; 2],
+    programs: [Program; QUEUES],
 }
 
 /// The issues of one token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeline {
-    /// Issuing instructions of the matrix and of the vector queue, in order.
-    pub blocks: [Vec<Block>; 2],
+    /// Issuing instructions of each queue, in order.
+    pub blocks: [Vec<Block>; QUEUES],
     /// Cycles from the start of this token to the start of the next.
     pub cycles: i64,
     /// Faults that the timing shows: underrun, lost synchronisation, illegal instruction.
@@ -43,10 +43,8 @@ pub fn predict(image: &Image, position: usize) -> i64 {
 impl Predictor {
     /// The timing of an image's program.
     pub fn new(image: &Image) -> Self {
-        let Image { geometry, matrix, vector, .. } = image;
-        let programs =
-            [queue::decode(matrix, Queue::Matrix, geometry), queue::decode(vector, Queue::Vector, geometry)];
-        Self { geometry: *geometry, programs }
+        let programs = Queue::ALL.map(|queue| queue::decode(image.queue(queue), queue, &image.geometry));
+        Self { geometry: image.geometry, programs }
     }
 
     /// An instruction by queue and number, if the queue has it.
@@ -77,16 +75,16 @@ impl Predictor {
 
     /// All issues of the token at a position.
     pub fn timeline(&self, position: usize) -> Timeline {
-        let mut blocks = [Vec::new(), Vec::new()];
+        let mut blocks = [const { Vec::new() }; QUEUES];
         let walk = self.walk(position, |queue, block| blocks[queue].push(block));
         let (cycles, faults) = (walk.token_cycles(), walk.faults());
         Timeline { blocks, cycles, faults }
     }
 
     fn walk(&self, position: usize, mut show: impl FnMut(usize, Block)) -> Walk<'_> {
-        let mut walk = Walk::new([&self.programs[MATRIX], &self.programs[VECTOR]], &self.geometry, position);
+        let mut walk = Walk::new(&self.programs, &self.geometry, position);
         loop {
-            for queue in [MATRIX, VECTOR] {
+            for queue in 0..QUEUES {
                 while let Some(block) = walk.next(queue) {
                     show(queue, block);
                 }
@@ -102,6 +100,7 @@ impl Predictor {
 mod tests {
     use super::*;
     use crate::Emulator;
+    use crate::emulator::queue::MATRIX;
     use lpu_isa::image::ModelInfo;
     use lpu_isa::instruction::{Affine, Control, End, Gather, Nop, Op, Vector};
 
@@ -123,6 +122,8 @@ mod tests {
             vector: words(Op::Vector(Vector::default()), 10),
             weights: Vec::new(),
             vmem: Vec::new(),
+            transfer: Vec::new(),
+            dram: Vec::new(),
             tokenizer: Vec::new(),
         }
     }
@@ -155,8 +156,9 @@ mod tests {
     fn the_timeline_lists_issues() {
         let timeline = Predictor::new(&image()).timeline(8);
         assert_eq!(timeline.faults, Fault::default());
-        let expected = Block { index: 0, first: 4 + 9 + 4, interval: 4, count: 7, offsets: [0, 0] };
-        assert_eq!(timeline.blocks, [[expected], [expected]]);
+        let expected =
+            Block { index: 0, first: 4 + 9 + 4, interval: 4, count: 7, offsets: [0, 0], segment: 4, slot: 0 };
+        assert_eq!(timeline.blocks, [vec![expected], vec![expected], vec![]]);
         assert_eq!(timeline.utilisation(MATRIX), 7.0 / timeline.cycles as f64);
     }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 /// Where a value was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Location {
+    /// A row of weight memory.
+    Weights(usize),
     /// A row of vector memory.
     Vmem(usize),
     /// A vector register.
@@ -32,7 +34,7 @@ impl Location {
     /// The slice that writes there.
     pub fn slice(&self) -> &'static str {
         match self {
-            Self::Vmem(_) | Self::Kv { .. } => "MEM",
+            Self::Weights(_) | Self::Vmem(_) | Self::Kv { .. } => "MEM",
             Self::Vreg(_) => "VXM",
             Self::Act { .. } | Self::Scalar(_) => "SXM",
         }
@@ -42,6 +44,7 @@ impl Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Weights(row) => write!(f, "weight row {row}"),
             Self::Vmem(row) => write!(f, "vector memory row {row}"),
             Self::Vreg(row) => write!(f, "vector register {row}"),
             Self::Act { entry, lane } => write!(f, "activation entry {entry} from lane {lane}"),

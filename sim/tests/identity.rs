@@ -2,7 +2,7 @@
 
 use lpu_isa::Geometry;
 use lpu_isa::host::{Register, Space};
-use lpu_isa::image::{Image, ModelInfo};
+use lpu_isa::image::Image;
 use lpu_isa::instruction::ISA_HASH;
 use lpu_sim::device::{Device, DeviceError, HostPort, HostWord, from_number};
 use lpu_sim::{Emulator, PortDevice};
@@ -31,7 +31,7 @@ impl HostPort for Other {
 
 fn image() -> Image {
     let (matrix, vector, weights, vmem, tokenizer) = Default::default();
-    Image { geometry: Geometry::NANO, model: ModelInfo::default(), matrix, vector, weights, vmem, tokenizer }
+    Image { matrix, vector, weights, vmem, tokenizer, ..Image::empty(Geometry::NANO) }
 }
 
 /// What the host says of a device whose register reads a number.

@@ -102,7 +102,7 @@ impl Fetch {
     pub fn new(geometry: &Geometry, queue: Queue) -> Self {
         let (name, parts, depth) = (queue.to_string(), queue.parts(), geometry.queue_depth(queue));
         let codes = |issuing: bool| {
-            let rows = TABLE.iter().filter(|row| row.on.includes(queue) && !(issuing && row.on == On::Both));
+            let rows = TABLE.iter().filter(|row| row.on.includes(queue) && !(issuing && row.on == On::All));
             rows.map(|row| Setting::new(row.code)).collect()
         };
         Self {

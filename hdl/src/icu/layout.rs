@@ -33,7 +33,8 @@ pub fn stored_masks(geometry: &Geometry, queue: Queue) -> Vec<u64> {
     for field in &CONTROL_FIELDS {
         masks[0] |= ((1 << field.width) - 1) << field.low;
     }
-    for field in TABLE.iter().filter(|row| row.on.includes(queue)).flat_map(|row| row.fields) {
+    let fields = TABLE.iter().filter(|row| row.on.includes(queue)).flat_map(|row| row.fields);
+    for field in fields.filter(|field| geometry.has_external_memory() || !field.external) {
         masks[field.part] |= ((1u64 << stored_bits(geometry, field)) - 1) << field.low;
     }
     masks
@@ -51,7 +52,9 @@ mod tests {
                 let masks = stored_masks(&geometry, queue);
                 for row in TABLE.iter().filter(|row| row.on.includes(queue)) {
                     assert!(
-                        row.fields.iter().all(|field| masks[field.part] >> field.low & 1 == 1),
+                        row.fields
+                            .iter()
+                            .all(|field| field.external || masks[field.part] >> field.low & 1 == 1),
                         "{row:?}"
                     );
                 }

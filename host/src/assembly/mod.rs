@@ -78,7 +78,7 @@ pub fn choices(field: &str) -> Option<Vec<String>> {
 
 /// What a control field is when it is not named: operations of one queue are those that issue, at least once.
 fn default_of(row: &Row, field: &Field) -> i64 {
-    i64::from(row.on != On::Both && matches!(field.name, "count" | "interval"))
+    i64::from(row.on != On::All && matches!(field.name, "count" | "interval"))
 }
 
 /// A field's number in a word.

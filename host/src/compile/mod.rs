@@ -102,6 +102,8 @@ pub fn compile(
         vector,
         weights,
         vmem,
+        transfer: Vec::new(),
+        dram: Vec::new(),
         tokenizer: tokenizer.map(Tokenizer::to_bytes).unwrap_or_default(),
     };
     let image =

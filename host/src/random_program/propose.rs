@@ -106,7 +106,7 @@ pub(super) fn queue(random: &mut Random, op: &Op) -> Queue {
     match op.row().on {
         On::Matrix => Queue::Matrix,
         On::Vector => Queue::Vector,
-        On::Both => random.of(&[Queue::Matrix, Queue::Vector]),
+        On::All => random.of(&[Queue::Matrix, Queue::Vector]),
     }
 }
 

@@ -111,7 +111,7 @@ impl Shape {
 fn check_queue(queue: Queue, op: &Op) -> Result<(), Rule> {
     let row = op.row();
     let fits = match row.on {
-        On::Both => true,
+        On::All => true,
         On::Matrix => queue == Queue::Matrix,
         On::Vector => queue == Queue::Vector,
     };

@@ -67,6 +67,8 @@ pub fn legal() -> Image {
         vector: vector.words,
         weights: weights.map(|weight| if weight == 0 { 1 } else { weight }).collect(),
         vmem: (0..12 * GEOMETRY.vxm_lanes).map(|at| at as i32 * 1000).collect(),
+        transfer: Vec::new(),
+        dram: Vec::new(),
         tokenizer: Vec::new(),
     }
 }

@@ -41,6 +41,12 @@ faults! {
     SYNC_LOST = 10;
     /// A reduction wrote a scalar in the cycle in which a vector operation read it.
     SCALAR_CONFLICT = 11;
+    /// The transfer queue's next instruction was not ready: activations less than the least period apart.
+    TRANSFER_UNDERRUN = 12;
+    /// A granule was outside external memory.
+    DRAM_ADDRESS = 13;
+    /// A transfer used a port that something else used, or turned the bus around without an empty slot.
+    TRANSFER_CONFLICT = 14;
 }
 
 impl Fault {

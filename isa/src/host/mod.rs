@@ -17,6 +17,8 @@ pub use register::{Access, BitField, IDENTITY, Register, RegisterRow, control, m
 
 /// Bytes of a host word.
 pub const HOST_WORD_BYTES: usize = 9;
+/// Bytes of external memory in a host word.
+pub const DRAM_WORD_BYTES: usize = 8;
 /// Address bits of a queue word that choose the part of an instruction.
 pub const QUEUE_PART_BITS: u32 = 3;
 /// Token number that stands for none.
@@ -46,11 +48,17 @@ pub enum Space {
     TokensIn = 6,
     /// Records of executed positions ([`Step`]), popped one a word; zero when there is none. Read only.
     TokensOut = 7,
+    /// External memory: eight bytes in the low bits of each word.
+    #[cfg(feature = "external")]
+    Dram = 8,
+    /// Instructions of the transfer queue: `index * 8 + part`. Write only.
+    #[cfg(feature = "external")]
+    TransferQueue = 9,
 }
 
 impl Space {
     /// All spaces.
-    pub const ALL: [Space; 8] = [
+    pub const ALL: [Space; if cfg!(feature = "external") { 10 } else { 8 }] = [
         Space::Registers,
         Space::Weights,
         Space::Kv,
@@ -59,6 +67,10 @@ impl Space {
         Space::VectorQueue,
         Space::TokensIn,
         Space::TokensOut,
+        #[cfg(feature = "external")]
+        Space::Dram,
+        #[cfg(feature = "external")]
+        Space::TransferQueue,
     ];
 }
 

@@ -70,6 +70,43 @@ choice_types! {
         /// The position.
         Position,
     }
+    /// The memory at the chip's end of a transfer, and the direction.
+    Way {
+        /// From external memory to weight memory.
+        Weights,
+        /// From external memory to KV memory.
+        Kv,
+        /// From external memory to vector memory.
+        Vmem,
+        /// From KV memory to external memory.
+        FromKv,
+        /// From vector memory to external memory.
+        FromVmem,
+    }
+    /// How external memory holds rows.
+    Format {
+        /// Lanes of 9 (weights, KV) or 18 bits (vector memory), without gaps.
+        Rows,
+        /// Blocks of 32 codes of 4 bits ([`crate::transfer::decode`]).
+        Codes4,
+        /// Blocks of 32 codes of 5 bits.
+        Codes5,
+        /// Blocks of 32 codes of 6 bits.
+        Codes6,
+        /// Blocks of 32 codes of 8 bits.
+        Codes8,
+    }
+    /// The number that moves the address and the row of a transfer.
+    StepBy {
+        /// Nothing.
+        None,
+        /// The input token.
+        Token,
+        /// The position.
+        Position,
+        /// Blocks begun, less one.
+        Block,
+    }
     /// First operand of the vector unit.
     X {
         /// The row of vector memory.

@@ -84,6 +84,8 @@ pub struct Field {
     pub signed: bool,
     /// What it counts.
     pub unit: Unit,
+    /// Whether only chips with external memory have it; elsewhere it is zero.
+    pub external: bool,
     /// Meaning.
     pub doc: &'static str,
 }

@@ -1,4 +1,4 @@
-//! The instruction table: every operation of both queues with its fields, written once.
+//! The instruction table: every operation of all queues with its fields, written once.
 //!
 //! An instruction is up to six 64-bit parts. Part 0 is the same for all: opcode and timing ([`Control`]). An operation
 //! is issued `count` times, `interval` cycles apart, after a delay; `delay` and `count` may depend on the position through the number of
@@ -23,6 +23,8 @@ use crate::hash::Fnv;
 pub const PARTS: usize = 6;
 /// Parts that the matrix queue stores.
 pub const MATRIX_PARTS: usize = 4;
+/// Parts that the transfer queue stores.
+pub const TRANSFER_PARTS: usize = 4;
 /// An encoded instruction.
 pub type Word = [u64; PARTS];
 
@@ -33,14 +35,20 @@ pub enum Queue {
     Matrix,
     /// Vector memory and registers, vector unit (VXM), distribution and reduction (SXM).
     Vector,
+    /// External memory (DRAM), where a chip has one.
+    Transfer,
 }
 
 impl Queue {
+    /// All queues, in the order of their numbers.
+    pub const ALL: [Queue; 3] = [Queue::Matrix, Queue::Vector, Queue::Transfer];
+
     /// Parts of an instruction that the queue stores.
     pub const fn parts(self) -> usize {
         match self {
             Self::Matrix => MATRIX_PARTS,
             Self::Vector => PARTS,
+            Self::Transfer => TRANSFER_PARTS,
         }
     }
 }
@@ -50,6 +58,7 @@ impl core::fmt::Display for Queue {
         f.write_str(match self {
             Self::Matrix => "matrix",
             Self::Vector => "vector",
+            Self::Transfer => "transfer",
         })
     }
 }
@@ -57,12 +66,14 @@ impl core::fmt::Display for Queue {
 /// Which queues have an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
-    /// Both.
-    Both,
+    /// All.
+    All,
     /// The matrix queue.
     Matrix,
     /// The vector queue.
     Vector,
+    /// The transfer queue.
+    Transfer,
 }
 
 impl On {
@@ -70,7 +81,10 @@ impl On {
     pub const fn includes(self, queue: Queue) -> bool {
         matches!(
             (self, queue),
-            (Self::Both, _) | (Self::Matrix, Queue::Matrix) | (Self::Vector, Queue::Vector)
+            (Self::All, _)
+                | (Self::Matrix, Queue::Matrix)
+                | (Self::Vector, Queue::Vector)
+                | (Self::Transfer, Queue::Transfer)
         )
     }
 }
@@ -136,7 +150,7 @@ pub const CONTROL_FIELDS: [Field; 5] = [
 ];
 
 const fn control_field(name: &'static str, low: u32, width: u32, signed: bool, doc: &'static str) -> Field {
-    Field { name, part: 0, low, width, signed, unit: Unit::Number, doc }
+    Field { name, part: 0, low, width, signed, unit: Unit::Number, external: false, doc }
 }
 
 impl Instruction {
@@ -175,19 +189,24 @@ const fn text(hash: Fnv, text: &str) -> Fnv {
     hash.bytes(text.as_bytes()).u64(text.len() as u64)
 }
 
-const fn table_hash() -> u64 {
+const fn table_hash(external: bool) -> u64 {
     let mut hash = Fnv::new();
     let mut index = 0;
     while index < TABLE.len() {
         let row = &TABLE[index];
+        index += 1;
+        if matches!(row.on, On::Transfer) && !external {
+            continue;
+        }
         hash = text(hash, row.name).u64(row.code).u64(row.on as u64);
         let mut field = 0;
         while field < row.fields.len() {
-            let Field { name, part, low, width, signed, .. } = row.fields[field];
-            hash = text(hash, name).u64(part as u64).u64(low as u64).u64(width as u64).u64(signed as u64);
+            let Field { name, part, low, width, signed, external: only, .. } = row.fields[field];
+            if external || !only {
+                hash = text(hash, name).u64(part as u64).u64(low as u64).u64(width as u64).u64(signed as u64);
+            }
             field += 1;
         }
-        index += 1;
     }
     let mut number = 0;
     while number < crate::timing::FIXED.len() {
@@ -198,8 +217,21 @@ const fn table_hash() -> u64 {
     hash = hash.u64(crate::timing::dot_store_port(chip) as u64);
     hash = hash.u64(crate::timing::maximum_effect(chip) as u64);
     hash = hash.u64(crate::timing::reduction_effect(chip) as u64);
-    hash.u64(crate::timing::argmax_effect(chip) as u64).finish()
+    hash = hash.u64(crate::timing::argmax_effect(chip) as u64);
+    let mut number = 0;
+    while external && number < crate::timing::EXTERNAL.len() {
+        hash = hash.u64(crate::timing::EXTERNAL[number] as u64);
+        number += 1;
+    }
+    hash.finish()
 }
 
-/// Names this instruction set: encodings and latencies. A chip that reads differently is refused.
-pub const ISA_HASH: u64 = table_hash();
+/// Names the instruction set of chips without external memory: encodings and latencies.
+pub const ISA_HASH: u64 = table_hash(false);
+/// Names the instruction set of chips with external memory.
+pub const EXTERNAL_ISA_HASH: u64 = table_hash(true);
+
+/// Names the instruction set of a chip. A chip that reads differently is refused.
+pub const fn isa_hash(geometry: &crate::Geometry) -> u64 {
+    if geometry.has_external_memory() { EXTERNAL_ISA_HASH } else { ISA_HASH }
+}

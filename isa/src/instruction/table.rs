@@ -1,6 +1,8 @@
 //! The instruction table itself: every operation, its opcode, its queue and its fields.
 
-use super::{B, C, Clear, Destination, Emit, Function, Index, Reduce, Scaling, VmemIndex, X};
+use super::{
+    B, C, Clear, Destination, Emit, Format, Function, Index, Reduce, Scaling, StepBy, VmemIndex, Way, X,
+};
 use super::{Field, FieldValue, Memory, On, Operation, Row, Unit, Word};
 
 /// The unit of a field: a plain number unless the table says otherwise.
@@ -13,10 +15,20 @@ macro_rules! unit {
     };
 }
 
+/// Whether a field is for chips with external memory alone.
+macro_rules! external {
+    () => {
+        false
+    };
+    (external) => {
+        true
+    };
+}
+
 /// Declares the operations: a struct each, the enumeration of all, encoder, decoder and table.
 macro_rules! instructions {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal on $on:ident {
-        $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty = $part:literal[$low:literal, $width:literal] $(of $unit:ident)?;)*
+        $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty = $part:literal[$low:literal, $width:literal] $(of $unit:ident)? $(if $external:ident)?;)*
     })+) => {
         $(
         $(#[doc = $doc])+
@@ -37,6 +49,7 @@ macro_rules! instructions {
                 width: $width,
                 signed: <$type as FieldValue>::SIGNED,
                 unit: unit!($($unit)?),
+                external: external!($($external)?),
                 doc: concat!($($fdoc),+),
             };)*
         }
@@ -105,21 +118,21 @@ macro_rules! instructions {
 
 instructions! {
     /// Waits for `delay` cycles.
-    Nop = 1 on Both {}
+    Nop = 1 on All {}
     /// Begins a loop of `count` trips; loops do not nest. The next instruction is activated after `delay` cycles.
-    Loop = 2 on Both {}
-    /// Ends a loop's body. Meets the other queue's `EndLoop` as `Sync` does; both loops make the same trips. Before each further trip the
+    Loop = 2 on All {}
+    /// Ends a loop's body. Meets the other queues' `EndLoop` as `Sync` does; all loops make the same trips. Before each further trip the
     /// address offsets grow by the steps; after the last they are zero.
-    EndLoop = 3 on Both {
-        /// Added to the offset of weight rows (matrix queue) or vector memory rows (vector queue).
+    EndLoop = 3 on All {
+        /// Added to the offset of weight rows (matrix queue), of vector memory rows (vector queue) or of granules (transfer queue).
         first_step: i32 = 1[0, 24];
-        /// Added to the offset of KV rows (both queues have their own).
+        /// Added to the offset of KV rows (matrix and vector queue have their own) or of the rows that transfers write (transfer queue).
         second_step: i32 = 1[24, 24];
     }
-    /// Waits until both queues have activated their `Sync`; each goes on `SYNC_CYCLES` after the later of the two.
-    Sync = 4 on Both {}
+    /// Waits until all queues have activated their `Sync`; each goes on `SYNC_CYCLES` after the latest.
+    Sync = 4 on All {}
     /// Ends the queue's program for this token.
-    End = 5 on Both {}
+    End = 5 on All {}
     /// Beats of the matrix unit. A beat multiplies a matrix row by an activation entry, lane by lane, and sums each `2^tap` neighbouring
     /// lanes; the results, `mxm_lanes / 2^tap` of them, go to the lanes from `lane` upward of a row of sums. When the row is emitted it is
     /// shifted, rounded, saturated to words and stored in vector memory.
@@ -158,6 +171,9 @@ instructions! {
         scalar: u32 = 2[32, 6];
         /// Vector memory row of the first emitted row; each further one goes to the next row.
         store: u32 = 3[0, 24] of Row;
+        /// Beats of each result; 0 counts as 1. Beat `k` then is piece `k mod pieces` of result `k div pieces`: the entry goes back to the
+        /// first with each result, the lane advances by results, `First` clears with every first piece, `Wrap` emits with last pieces.
+        pieces: u32 = 3[24, 8] if external;
     }
     /// Reads lanes of weight memory as vector rows: chunk `k` of `vxm_lanes` weights goes to vector memory row `store + k`. The first chunk is
     /// chunk `index * 2^chunks` counted from the first lane of row `row`. Chunks of one instruction are `GATHER_INTERVAL` cycles
@@ -244,7 +260,7 @@ instructions! {
         row: u32 = 4[0, 24] of Row;
         /// Added to the row from issue to issue.
         row_step: i32 = 4[24, 24];
-        /// Add the loop offset of KV rows to the row (`Key`, `Value`).
+        /// Add the loop offset of KV rows to the row (`Key`, `Value`; on chips with external memory also `Vmem`, `Argmax`).
         row_offset: bool = 4[48, 1];
         /// Base-2 logarithm of the positions that share a KV row: position / 2^positions is added to the row, and for `Key` the position
         /// within the row chooses the half rows.
@@ -263,5 +279,40 @@ instructions! {
         sum_shift: u32 = 5[10, 5];
         /// Added to the sum before its scaling.
         bias: u32 = 5[16, 24];
+    }
+    /// Moves rows between external memory and a memory of the chip, run by run. A run is `run` rows; it begins with a granule and takes as
+    /// many as its bits fill. `count` granules, a multiple of that; `interval` is 1. The first one takes the first slot that begins
+    /// `TRANSFER_LEAD` cycles after the activation and the delay, or later; each further one the next slot.
+    Transfer = 13 on Transfer {
+        /// Which memory, and which way.
+        way: Way = 1[0, 3];
+        /// Format of the rows in external memory.
+        format: Format = 1[3, 3];
+        /// Blocks have an offset.
+        offset_codes: bool = 1[6, 1];
+        /// The number that multiplies `address_step` and `row_number_step`.
+        step_by: StepBy = 1[7, 2];
+        /// Add the first loop offset to the address.
+        address_offset: bool = 1[9, 1];
+        /// Add the second loop offset to the row.
+        row_offset: bool = 1[10, 1];
+        /// Right shift of decoded codes, rounded.
+        shift: u32 = 1[11, 5];
+        /// Rows of a run, at least 1.
+        run: u32 = 1[16, 16];
+        /// Blocks of one result; its last row is filled up with zeros.
+        blocks: u32 = 1[32, 10];
+        /// Address of the first granule.
+        address: u32 = 2[0, 28];
+        /// Granules added for each unit of that number.
+        address_step: u32 = 2[28, 16];
+        /// First row. Rows of weight memory go on at its start after its end.
+        row: u32 = 3[0, 24] of Row;
+        /// Added to the row from row to row of a run.
+        row_step: i32 = 3[24, 12];
+        /// Added to the first row from run to run.
+        run_step: i32 = 3[36, 12];
+        /// Rows added for each unit of that number.
+        row_number_step: u32 = 3[48, 12];
     }
 }

@@ -9,22 +9,23 @@ pub fn of(name: &str) -> &'static str {
              next instruction in cycle a + delay\n"
         }
         "EndLoop" => {
-            "m = the later of both queues' activations of their EndLoop\n\
+            "m = the latest of the queues' activations of their EndLoop\n\
              if trips remain:  offset first += first_step; offset second += second_step\n\
              \x20                 instruction after Loop in cycle m + SYNC_CYCLES\n\
              else:             offsets = 0\n\
              \x20                 next instruction in cycle m + SYNC_CYCLES\n"
         }
         "Sync" => {
-            "m = the later of both queues' activations of their Sync\n\
+            "m = the latest of the queues' activations of their Sync\n\
              next instruction in cycle m + SYNC_CYCLES\n"
         }
         "End" => {
-            "the token ends TURNAROUND_CYCLES after the later of both queues' activations of their End\n"
+            "the token ends TURNAROUND_CYCLES after the latest of the queues' activations of their End\n"
         }
         "Dot" => DOT,
         "Gather" => GATHER,
         "Vector" => VECTOR,
+        "Transfer" => TRANSFER,
         _ => panic!("write the pseudocode of {name}"),
     }
 }
@@ -32,16 +33,17 @@ pub fn of(name: &str) -> &'static str {
 const DOT: &str = "\
 emitted = 0; largest = none
 for beat k = 0 .. count-1, in cycle a + delay + k * interval:
-  r = row + k * row_step + (offset ? loop offset of this memory : 0)
+  r = row + k * row_step + (offset ? loop offset of this memory : 0)            with external memory modulo the weight rows
   m[l] = memory is Weights ? W[r][l] : kv_decode(KV[r][l])
   e = k == 0 ? (entry_continue ? entry of the last beat before + 1 : entry)
              : e + (entry_advance ? 1 : 0)                                      modulo act_entries
-  n = L >> tap
+  n = L >> tap;  j = k
   s[i] = sum of m[l] * ACT[e][l] for l = i * 2^tap .. (i+1) * 2^tap - 1         32 bits, wraps
-  lane0 = (lane + (lane_advance ? k * n : 0)) mod V
-  clears = clear is Always, or First and k == 0
+  if pieces > 1:  p = k mod pieces;  j = k div pieces;  e = (e of beat 0) + (entry_advance ? p : 0)   modulo act_entries
+  lane0 = (lane + (lane_advance ? j * n : 0)) mod V
+  clears = clear is Always, or First and k == 0 (pieces > 1: and p == 0)
   SUMS[lane0 + i] = (clears ? 0 : SUMS[lane0 + i]) + s[i]  for i = 0 .. n-1     32 bits, wraps
-  if (emit is Wrap or WrapOrLast, and lane0 + n == V) or (emit is Last or WrapOrLast, and k == count-1):
+  if (emit is Wrap or WrapOrLast, and lane0 + n == V, and with pieces > 1 p == pieces-1) or (emit is Last or WrapOrLast, and k == count-1):
     out[l] = normalise(SUMS[l], shift)  for all l
     if mask and k == count-1:  out[l] = WORD_MIN  for l > position mod V
     VMEM[store + emitted] = out; emitted += 1
@@ -84,9 +86,9 @@ for k = 0 .. count-1, in cycle a + delay + k * interval:
           KV[r][h * V/2 + j] = kv_encode(z[(h mod 2) * V/2 + j])
   Value:  r as for Key
           KV[r][g * V + position mod V] = kv_encode(y[sk * G + g])  for g = 0 .. G-1; other lanes stay
-  Vmem:   VMEM[row + k * row_step] = saturate(y, 18)
+  Vmem:   VMEM[row + k * row_step + (row_offset ? second loop offset : 0)] = saturate(y, 18)
   Argmax: if restart and k == 0: forget the best
-          candidate (row + k * row_step) * V + l is y[l], for l < (k == count-1 and tail > 0 ? tail : V)
+          candidate (row + k * row_step + (row_offset ? second loop offset : 0)) * V + l is y[l], for l < (k == count-1 and tail > 0 ? tail : V)
           the largest value is the chosen token, of equal ones the lowest number
 
   total[l] += y[l] for all lanes, or only for l = input token mod V or l = position mod V    32 bits, wraps
@@ -95,4 +97,21 @@ if reduce:
   reduction[reduction] = Plain:           (saturate(round_shift(t, sum_shift), 18), exponent 0)
                          Reciprocal:      reciprocal(clamp(t, 0, 2^32 - 1))
                          ReciprocalSqrt:  reciprocal_sqrt(clamp(t, 0, 2^32 - 1))
+";
+
+const TRANSFER: &str = "\
+i = step_by: 0, input token, position, blocks - 1
+A = address + (address_offset ? first loop offset : 0) + address_step * i
+R = row + (row_offset ? second loop offset : 0) + row_number_step * i
+n = granules of a run: its rows' bits / granule bits, rounded up
+slot 0 = the first slot that begins in cycle a + delay + TRANSFER_LEAD or later; slot g = the slot after slot g-1
+granule g = 0 .. count-1 is DRAM[A + g], moved in slot g
+next instruction in cycle (end of slot count-1) - TRANSFER_LEAD
+for run u = 0 .. count/n - 1, row k = 0 .. run-1:
+  bits = the k-th row in granules u * n .. (u+1) * n - 1
+  r = R + u * run_step + k * row_step                                           way is Weights: modulo the weight rows
+  to the chip:   M[r] = bits, codes decoded (see decode), the last row of a result filled up with zeros; port used
+                 transfer_store_port + w cycles after the slot of the row's last bit, in word w of its granule
+  from the chip: bits = M[r]; port used w + TRANSFER_SAMPLE cycles after the slot of the row's first bit, in word w
+Vector memory has a write port for its lower and one for its upper half of rows; KV memory has one. Transfers use them both ways.
 ";

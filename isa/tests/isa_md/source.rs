@@ -7,6 +7,7 @@ pub const IMAGE: &str = include_str!("../../src/image.rs");
 pub const CHOICES: &str = include_str!("../../src/instruction/choices.rs");
 pub const INSTRUCTION: &str = include_str!("../../src/instruction/mod.rs");
 pub const TIMING: &str = include_str!("../../src/timing.rs");
+pub const TRANSFER: &str = include_str!("../../src/transfer.rs");
 
 /// The documentation of a file: its lines that begin with `//!`.
 pub fn header(source: &str) -> String {

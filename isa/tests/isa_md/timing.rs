@@ -1,4 +1,4 @@
-//! The latencies of both chips.
+//! The latencies of all chips.
 
 use super::source::{self, cell, prose};
 use lpu_isa::Geometry;
@@ -8,7 +8,7 @@ use std::fmt::Write;
 type Cycles = fn(&Geometry) -> i64;
 
 /// Every number of `isa::timing`.
-const NUMBERS: [(&str, Cycles); 26] = [
+const NUMBERS: [(&str, Cycles); 31] = [
     ("START_CYCLES", |_| START_CYCLES),
     ("MIN_PERIOD_CYCLES", |_| MIN_PERIOD_CYCLES),
     ("SYNC_CYCLES", |_| SYNC_CYCLES),
@@ -33,6 +33,11 @@ const NUMBERS: [(&str, Cycles); 26] = [
     ("argmax_effect", argmax_effect),
     ("NOISE_START_CYCLES", |_| NOISE_START_CYCLES),
     ("noise_row_cycles", noise_row_cycles),
+    ("start_cycles", start_cycles),
+    ("TRANSFER_LEAD", |_| TRANSFER_LEAD),
+    ("TRANSFER_SAMPLE", |_| TRANSFER_SAMPLE),
+    ("TRANSFER_DECODE", |_| TRANSFER_DECODE),
+    ("transfer_store_port", transfer_store_port),
     ("-> a vector row from a Dot's last beat", |geometry| store_effect(dot_store_port(geometry))),
     ("-> a vector row from a vector result", |_| store_effect(RESULT_STORE_PORT)),
 ];
@@ -42,15 +47,15 @@ fn is_derived(name: &str) -> bool {
 }
 
 pub fn render() -> String {
-    let names: Vec<&str> = Geometry::ALL.iter().map(|geometry| geometry.name).collect();
+    let names: Vec<&str> = Geometry::known().map(|geometry| geometry.name).collect();
     let mut text = format!("\n## Time\n\n{}\n\n", prose(&source::header(source::TIMING)));
     text += "An instruction that issues takes `delay + count * interval` cycles of its queue, any other `delay`; a \
-             `Sync` or `EndLoop` takes until the later queue reaches it, and `SYNC_CYCLES`. A token takes until the later \
+             `Sync` or `EndLoop` takes until the last queue reaches it, and `SYNC_CYCLES`. A token takes until the last \
              `End`, and `TURNAROUND_CYCLES`. `store_effect` is counted from the cycle of the write port.\n\n";
     let rules = "---:|".repeat(names.len());
     writeln!(text, "| number | {} | meaning |\n|---|{rules}---|", names.join(" | ")).expect("text");
     for (name, cycles) in NUMBERS {
-        let values: Vec<String> = Geometry::ALL.iter().map(|geometry| cycles(geometry).to_string()).collect();
+        let values: Vec<String> = Geometry::known().map(|geometry| cycles(&geometry).to_string()).collect();
         let (shown, doc) = if is_derived(name) {
             (name.trim_start_matches("-> ").to_string(), "Visible to a reader that samples then.".into())
         } else {

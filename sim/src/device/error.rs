@@ -9,7 +9,7 @@ pub enum DeviceError {
     /// The identity register holds something else than `LPU1`.
     NotAnLpu(u64),
     /// The device executes another instruction set, whose hash this is.
-    Isa(u64),
+    Isa { found: u64, expected: u64 },
     /// The image is for another geometry.
     Geometry {
         /// Name of the image's geometry.
@@ -52,11 +52,10 @@ impl fmt::Display for DeviceError {
                 f,
                 "expected the identity `LPU1` from the device, found {found:016x}: check the port, and load the bitstream with `lpu flash`"
             ),
-            Self::Isa(found) => write!(
+            Self::Isa { found, expected } => write!(
                 f,
-                "expected a device for instruction set {:016x}, found one for {found:016x}: its bitstream is of another version; \
-                 build it again with `lpu build` and load it with `lpu flash`",
-                lpu_isa::instruction::ISA_HASH
+                "expected a device for instruction set {expected:016x}, found one for {found:016x}: its bitstream is of another version; \
+                 build it again with `lpu build` and load it with `lpu flash`"
             ),
             Self::Geometry { image, device } => write!(
                 f,

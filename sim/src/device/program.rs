@@ -3,9 +3,9 @@
 use super::{DeviceError, HostWord, Identity, RunRequest, from_number};
 use lpu_isa::Geometry;
 use lpu_isa::arith::{Scalar, WORD_BITS};
-use lpu_isa::host::{HOST_WORD_BYTES, QUEUE_PART_BITS, Space, scale};
+use lpu_isa::host::{DRAM_WORD_BYTES, HOST_WORD_BYTES, QUEUE_PART_BITS, Space, scale};
 use lpu_isa::image::{self, Image, ModelInfo};
-use lpu_isa::instruction::{ISA_HASH, Word};
+use lpu_isa::instruction::{Word, isa_hash};
 
 /// Factor that spreads seeds: the generator ignores low bits, so that neighbouring numbers would give one text.
 const SEED_SPREAD: u32 = 0x9e37_79b9;
@@ -16,14 +16,29 @@ pub fn spread(seed: u32) -> u32 {
 }
 
 /// The words of a program, space by space, each from address zero.
-pub fn program_words(image: &Image) -> [(Space, Vec<HostWord>); 4] {
+pub fn program_words(image: &Image) -> Vec<(Space, Vec<HostWord>)> {
     let words = |bytes: Vec<u8>| bytes.as_chunks::<HOST_WORD_BYTES>().0.to_vec();
-    [
+    let mut spaces = vec![
         (Space::Weights, words(image::pack_nines(&image.weights))),
         (Space::Vmem, words(image::pack_words(&image.vmem))),
         (Space::MatrixQueue, queue_words(&image.matrix)),
         (Space::VectorQueue, queue_words(&image.vector)),
-    ]
+    ];
+    if image.geometry.has_external_memory() {
+        spaces.push((Space::Dram, dram_words(&image.dram)));
+        spaces.push((Space::TransferQueue, queue_words(&image.transfer)));
+    }
+    spaces
+}
+
+/// External memory, eight bytes a word.
+fn dram_words(bytes: &[u8]) -> Vec<HostWord> {
+    let word = |bytes: &[u8]| {
+        let mut word = HostWord::default();
+        word[..bytes.len()].copy_from_slice(bytes);
+        word
+    };
+    bytes.chunks(DRAM_WORD_BYTES).map(word).collect()
 }
 
 /// Every part of every instruction; the chip ignores parts that an instruction does not have.
@@ -42,8 +57,9 @@ impl Identity {
     /// # Errors
     /// Another instruction set or geometry, or a section that is too large.
     pub fn check(&self, image: &Image) -> Result<(), DeviceError> {
-        if self.isa_hash != ISA_HASH {
-            return Err(DeviceError::Isa(self.isa_hash));
+        let expected = isa_hash(&image.geometry);
+        if self.isa_hash != expected {
+            return Err(DeviceError::Isa { found: self.isa_hash, expected });
         }
         let Geometry { name, mxm_lanes, vxm_lanes, .. } = image.geometry;
         if self.geometry_hash != image.geometry.hash() {
@@ -54,6 +70,12 @@ impl Identity {
             ("vector memory", image.vmem.len(), image.geometry.vmem_rows * vxm_lanes),
             ("matrix queue", image.matrix.len(), image.geometry.matrix_queue_depth),
             ("vector queue", image.vector.len(), image.geometry.vector_queue_depth),
+            ("transfer queue", image.transfer.len(), image.geometry.transfer_queue_depth),
+            (
+                "external memory",
+                image.dram.len(),
+                image.geometry.dram_granules * image.geometry.granule_bytes(),
+            ),
         ];
         let larger = sections.iter().find(|(_, found, room)| found > room);
         larger.map_or(Ok(()), |section| Err(DeviceError::TooLarge(section.0)))
@@ -98,18 +120,39 @@ impl Loaded {
         (scale::MANTISSA.put(factor.mantissa as u64) | scale::EXPONENT.put(factor.exponent as u64)) as u32
     }
 
-    /// Address of the first logits in vector memory, in host words.
+    /// The memory that holds the logits.
+    pub fn logits_space(&self) -> Space {
+        if self.geometry.has_external_memory() { Space::Dram } else { Space::Vmem }
+    }
+
+    /// Address of the first logits there, in host words.
     pub fn logits_address(&self) -> usize {
-        self.model.logits_row as usize * self.geometry.host_words_per_vmem_row()
+        let first = self.model.logits_row as usize;
+        match self.logits_space() {
+            Space::Dram => first * self.geometry.granule_bytes() / DRAM_WORD_BYTES,
+            _ => first * self.geometry.host_words_per_vmem_row(),
+        }
     }
 
     /// Host words that hold the logits, from that address on.
     pub fn logits_count(&self) -> usize {
-        (self.model.vocab as usize).div_ceil(HOST_WORD_BYTES * 8 / WORD_BITS as usize)
+        let bits = self.model.vocab as usize * WORD_BITS as usize;
+        match self.logits_space() {
+            Space::Dram => bits.div_ceil(DRAM_WORD_BYTES * 8),
+            _ => (self.model.vocab as usize).div_ceil(HOST_WORD_BYTES * 8 / WORD_BITS as usize),
+        }
     }
 
     /// The logits in the bytes of these words.
     pub fn logits(&self, bytes: &[u8]) -> Vec<i32> {
-        image::unpack(bytes, WORD_BITS).take(self.model.vocab as usize).collect()
+        let vocab = self.model.vocab as usize;
+        if self.logits_space() == Space::Vmem {
+            return image::unpack(bytes, WORD_BITS).take(vocab).collect();
+        }
+        let words = bytes.chunks(HOST_WORD_BYTES).flat_map(|word| &word[..word.len().min(DRAM_WORD_BYTES)]);
+        let packed: Vec<u8> = words.copied().collect();
+        let width = WORD_BITS as usize;
+        let signed = |raw: u64| (raw as i32) << (32 - WORD_BITS) >> (32 - WORD_BITS);
+        (0..vocab).map(|token| signed(lpu_isa::transfer::bits(&packed, token * width, width))).collect()
     }
 }

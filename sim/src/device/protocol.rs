@@ -197,7 +197,7 @@ impl<P: HostPort> Device for PortDevice<P> {
 
     fn logits(&mut self) -> Result<Vec<i32>, DeviceError> {
         let loaded = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
-        let (count, address) = (loaded.logits_count(), loaded.logits_address());
+        let (count, address, space) = (loaded.logits_count(), loaded.logits_address(), loaded.logits_space());
         if !self.pause && status::ACTIVE.is_set(self.register(Register::Status)?) {
             return Err(DeviceError::Busy);
         }
@@ -205,7 +205,7 @@ impl<P: HostPort> Device for PortDevice<P> {
         let mut bytes = Vec::with_capacity(count * HOST_WORD_BYTES);
         for begin in (0..count).step_by(COMMAND_WORDS_MAX) {
             let part = COMMAND_WORDS_MAX.min(count - begin);
-            let words = self.port.read(Space::Vmem, (address + begin) as u32, part)?;
+            let words = self.port.read(space, (address + begin) as u32, part)?;
             bytes.extend_from_slice(words.as_flattened());
         }
         Ok(self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?.logits(&bytes))

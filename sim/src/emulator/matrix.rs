@@ -13,6 +13,10 @@ pub(super) struct DotRun {
     row: i64,
     results: usize,
     entry: usize,
+    first_entry: usize,
+    /// Piece of the result that the next beat adds to, and the number of that result.
+    piece: usize,
+    result: usize,
     emitted: i64,
     maximum: i32,
 }
@@ -29,6 +33,9 @@ impl State {
             row: i64::from(dot.row) + offset,
             results: self.geometry.mxm_lanes >> dot.tap,
             entry: dot.entry as usize & mask,
+            first_entry: 0,
+            piece: 0,
+            result: 0,
             emitted: 0,
             maximum: i32::MIN,
         }
@@ -40,19 +47,30 @@ impl State {
         if issue.k == 0 && dot.entry_continue {
             // Only now: the beats of the instruction before have set it.
             run.entry = self.next_entry_read;
+        } else if dot.pieces > 1 && run.piece == 0 {
+            run.entry = run.first_entry;
         } else if issue.k > 0 && dot.entry_advance {
             run.entry = (run.entry + 1) & entry_mask;
         }
+        if issue.k == 0 {
+            run.first_entry = run.entry;
+        }
         self.next_entry_read = (run.entry + 1) & entry_mask;
-        let moved = if dot.lane_advance { issue.k as usize * run.results } else { 0 };
+        let moved = if dot.lane_advance { run.result * run.results } else { 0 };
         let lane = (dot.lane as usize + moved) & (self.geometry.vxm_lanes - 1);
         let clear = match dot.clear {
             Clear::Never => false,
             Clear::Always => true,
-            Clear::First => issue.k == 0,
+            Clear::First => run.piece == 0 && (dot.pieces > 1 || issue.k == 0),
         };
         self.accumulate(dot, run, run.row + issue.k * i64::from(dot.row_step), lane, clear);
-        let full = lane + run.results == self.geometry.vxm_lanes;
+        run.piece += 1;
+        let whole = run.piece >= dot.pieces as usize;
+        if whole {
+            run.piece = 0;
+            run.result += 1;
+        }
+        let full = whole && lane + run.results == self.geometry.vxm_lanes;
         let emit = match dot.emit {
             Emit::Never => false,
             Emit::Wrap => full,
@@ -76,7 +94,8 @@ impl State {
             Memory::Weights => self.geometry.weight_rows,
             Memory::Kv => self.geometry.kv_rows,
         };
-        let row = self.matrix_address(row, rows);
+        let ring = dot.memory == Memory::Weights && self.geometry.has_external_memory();
+        let row = self.matrix_address(row, rows, ring);
         let memory = match dot.memory {
             Memory::Weights => &self.weights,
             Memory::Kv => &self.kv_values,
@@ -135,7 +154,8 @@ impl State {
             Index::Position => self.position,
         };
         let chunk = ((item as i64) << gather.chunks) + issue.k;
-        let from = self.matrix_address(i64::from(gather.row) + chunk / groups, self.geometry.weight_rows);
+        let from =
+            self.matrix_address(i64::from(gather.row) + chunk / groups, self.geometry.weight_rows, false);
         let to = self.vmem_address(i64::from(gather.store) + issue.k);
         let source = &self.weights[from * lanes + (chunk % groups) as usize * width..][..width];
         let out = &mut self.vmem[to * width..][..width];

@@ -5,6 +5,7 @@
 //!  queue.rs       when does each instruction issue     time
 //!  matrix.rs      Dot, Gather                          ┐
 //!  vector.rs      Vector: operands, function           ├ values
+//!  transfer.rs    Transfer                             │
 //!  sxm.rs         Vector: where the result goes        ┘
 //!  state.rs       memories        noise.rs  random numbers
 //! ```
@@ -20,6 +21,7 @@ pub mod queue;
 mod sequencer;
 mod state;
 mod sxm;
+mod transfer;
 mod vector;
 
 pub use state::State;
@@ -30,17 +32,18 @@ use lpu_isa::host::Fault;
 use lpu_isa::image::Image;
 use lpu_isa::instruction::{Dot, Gather, Op, Queue, Vector, Word};
 use matrix::DotRun;
-use queue::{Block, MATRIX, Program, VECTOR, Walk};
+use queue::{Block, MATRIX, Program, QUEUES, TRANSFER, VECTOR, Walk};
 use sequencer::Sequencer;
 use state::Issue;
+use transfer::TransferRun;
 use vector::VectorRun;
 
 /// A chip.
 #[derive(Clone, Debug)]
 pub struct Emulator {
     state: State,
-    words: [Vec<Word>; 2],
-    programs: [Program; 2],
+    words: [Vec<Word>; QUEUES],
+    programs: [Program; QUEUES],
     sequencer: Sequencer,
     /// Writes since the host took them, when it wants them.
     recorded: Option<Vec<Trace>>,
@@ -61,8 +64,8 @@ impl Emulator {
         let words = |queue| vec![Word::default(); geometry.queue_depth(queue)];
         Self {
             state: State::new(&geometry),
-            words: [words(Queue::Matrix), words(Queue::Vector)],
-            programs: [Program::new(), Program::new()],
+            words: Queue::ALL.map(words),
+            programs: [const { Program::new() }; QUEUES],
             sequencer: Sequencer::default(),
             recorded: None,
         }
@@ -71,7 +74,7 @@ impl Emulator {
     /// A chip with an image's program and memories, to be used with [`Emulator::execute`].
     pub fn with_image(image: &Image) -> Self {
         let mut emulator = Self::new(image.geometry);
-        for (words, source) in emulator.words.iter_mut().zip([&image.matrix, &image.vector]) {
+        for (words, source) in emulator.words.iter_mut().zip(Queue::ALL.map(|queue| image.queue(queue))) {
             let count = words.len().min(source.len());
             words[..count].copy_from_slice(&source[..count]);
         }
@@ -82,6 +85,7 @@ impl Emulator {
         for (word, &value) in vmem.iter_mut().zip(&image.vmem) {
             *word = value;
         }
+        emulator.state.dram.write(0, &image.dram);
         emulator.decode();
         emulator
     }
@@ -102,9 +106,7 @@ impl Emulator {
     }
 
     fn decode(&mut self) {
-        for (program, (words, queue)) in
-            self.programs.iter_mut().zip(self.words.iter().zip([Queue::Matrix, Queue::Vector]))
-        {
+        for (program, (words, queue)) in self.programs.iter_mut().zip(self.words.iter().zip(Queue::ALL)) {
             *program = queue::decode(words, queue, &self.state.geometry);
         }
     }
@@ -119,9 +121,9 @@ impl Emulator {
         let Self { state, programs, .. } = self;
         state.token = usize::from(token);
         state.position = position;
-        let mut walk = Walk::new([&programs[MATRIX], &programs[VECTOR]], &state.geometry, position);
+        let mut walk = Walk::new(programs, &state.geometry, position);
         loop {
-            issue_all(state, [&programs[MATRIX], &programs[VECTOR]], &mut walk, sink);
+            issue_all(state, programs, &mut walk, sink);
             if !walk.meet() {
                 break;
             }
@@ -179,16 +181,19 @@ impl<R> Active<R> {
     }
 }
 
-/// Issues what both queues have, in order of cycles, until each ended or waits.
-fn issue_all<S: Sink>(state: &mut State, programs: [&Program; 2], walk: &mut Walk<'_>, sink: &mut S) {
-    let mut matrix = next_matrix(state, programs[MATRIX], walk);
-    let mut vector = next_vector(state, programs[VECTOR], walk);
+/// Issues what the queues have, in order of cycles, until each ended or waits. In one cycle the matrix queue comes first, transfers last.
+fn issue_all<S: Sink>(state: &mut State, programs: &[Program; QUEUES], walk: &mut Walk<'_>, sink: &mut S) {
+    let mut matrix = next_matrix(state, &programs[MATRIX], walk);
+    let mut vector = next_vector(state, &programs[VECTOR], walk);
+    let mut transfer = next_transfer(state, &programs[TRANSFER], walk);
     loop {
         let matrix_due = matrix.as_ref().map_or(i64::MAX, |active| active.next);
         let vector_due = vector.as_ref().map_or(i64::MAX, |active| active.next);
-        match (&mut matrix, &mut vector) {
-            (Some(active), _) if matrix_due <= vector_due => {
-                while !active.done() && active.next <= vector_due {
+        let transfer_due = transfer.as_ref().map_or(i64::MAX, TransferRun::due);
+        match (&mut matrix, &mut vector, &mut transfer) {
+            (Some(active), _, _) if matrix_due <= vector_due.min(transfer_due) => {
+                let until = vector_due.min(transfer_due);
+                while !active.done() && active.next <= until {
                     let issue = active.take();
                     match &mut active.run {
                         MatrixRun::Dot(dot, run) => state.beat(dot, run, issue, sink),
@@ -196,22 +201,37 @@ fn issue_all<S: Sink>(state: &mut State, programs: [&Program; 2], walk: &mut Wal
                     }
                 }
                 if active.done() {
-                    matrix = next_matrix(state, programs[MATRIX], walk);
+                    matrix = next_matrix(state, &programs[MATRIX], walk);
                 }
             }
-            (_, Some(active)) => {
-                while !active.done() && active.next < matrix_due {
+            (_, Some(active), _) if vector_due <= transfer_due => {
+                while !active.done() && active.next < matrix_due && active.next <= transfer_due {
                     let issue = active.take();
                     let (vector, run) = &mut active.run;
                     state.vector(vector, run, issue, sink);
                 }
                 if active.done() {
-                    vector = next_vector(state, programs[VECTOR], walk);
+                    vector = next_vector(state, &programs[VECTOR], walk);
+                }
+            }
+            (_, _, Some(run)) => {
+                let until = matrix_due.min(vector_due);
+                while !run.done() && run.due() < until {
+                    state.transfer(run, sink);
+                }
+                if run.done() {
+                    transfer = next_transfer(state, &programs[TRANSFER], walk);
                 }
             }
             _ => return,
         }
     }
+}
+
+fn next_transfer(state: &State, program: &Program, walk: &mut Walk<'_>) -> Option<TransferRun> {
+    let block = walk.next(TRANSFER)?;
+    let Op::Transfer(transfer) = &program.get(block.index)?.as_ref()?.op else { return None };
+    Some(state.begin_transfer(transfer, &block))
 }
 
 fn next_matrix<'a>(

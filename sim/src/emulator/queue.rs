@@ -1,4 +1,4 @@
-//! The instruction control unit: when each instruction of both queues issues. It knows timing and nothing of data.
+//! The instruction control unit: when each instruction of the queues issues. It knows timing and nothing of data.
 //!
 //! ```text
 //!  activation a ── delay ──► issue 0 ── interval ──► issue 1 ... ── interval ──► activation of the next instruction
@@ -11,13 +11,21 @@
 //! 2. A walk ends: every trip of a loop is counted, and without loops instructions only go forward.
 
 use lpu_isa::host::Fault;
-use lpu_isa::instruction::{Dot, Instruction, On, Op, Queue, Word};
+use lpu_isa::instruction::{Dot, Instruction, Op, Queue, Word};
+use lpu_isa::transfer::Frames;
 use lpu_isa::{Geometry, timing};
 
-/// Index of the matrix queue in pairs of queues.
+/// Queues that a chip has at most.
+pub const QUEUES: usize = Queue::ALL.len();
+/// Index of the matrix queue in lists of queues.
 pub const MATRIX: usize = Queue::Matrix as usize;
-/// Index of the vector queue in pairs of queues.
+/// Index of the vector queue in lists of queues.
 pub const VECTOR: usize = Queue::Vector as usize;
+/// Index of the transfer queue in lists of queues.
+pub const TRANSFER: usize = Queue::Transfer as usize;
+
+/// Flags of queues whose next instruction was not ready.
+const UNDERRUNS: [Fault; QUEUES] = [Fault::MATRIX_UNDERRUN, Fault::VECTOR_UNDERRUN, Fault::TRANSFER_UNDERRUN];
 
 /// The decoded instructions of a queue; `None` is one that the queue does not have.
 pub type Program = Vec<Option<Instruction>>;
@@ -31,15 +39,11 @@ pub fn decode(words: &[Word], queue: Queue, geometry: &Geometry) -> Program {
 }
 
 fn executable(instruction: &Instruction, queue: Queue, geometry: &Geometry) -> bool {
-    let here = match instruction.op.row().on {
-        On::Both => true,
-        On::Matrix => queue == Queue::Matrix,
-        On::Vector => queue == Queue::Vector,
-    };
-    here && match instruction.op {
-        Op::Dot(dot) => has_tap(&dot, geometry),
-        _ => true,
-    }
+    instruction.op.row().on.includes(queue)
+        && match instruction.op {
+            Op::Dot(dot) => has_tap(&dot, geometry),
+            _ => true,
+        }
 }
 
 /// Whether a beat's results fit a row of sums and start at a multiple of their number.
@@ -65,6 +69,10 @@ pub struct Block {
     pub count: i64,
     /// Address offsets of the loop around the instruction: first and second.
     pub offsets: [i64; 2],
+    /// Start of its segment.
+    pub segment: i64,
+    /// First slot of a transfer, counted from there.
+    pub slot: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,21 +87,28 @@ struct Cursor {
     progress: Progress,
     index: usize,
     activation: i64,
+    segment: i64,
     body: usize,
     trips: i64,
     offsets: [i64; 2],
 }
 
 impl Cursor {
-    fn new() -> Self {
+    fn new(start: i64) -> Self {
         Self {
             progress: Progress::Running,
             index: 0,
-            activation: timing::START_CYCLES,
+            activation: start,
+            segment: start,
             body: 0,
             trips: 0,
             offsets: [0; 2],
         }
+    }
+
+    fn block(&self, first: i64, interval: i64, count: i64) -> Block {
+        let Self { index, offsets, segment, .. } = *self;
+        Block { index, first, interval, count, offsets, segment, slot: 0 }
     }
 
     /// Goes on to the next instruction; false if it would be activated before it is ready, which delays it.
@@ -104,10 +119,11 @@ impl Cursor {
         activation >= ready
     }
 
-    /// Goes on after both queues have met in `cycle`.
+    /// Goes on after the queues have met in `cycle`.
     fn meet(&mut self, op: &Op, cycle: i64) {
         self.progress = Progress::Running;
         self.activation = cycle + timing::SYNC_CYCLES;
+        self.segment = self.activation;
         self.index += 1;
         if let Op::EndLoop(end) = op {
             self.trips -= 1;
@@ -122,28 +138,37 @@ impl Cursor {
     }
 }
 
-/// A walk of both queues through one token.
+/// A walk of the queues through one token.
 #[derive(Clone, Debug)]
 pub struct Walk<'a> {
-    programs: [&'a Program; 2],
+    programs: &'a [Program; QUEUES],
+    /// Queues that the chip has.
+    queues: usize,
+    frames: Option<Frames>,
     blocks_begun: usize,
-    cursors: [Cursor; 2],
+    cursors: [Cursor; QUEUES],
     faults: Fault,
 }
 
 impl<'a> Walk<'a> {
     /// Begins the token at a position.
-    pub fn new(programs: [&'a Program; 2], geometry: &Geometry, position: usize) -> Self {
+    pub fn new(programs: &'a [Program; QUEUES], geometry: &Geometry, position: usize) -> Self {
+        let start = timing::start_cycles(geometry);
         Self {
             programs,
+            queues: geometry.queues(),
+            frames: geometry.has_external_memory().then(|| Frames::of(geometry)),
             blocks_begun: geometry.blocks(position),
-            cursors: [Cursor::new(), Cursor::new()],
+            cursors: std::array::from_fn(|_| Cursor::new(start)),
             faults: Fault::default(),
         }
     }
 
-    /// The next instruction of a queue that issues something, or `None` when the queue ended or waits for the other.
+    /// The next instruction of a queue that issues something, or `None` when the queue ended or waits for the others.
     pub fn next(&mut self, queue: usize) -> Option<Block> {
+        if queue >= self.queues {
+            return None;
+        }
         let cursor = &mut self.cursors[queue];
         while cursor.progress == Progress::Running {
             let Some(Some(Instruction { control, op })) = self.programs[queue].get(cursor.index) else {
@@ -172,12 +197,19 @@ impl<'a> Walk<'a> {
                 Op::Dot(_) | Op::Gather(_) | Op::Vector(_) => {
                     let interval = i64::from(control.interval).max(1);
                     next += count * interval;
-                    let offsets = cursor.offsets;
-                    block = Some(Block { index: cursor.index, first, interval, count, offsets });
+                    block = Some(cursor.block(first, interval, count));
+                }
+                Op::Transfer(_) => {
+                    let frames = self.frames.as_ref()?;
+                    let slot = frames.slot_from(first + timing::TRANSFER_LEAD - cursor.segment);
+                    let begin = cursor.segment + frames.begin(slot);
+                    next = cursor.segment + frames.end(slot + count - 1) - timing::TRANSFER_LEAD;
+                    let granule = frames.end(slot) - frames.begin(slot);
+                    block = Some(Block { slot, ..cursor.block(begin, granule, count) });
                 }
             }
             if !cursor.go(next) {
-                self.faults.0 |= [Fault::MATRIX_UNDERRUN, Fault::VECTOR_UNDERRUN][queue].0;
+                self.faults.0 |= UNDERRUNS[queue].0;
             }
             if block.is_some() {
                 return block;
@@ -186,19 +218,19 @@ impl<'a> Walk<'a> {
         None
     }
 
-    /// Lets both queues go on when both wait; false when the token is over. To be called when [`Walk::next`] has given `None` for both.
+    /// Lets the queues go on when all wait; false when the token is over. To be called when [`Walk::next`] has given `None` for all.
     pub fn meet(&mut self) -> bool {
-        let [matrix, vector] = &self.cursors;
-        let cycle = matrix.activation.max(vector.activation);
-        if [matrix, vector].iter().all(|cursor| cursor.progress == Progress::Waiting) {
-            for (cursor, program) in self.cursors.iter_mut().zip(self.programs) {
+        let cycle = self.latest();
+        let cursors = &mut self.cursors[..self.queues];
+        if cursors.iter().all(|cursor| cursor.progress == Progress::Waiting) {
+            for (cursor, program) in cursors.iter_mut().zip(self.programs) {
                 if let Some(Some(instruction)) = program.get(cursor.index) {
                     cursor.meet(&instruction.op, cycle);
                 }
             }
             return true;
         }
-        if [matrix, vector].iter().any(|cursor| cursor.progress == Progress::Waiting) {
+        if cursors.iter().any(|cursor| cursor.progress == Progress::Waiting) {
             self.faults.0 |= Fault::SYNC_LOST.0;
         }
         false
@@ -206,7 +238,12 @@ impl<'a> Walk<'a> {
 
     /// Cycles of the token, when [`Walk::meet`] has said that it is over.
     pub fn token_cycles(&self) -> i64 {
-        self.cursors[MATRIX].activation.max(self.cursors[VECTOR].activation) + timing::TURNAROUND_CYCLES
+        self.latest() + timing::TURNAROUND_CYCLES
+    }
+
+    /// The latest activation of the queues.
+    fn latest(&self) -> i64 {
+        self.cursors[..self.queues].iter().map(|cursor| cursor.activation).max().unwrap_or_default()
     }
 
     /// What was wrong so far.

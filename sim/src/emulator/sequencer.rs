@@ -5,12 +5,14 @@
 
 use super::Emulator;
 use crate::device::{DeviceError, HostPort, HostWord, from_number, number_of};
+use lpu_isa::Geometry;
 use lpu_isa::arith::Scalar;
 use lpu_isa::host::{
-    Fault, IDENTITY, NO_TOKEN, Register, Space, Step, TOKEN_QUEUE_WORDS, control, mode, scale, status,
+    DRAM_WORD_BYTES, Fault, IDENTITY, NO_TOKEN, Register, Space, Step, TOKEN_QUEUE_WORDS, control, mode,
+    scale, status,
 };
 use lpu_isa::image;
-use lpu_isa::instruction::{ISA_HASH, MATRIX_PARTS, PARTS};
+use lpu_isa::instruction::{Queue, isa_hash};
 use std::collections::VecDeque;
 
 /// Registers that the host writes.
@@ -163,7 +165,7 @@ impl Emulator {
         self.advance();
         match Register::of(address) {
             Some(Register::Identity) => IDENTITY,
-            Some(Register::IsaHash) => ISA_HASH,
+            Some(Register::IsaHash) => isa_hash(&self.state.geometry),
             Some(Register::GeometryHash) => self.state.geometry.hash(),
             Some(Register::Status) => self.sequencer.status(),
             Some(Register::Faults) => u64::from(self.state.faults.0),
@@ -195,12 +197,12 @@ impl Emulator {
                     *lane = value;
                 }
             }
-            Space::MatrixQueue | Space::VectorQueue => {
-                let (queue, parts) = if space == Space::MatrixQueue { (0, MATRIX_PARTS) } else { (1, PARTS) };
-                let instruction = self.words[queue].get_mut(address / 8)?;
-                if address % 8 < parts {
-                    instruction[address % 8] = number_of(word);
-                }
+            Space::MatrixQueue => self.write_part(Queue::Matrix, address, word)?,
+            Space::VectorQueue => self.write_part(Queue::Vector, address, word)?,
+            Space::TransferQueue => self.write_part(Queue::Transfer, address, word)?,
+            Space::Dram => {
+                self.dram_address(address)?;
+                self.state.dram.write(address * DRAM_WORD_BYTES, &number_of(word).to_le_bytes());
             }
             Space::TokensIn => self.sequencer.prompt.push_back(number_of(word) as u16),
             Space::TokensOut => return None,
@@ -224,8 +226,28 @@ impl Emulator {
                 }
                 Some(from_number(self.sequencer.records.pop_front().map_or(0, Step::encode)))
             }
-            Space::MatrixQueue | Space::VectorQueue | Space::TokensIn => None,
+            Space::Dram => {
+                self.dram_address(address)?;
+                Some(from_number(self.state.dram.bits(address * DRAM_WORD_BYTES * 8, 64)))
+            }
+            Space::MatrixQueue | Space::VectorQueue | Space::TransferQueue | Space::TokensIn => None,
         }
+    }
+
+    /// Writes a part of an instruction; parts that the queue does not store are ignored.
+    fn write_part(&mut self, queue: Queue, address: usize, word: &HostWord) -> Option<()> {
+        let instruction = self.words[queue as usize].get_mut(address / 8)?;
+        if address % 8 < queue.parts() {
+            instruction[address % 8] = number_of(word);
+        }
+        Some(())
+    }
+
+    /// Whether external memory has a word.
+    fn dram_address(&self, address: usize) -> Option<()> {
+        let Geometry { dram_granules, .. } = self.state.geometry;
+        let words = dram_granules * self.state.geometry.granule_bytes() / DRAM_WORD_BYTES;
+        (address < words).then_some(())
     }
 
     /// Whether a space may be accessed now; a refusal is a fault.

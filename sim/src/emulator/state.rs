@@ -2,6 +2,7 @@
 //! more often than written.
 
 use super::noise::Noise;
+use super::transfer::Dram;
 use crate::trace::{Event, Location, Origin, Sink};
 use lpu_isa::Geometry;
 use lpu_isa::arith::{Scalar, kv_decode};
@@ -15,6 +16,7 @@ pub struct State {
     pub(super) kv_codes: Vec<i16>,
     pub(super) kv_values: Vec<i16>,
     pub(super) vmem: Vec<i32>,
+    pub(super) dram: Dram,
     pub(super) vreg: Vec<i32>,
     pub(super) act: Vec<i16>,
     pub(super) sums: Vec<i32>,
@@ -46,6 +48,7 @@ impl State {
             kv_codes: vec![0; geometry.kv_rows * mxm_lanes],
             kv_values: vec![0; geometry.kv_rows * mxm_lanes],
             vmem: vec![0; geometry.vmem_rows * vxm_lanes],
+            dram: Dram::default(),
             vreg: vec![0; geometry.vreg_rows * vxm_lanes],
             act: vec![0; geometry.act_entries * mxm_lanes],
             sums: vec![0; vxm_lanes],
@@ -123,10 +126,11 @@ impl State {
         row
     }
 
-    /// The row of a matrix memory at an address. One outside memory is a fault; it falls on some row inside.
-    pub(super) fn matrix_address(&mut self, row: i64, rows: usize) -> usize {
+    /// The row of a matrix memory at an address. One outside memory is a fault, but of weight memory as the ring that it is where there is
+    /// external memory; it falls on some row inside.
+    pub(super) fn matrix_address(&mut self, row: i64, rows: usize, ring: bool) -> usize {
         let (row, inside) = wrapped(row, rows);
-        if !inside {
+        if !inside && !ring {
             self.raise(Fault::MATRIX_ADDRESS);
         }
         row

@@ -22,8 +22,8 @@ impl State {
             Destination::Act => self.send_act(vector, run, issue, y, sink),
             Destination::Key => self.send_key(vector, run, issue, y, sink),
             Destination::Value => self.send_value(vector, run, issue, y, sink),
-            Destination::Vmem => self.send_vmem(vector, issue, y, sink),
-            Destination::Argmax => self.compare(vector, issue, y),
+            Destination::Vmem => self.send_vmem(vector, run, issue, y, sink),
+            Destination::Argmax => self.compare(vector, run, issue, y),
         }
     }
 
@@ -63,12 +63,8 @@ impl State {
 
     /// Row of KV memory that this issue writes.
     fn kv_target(&mut self, vector: &Vector, run: &VectorRun, k: i64) -> usize {
-        let offset = if vector.row_offset { run.offsets[1] } else { 0 };
-        let row = i64::from(vector.row)
-            + offset
-            + k * i64::from(vector.row_step)
-            + (self.position >> vector.positions) as i64;
-        self.matrix_address(row, self.geometry.kv_rows)
+        let row = result_row(vector, run, k) + (self.position >> vector.positions) as i64;
+        self.matrix_address(row, self.geometry.kv_rows, false)
     }
 
     fn send_key<const V: usize, S: Sink>(
@@ -122,11 +118,12 @@ impl State {
     fn send_vmem<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
+        run: &VectorRun,
         issue: Issue,
         y: &[i32; V],
         sink: &mut S,
     ) {
-        let row = self.vmem_address(i64::from(vector.row) + issue.k * i64::from(vector.row_step));
+        let row = self.vmem_address(result_row(vector, run, issue.k));
         self.count_unless_fits(y, WORD_BITS);
         let out = y.map(|lane| arith::saturate(i64::from(lane), WORD_BITS) as i32);
         self.vmem[row * V..][..V].copy_from_slice(&out);
@@ -134,11 +131,11 @@ impl State {
     }
 
     /// Compares a row of candidates with the best so far: larger wins, of equals the lower number.
-    fn compare(&mut self, vector: &Vector, issue: Issue, y: &[i32]) {
+    fn compare(&mut self, vector: &Vector, run: &VectorRun, issue: Issue, y: &[i32]) {
         if vector.restart && issue.k == 0 {
             self.best = None;
         }
-        let row = i64::from(vector.row) + issue.k * i64::from(vector.row_step);
+        let row = result_row(vector, run, issue.k);
         let first = row.rem_euclid(1 << 24) as usize * y.len();
         let valid = if issue.last && vector.tail != 0 { vector.tail as usize } else { y.len() };
         for (lane, &value) in y.iter().enumerate().take(valid) {
@@ -215,4 +212,10 @@ fn first_half(vector: &Vector, k: i64) -> i64 {
 fn written_halves(vector: &Vector, start: i64, halves: usize) -> impl Iterator<Item = usize> {
     let (length, period_mask) = (1i64 << vector.length, (1i64 << vector.period) - 1);
     (0..halves).filter(move |&h| (h as i64 - start) & period_mask < length)
+}
+
+/// Row that an issue writes, or number of the row that it compares, as far as every destination has it.
+fn result_row(vector: &Vector, run: &VectorRun, k: i64) -> i64 {
+    let offset = if vector.row_offset { run.offsets[1] } else { 0 };
+    i64::from(vector.row) + offset + k * i64::from(vector.row_step)
 }

@@ -65,6 +65,8 @@ impl Stages {
             vector: words(&mut self.vector),
             weights: Vec::new(),
             vmem: Vec::new(),
+            transfer: Vec::new(),
+            dram: Vec::new(),
             tokenizer: Vec::new(),
         }
     }

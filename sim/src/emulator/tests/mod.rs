@@ -52,6 +52,8 @@ pub fn image(matrix: &[Instruction], vector: &[Instruction]) -> Image {
         vector: words(vector),
         weights: Vec::new(),
         vmem: Vec::new(),
+        transfer: Vec::new(),
+        dram: Vec::new(),
         tokenizer: Vec::new(),
     }
 }

@@ -15,8 +15,8 @@ fn program(instructions: &[Instruction], queue: Queue) -> Program {
 
 /// All blocks of both queues, the cycles of the token, the faults.
 fn walk(matrix: &[Instruction], vector: &[Instruction], position: usize) -> ([Vec<Block>; 2], i64, Fault) {
-    let programs = [program(matrix, Queue::Matrix), program(vector, Queue::Vector)];
-    let mut walk = Walk::new([&programs[0], &programs[1]], &Geometry::NANO, position);
+    let programs = [program(matrix, Queue::Matrix), program(vector, Queue::Vector), Program::new()];
+    let mut walk = Walk::new(&programs, &Geometry::NANO, position);
     let mut blocks = [Vec::new(), Vec::new()];
     loop {
         for queue in [MATRIX, VECTOR] {
@@ -39,7 +39,7 @@ fn issues_follow_delay_count_and_interval() {
     let matrix = [nop(10), op(control(3, 5, 2), Op::Gather(Gather::default())), nop(7), ended()];
     let (blocks, cycles, faults) = walk(&matrix, &[ended()], 0);
     // Activations: 4, 14, 14 + 3 + 10 = 27, 34; then the turnaround of 7.
-    let expected = Block { index: 1, first: 17, interval: 2, count: 5, offsets: [0, 0] };
+    let expected = Block { index: 1, first: 17, interval: 2, count: 5, offsets: [0, 0], segment: 4, slot: 0 };
     assert_eq!(blocks[MATRIX], [expected]);
     assert_eq!((cycles, faults), (41, Fault::default()));
 }
