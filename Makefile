@@ -3,7 +3,7 @@
 .PHONY: demo test lint setup
 .DEFAULT_GOAL := demo
 
-LPU := cargo run --quiet --release -p lpu-host --features rtl --bin lpu --
+LPU := cargo run --quiet --release -p lpu-cli --features rtl --bin lpu --
 MODEL := models/stories-lpu/model.bin
 
 # Tests look at the waves of the small chip only: with signals to show, the large one takes minutes longer to compile.

@@ -1,16 +1,15 @@
-//! What hostile bytes are fed to: each function returns, whatever it gets. `host/tests/fuzz_corpus.rs` feeds the committed corpus.
+//! What hostile bytes are fed to: each function returns, whatever it gets. `host/runtime/tests/fuzz_corpus.rs` feeds the committed corpus.
 
 #![allow(dead_code, reason = "each fuzz target feeds one of them")]
 
-use lpu_host::chat::{Message, Template};
-use lpu_host::{model, verify};
 use lpu_isa::hash::Fnv;
 use lpu_isa::image::{Image, MAGIC, VERSION};
 use lpu_isa::instruction::ISA_HASH;
+use lpu_runtime::chat::{Message, Template};
 use std::path::Path;
 
 fn load(path: &Path) {
-    if let Ok((model, tokenizer)) = model::load(path) {
+    if let Ok((model, tokenizer)) = lpu_model::load(path) {
         model.check().expect("what was let through obeys its rules");
         if let Some(tokenizer) = tokenizer {
             _ = tokenizer.encode("Once upon a time, 世界");
@@ -41,10 +40,10 @@ pub fn hugging_face(data: &[u8]) {
 
 /// A checkpoint of llama2.c and, read on its own, a tokenizer.
 pub fn llama2c(data: &[u8]) {
-    if let Ok(model) = model::llama2c::parse(data) {
+    if let Ok(model) = lpu_model::llama2c::parse(data) {
         model.check().expect("what was let through obeys its rules");
     }
-    if let Ok(tokenizer) = model::Tokenizer::parse(data) {
+    if let Ok(tokenizer) = lpu_model::Tokenizer::parse(data) {
         _ = tokenizer.encode("Once upon a time, 世界");
     }
 }
@@ -65,6 +64,6 @@ pub fn image(data: &[u8]) {
     let hash = Fnv::new().bytes(&bytes).finish();
     bytes.extend(hash.to_le_bytes());
     if let Ok(image) = Image::decode(&bytes) {
-        _ = verify::verify(&image);
+        _ = lpu_verifier::verify(&image);
     }
 }

@@ -1,9 +1,8 @@
-//! What the fuzz targets of the serial link do with bytes; `host/tests/link_corpus.rs` does it with the committed ones.
+//! What the fuzz targets of the serial link do with bytes; `host/runtime/tests/link_corpus.rs` does it with the committed ones.
 //!
 //! The first byte says what the rest is: even, bytes of the line; odd, bodies of frames, each after a byte with its length, which
 //! get head, checksum and encoding here, so that a fuzzer need not find CRC-32 sums by chance.
 
-use lpu_host::serial::{Line, Options, SerialDevice};
 use lpu_isa::Geometry;
 use lpu_isa::instruction::ISA_HASH;
 use lpu_isa::link::{
@@ -11,6 +10,7 @@ use lpu_isa::link::{
     checked, to_line,
 };
 use lpu_isa::soc::checksum;
+use lpu_runtime::serial::{Line, Options, SerialDevice};
 use lpu_sim::board::{NativeBoard, SimulatedBoard};
 use lpu_sim::device::conformance::programs;
 use lpu_sim::device::{Device, DeviceError, RunRequest, run_to_end};

@@ -1,0 +1,105 @@
+//! Random programs are legal, run on the emulator as the verifier says, and leave no mode of an instruction unused.
+
+use lpu_isa::Geometry;
+use lpu_isa::host::Fault;
+use lpu_isa::instruction::*;
+use lpu_random_program::{TOKEN_CYCLES_MAX, random_program};
+use lpu_sim::{Device, Emulator, PortDevice};
+use std::collections::{BTreeMap, BTreeSet};
+
+const SEEDS: u64 = 200;
+
+#[test]
+fn the_emulator_takes_the_cycles_that_the_verifier_counts() {
+    for geometry in Geometry::ALL {
+        for seed in 0..SEEDS / 4 {
+            let program = random_program(seed, &geometry);
+            let mut device = PortDevice::new(Emulator::new(geometry));
+            device.load(&program.image).expect("the image is for this chip");
+            device.start(&program.request).expect("the run begins");
+            let mut cycles = Vec::new();
+            while let Some(step) = device.next_step().expect("the run goes on") {
+                assert!(u32::from(step.token) < program.image.model.vocab, "{} seed {seed}", geometry.name);
+                cycles.push(u64::from(step.cycles));
+            }
+            assert_eq!(cycles, program.report.cycles, "{} seed {seed}", geometry.name);
+            assert_eq!(device.faults(), Ok(Fault::default()), "{} seed {seed}", geometry.name);
+            assert!(cycles.iter().all(|&most| most <= TOKEN_CYCLES_MAX), "{} seed {seed}", geometry.name);
+        }
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_programs() {
+    for seed in 0..5 {
+        let [first, second] = [0; 2].map(|_| random_program(seed, &Geometry::NANO));
+        assert_eq!(first.image, second.image, "seed {seed}");
+        assert_eq!(first.request, second.request, "seed {seed}");
+    }
+    assert_ne!(random_program(1, &Geometry::NANO).image, random_program(2, &Geometry::NANO).image);
+}
+
+/// Values seen in each field of each operation.
+type Seen = BTreeMap<(&'static str, &'static str), BTreeSet<u64>>;
+
+fn see(seen: &mut Seen, word: &Word) {
+    let instruction = Instruction::decode(word).expect("a legal program");
+    let row = instruction.op.row();
+    for field in CONTROL_FIELDS.iter().chain(row.fields) {
+        let value = word[field.part] >> field.low & ((1 << field.width) - 1);
+        seen.entry((row.name, field.name)).or_default().insert(value);
+    }
+}
+
+/// The values that a narrow field can have: the codes of a choice, both bits, every small number.
+fn possible(row: &Row, field: &Field) -> Vec<u64> {
+    let legal = |value: &u64| {
+        let mut word = [0; PARTS];
+        word[0] = row.code;
+        word[field.part] |= value << field.low;
+        Instruction::decode(&word).is_some()
+    };
+    (0..1 << field.width).filter(legal).collect()
+}
+
+#[test]
+fn every_mode_of_every_instruction_is_used() {
+    let mut seen = Seen::new();
+    for seed in 0..SEEDS {
+        let image = random_program(seed, &Geometry::NANO).image;
+        image.matrix.iter().chain(&image.vector).for_each(|word| see(&mut seen, word));
+    }
+    for row in TABLE {
+        for field in row.fields {
+            let values = &seen[&(row.name, field.name)];
+            if field.width <= 3 {
+                for value in possible(row, field) {
+                    assert!(values.contains(&value), "{}.{} is never {value}", row.name, field.name);
+                }
+            } else {
+                assert!(values.len() >= 3, "{}.{} has only the values {values:?}", row.name, field.name);
+            }
+        }
+    }
+    for name in ["Dot", "Gather", "Vector"] {
+        for field in &CONTROL_FIELDS {
+            let values = &seen[&(name, field.name)];
+            assert!(values.len() >= 3, "{name}.{} has only the values {values:?}", field.name);
+        }
+    }
+}
+
+#[test]
+fn programs_are_rich_and_short() {
+    let mut instructions = 0;
+    let mut cycles = 0;
+    for seed in 0..SEEDS {
+        let report = random_program(seed, &Geometry::NANO).report;
+        instructions += report.instructions;
+        cycles += report.cycles.iter().sum::<u64>() as usize / report.cycles.len();
+    }
+    let [instructions, cycles] = [instructions, cycles].map(|sum| sum / SEEDS as usize);
+    println!("{instructions} instructions, {cycles} cycles a token");
+    assert!(instructions >= 15, "{instructions} instructions on average");
+    assert!((60..250).contains(&cycles), "{cycles} cycles on average");
+}
