@@ -92,7 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let seeds = arguments.seeds.unwrap_or(Seeds(arguments.seed, arguments.seed));
     let folder = match &arguments.out {
         Some(folder) => folder.clone(),
-        None => board::Store::default_root()?,
+        None => lpu_board::Store::default_root()?,
     };
     let request =
         BuildRequest { board, seeds: (seeds.0..=seeds.1).collect(), clock_mhz: arguments.clock, folder };
@@ -181,8 +181,8 @@ struct JsonReport<'a> {
     bitstream: Option<&'a Path>,
     bitstream_number: String,
     verilog_sha256: &'a str,
-    tools: &'a [board::Found],
-    stages: &'a [board::Stage],
+    tools: &'a [lpu_board::Found],
+    stages: &'a [lpu_board::Stage],
 }
 
 impl<'a> JsonReport<'a> {
@@ -254,7 +254,7 @@ fn print(outcome: &Outcome) -> Result<(), Failure> {
         let left = router.overused_wires;
         writeln!(out, "  seed {seed}  {}: {left} wires used twice", paint(BAD, "not routed"))?;
     }
-    let tools: Vec<String> = outcome.tools.iter().map(board::Found::name).collect();
+    let tools: Vec<String> = outcome.tools.iter().map(lpu_board::Found::name).collect();
     writeln!(out, "  by {}", tools.join(", "))?;
     if let Some(bitstream) = &outcome.bitstream {
         writeln!(out, "  {}  number {:016x}", paint(STRONG, bitstream.display()), outcome.number)?;
