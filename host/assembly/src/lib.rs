@@ -28,13 +28,15 @@ pub use print::{disassemble, disassemble_line};
 
 use lpu_isa::instruction::*;
 
-/// Both queues.
+/// All queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
     /// Instructions of the matrix queue.
     pub matrix: Vec<Word>,
     /// Instructions of the vector queue.
     pub vector: Vec<Word>,
+    /// Instructions of the transfer queue.
+    pub transfer: Vec<Word>,
 }
 
 /// The ending of a control field that is the block's part of the one before it.
@@ -72,6 +74,9 @@ pub fn choices(field: &str) -> Option<Vec<String>> {
         "destination" => names(Destination::TABLE),
         "reduce" => names(Reduce::TABLE),
         "scaling" => names(Scaling::TABLE),
+        "way" => names(Way::TABLE),
+        "format" => names(Format::TABLE),
+        "step_by" => names(StepBy::TABLE),
         _ => None,
     }
 }

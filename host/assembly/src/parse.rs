@@ -19,14 +19,16 @@ pub struct AssemblyError {
 /// What can be wrong with a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    #[error("expected `queue matrix` or `queue vector` before the first instruction, found `{found}`")]
+    #[error(
+        "expected `queue matrix`, `queue vector` or `queue transfer` before the first instruction, found `{found}`"
+    )]
     NoQueue { found: String },
-    #[error("expected `matrix` or `vector` after `queue`, found `{found}`")]
+    #[error("expected `matrix`, `vector` or `transfer` after `queue`, found `{found}`")]
     UnknownQueue { found: String },
     #[error("expected one of {known}, found `{found}`")]
     UnknownOperation { found: String, known: String },
-    #[error("expected an operation of the {queue} queue, found `{found}`, which the other one has")]
-    OtherQueue { found: String, queue: &'static str },
+    #[error("expected an operation of the {queue} queue, found `{found}`, which another one has")]
+    OtherQueue { found: String, queue: Queue },
     #[error("expected `field=value`, found `{found}`")]
     NotAField { found: String },
     #[error("expected a field of `{operation}` ({known}), found `{found}`")]
@@ -71,6 +73,7 @@ pub fn assemble(text: &str) -> Result<Program, AssemblyError> {
         match queue {
             Queue::Matrix => program.matrix.push(word),
             Queue::Vector => program.vector.push(word),
+            Queue::Transfer => program.transfer.push(word),
         }
     }
     Ok(program)
@@ -104,6 +107,7 @@ fn queue_named(tokens: &[Token]) -> Found<Queue> {
     match (name.text, tokens.get(2)) {
         ("matrix", None) => Ok(Queue::Matrix),
         ("vector", None) => Ok(Queue::Vector),
+        ("transfer", None) => Ok(Queue::Transfer),
         (_, None) => Err((name.column, Problem::UnknownQueue { found: name.text.into() })),
         (_, Some(more)) => Err((more.column, Problem::UnknownQueue { found: more.text.into() })),
     }
@@ -122,12 +126,7 @@ fn instruction(tokens: &[Token], queue: Option<Queue>) -> Found<Word> {
     }
     let row = TABLE.iter().find(|row| snake(row.name) == name.text);
     let row = row.ok_or_else(|| (name.column, unknown_operation(name.text)))?;
-    let other = match (queue, row.on) {
-        (Some(Queue::Matrix), On::Vector) => Some("matrix"),
-        (Some(Queue::Vector), On::Matrix) => Some("vector"),
-        _ => None,
-    };
-    if let Some(queue) = other {
+    if let Some(queue) = queue.filter(|queue| !row.on.includes(*queue)) {
         return Err((name.column, Problem::OtherQueue { found: name.text.into(), queue }));
     }
     let mut word = [0; PARTS];

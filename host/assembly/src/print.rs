@@ -7,7 +7,10 @@ use std::fmt::Write;
 /// A program as text, each instruction with its number.
 pub fn disassemble(program: &Program) -> String {
     let mut text = String::new();
-    for (queue, words) in [("matrix", &program.matrix), ("vector", &program.vector)] {
+    let queues = [("matrix", &program.matrix), ("vector", &program.vector), ("transfer", &program.transfer)];
+    // Chips without external memory have two.
+    let transfers = usize::from(!program.transfer.is_empty());
+    for (queue, words) in queues.into_iter().take(2 + transfers) {
         writeln!(text, "queue {queue}").expect("text can be written to");
         for (index, word) in words.iter().enumerate() {
             let line = disassemble_line(word);

@@ -32,11 +32,15 @@ proptest! {
 
     #[test]
     fn programs_survive_being_text(matrix in prop::collection::vec(words(), 0..9), vector in prop::collection::vec(words(), 0..9)) {
-        let only = |words: Vec<Word>, not: On| {
-            let here = |word: &Word| Instruction::decode(word).is_none_or(|found| found.op.row().on != not);
+        let only = |words: Vec<Word>, queue: Queue| {
+            let here = |word: &Word| Instruction::decode(word).is_none_or(|found| found.op.row().on.includes(queue));
             words.into_iter().filter(here).collect()
         };
-        let program = Program { matrix: only(matrix, On::Vector), vector: only(vector, On::Matrix) };
+        let program = Program {
+            transfer: only(matrix.clone(), Queue::Transfer),
+            matrix: only(matrix, Queue::Matrix),
+            vector: only(vector, Queue::Vector),
+        };
         prop_assert_eq!(assemble(&disassemble(&program)), Ok(program));
     }
 

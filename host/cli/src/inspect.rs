@@ -95,7 +95,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         target.write(picture.as_bytes())?;
     }
     if arguments.asm {
-        let program = lpu_assembly::Program { matrix: image.matrix, vector: image.vector };
+        let program =
+            lpu_assembly::Program { matrix: image.matrix, vector: image.vector, transfer: image.transfer };
         return Ok(out.write_all(lpu_assembly::disassemble(&program).as_bytes())?);
     }
     let report = report(&image, &schedule);

@@ -63,7 +63,7 @@ impl Extent {
             }
             Op::Gather(gather) => self.vmem = self.vmem.max(i64::from(gather.store) + last + 1),
             Op::Vector(vector) => self.add_vector(vector, image, position, issued.block.offsets, last),
-            Op::Nop(_) | Op::Loop(_) | Op::EndLoop(_) | Op::Sync(_) | Op::End(_) => {}
+            Op::Transfer(_) | Op::Nop(_) | Op::Loop(_) | Op::EndLoop(_) | Op::Sync(_) | Op::End(_) => {}
         }
     }
 

@@ -193,5 +193,6 @@ fn model_info(
         eos: tokenizer.and_then(Tokenizer::eos).unwrap_or(0xffff),
         macs: macs as u64,
         macs_per_position: (config.layers * config.heads * config.head_dim * 2) as u64,
+        first_position: 0,
     }
 }

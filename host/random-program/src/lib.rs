@@ -118,7 +118,7 @@ fn memories(random: &mut Random, geometry: &Geometry) -> Image {
     let vocab = random.within(geometry.vxm_lanes as i32, 5 * geometry.vxm_lanes as i32) as u32;
     let model = ModelInfo { name: "random".into(), vocab, context, ..ModelInfo::default() };
     let tokenizer = Vec::new();
-    Image { geometry: *geometry, model, matrix: Vec::new(), vector: Vec::new(), weights, vmem, tokenizer }
+    Image { model, weights, vmem, tokenizer, ..Image::empty(*geometry) }
 }
 
 fn request(random: &mut Random, model: &ModelInfo) -> RunRequest {

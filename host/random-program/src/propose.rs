@@ -42,7 +42,7 @@ impl Pools {
                 }
             }
             Op::Vector(vector) => self.add_vector(geometry, vector, instruction.control.count.at(1) as u32),
-            Op::Nop(_) | Op::Loop(_) | Op::EndLoop(_) | Op::Sync(_) | Op::End(_) => {}
+            Op::Nop(_) | Op::Loop(_) | Op::EndLoop(_) | Op::Sync(_) | Op::End(_) | Op::Transfer(_) => {}
         }
     }
 
@@ -106,6 +106,7 @@ pub(super) fn queue(random: &mut Random, op: &Op) -> Queue {
     match op.row().on {
         On::Matrix => Queue::Matrix,
         On::Vector => Queue::Vector,
+        On::Transfer => Queue::Transfer,
         On::All => random.of(&[Queue::Matrix, Queue::Vector]),
     }
 }
@@ -195,6 +196,7 @@ fn dot(random: &mut Random, image: &Image, pools: &Pools) -> Dot {
         maximum: random.once_in(2),
         scalar: random.below(geometry.scalars) as u32,
         store: scratch(random, image),
+        pieces: 0,
     }
 }
 

@@ -3,7 +3,7 @@
 use lpu_isa::Geometry;
 use lpu_isa::image::Image;
 use lpu_isa::instruction::{Destination, Instruction, Memory, Op, Queue, Reduce};
-use lpu_sim::emulator::queue::{Block, MATRIX, VECTOR};
+use lpu_sim::emulator::queue::Block;
 use lpu_sim::prediction::Predictor;
 use serde::Serialize;
 use std::ops::Range;
@@ -98,8 +98,8 @@ impl Schedule {
     /// Shows everything that issues at a position, in order within each queue, and gives the token's cycles.
     pub fn walk<'a>(&'a self, position: usize, mut show: impl FnMut(Issued<'a>)) -> u64 {
         let timeline = self.predictor.timeline(position);
-        for (number, queue) in [(MATRIX, Queue::Matrix), (VECTOR, Queue::Vector)] {
-            for &block in &timeline.blocks[number] {
+        for queue in Queue::ALL {
+            for &block in &timeline.blocks[queue as usize] {
                 if let Some(instruction) = self.predictor.instruction(queue, block.index) {
                     show(Issued { queue, instruction, block });
                 }
@@ -183,7 +183,7 @@ mod tests {
     fn the_ideal_counts_every_position_seen() {
         let model = ModelInfo { macs: 1600, macs_per_position: 16, ..ModelInfo::default() };
         let (matrix, vector, weights, vmem, tokenizer) = Default::default();
-        let image = Image { geometry: Geometry::NANO, model, matrix, vector, weights, vmem, tokenizer };
+        let image = Image { model, matrix, vector, weights, vmem, tokenizer, ..Image::empty(Geometry::NANO) };
         // 16 lanes: 100 cycles, and 1, 2, 3 for attention.
         assert_eq!((ideal_cycles(&image, 1), ideal_mean(&image, 3)), (102.0, 102.0));
     }

@@ -78,6 +78,7 @@ fn label(op: &Op) -> String {
         Op::Dot(dot) => format!("Dot {:?} row {}", dot.memory, dot.row),
         Op::Gather(gather) => format!("Gather {:?} row {}", gather.index, gather.row),
         Op::Vector(vector) => format!("{:?} to {:?}", vector.function, vector.destination),
+        Op::Transfer(transfer) => format!("{:?} granule {}", transfer.way, transfer.address),
         Op::Nop(_) | Op::Loop(_) | Op::EndLoop(_) | Op::Sync(_) | Op::End(_) => op.row().name.into(),
     }
 }

@@ -108,6 +108,6 @@ fn check_issue(program: &Program, checker: &mut Checker, issue: &Issue) -> Resul
         Op::Dot(dot) => operations::dot(checker, dot, issue),
         Op::Gather(gather) => operations::gather(checker, gather, issue),
         Op::Vector(vector) => operations::vector(checker, vector, issue),
-        Op::Nop(_) | Op::Loop(_) | Op::EndLoop(_) | Op::Sync(_) | Op::End(_) => Ok(()),
+        Op::Nop(_) | Op::Loop(_) | Op::EndLoop(_) | Op::Sync(_) | Op::End(_) | Op::Transfer(_) => Ok(()),
     }
 }

@@ -8,6 +8,8 @@ use lpu_isa::{Geometry, arith, image::Image, timing};
 pub(super) struct Program {
     pub matrix: Vec<Instruction>,
     pub vector: Vec<Instruction>,
+    /// Empty on chips without external memory.
+    pub transfer: Vec<Instruction>,
 }
 
 impl Program {
@@ -15,6 +17,7 @@ impl Program {
         match queue {
             Queue::Matrix => &self.matrix,
             Queue::Vector => &self.vector,
+            Queue::Transfer => &self.transfer,
         }
     }
 }
@@ -25,6 +28,10 @@ pub(super) fn load(image: &Image) -> Result<Program, Violation> {
     Ok(Program {
         matrix: load_queue(&image.geometry, Queue::Matrix, &image.matrix)?,
         vector: load_queue(&image.geometry, Queue::Vector, &image.vector)?,
+        transfer: match image.geometry.has_external_memory() {
+            true => load_queue(&image.geometry, Queue::Transfer, &image.transfer)?,
+            false => Vec::new(),
+        },
     })
 }
 
@@ -110,12 +117,7 @@ impl Shape {
 
 fn check_queue(queue: Queue, op: &Op) -> Result<(), Rule> {
     let row = op.row();
-    let fits = match row.on {
-        On::All => true,
-        On::Matrix => queue == Queue::Matrix,
-        On::Vector => queue == Queue::Vector,
-    };
-    if fits { Ok(()) } else { Err(Rule::WrongQueue { name: row.name }) }
+    if row.on.includes(queue) { Ok(()) } else { Err(Rule::WrongQueue { name: row.name }) }
 }
 
 fn check_fields(geometry: &Geometry, instruction: &Instruction) -> Result<(), Rule> {
@@ -126,7 +128,7 @@ fn check_fields(geometry: &Geometry, instruction: &Instruction) -> Result<(), Ru
             same("delay", i64::from(delay.constant), 0)?;
             same("delay_per_block", i64::from(delay.per_block), 0)
         }
-        Op::Nop(_) | Op::Loop(_) => Ok(()),
+        Op::Nop(_) | Op::Loop(_) | Op::Transfer(_) => Ok(()),
         Op::Dot(dot) => {
             at_least("interval", i64::from(interval), 1)?;
             check_dot(geometry, dot)

@@ -149,7 +149,7 @@ impl Cursor<'_> {
                         self.open.expect("loops are closed: checked when loaded");
                     return Ok(Stop::EndLoop { trip, trips });
                 }
-                Op::Nop(_) => {}
+                Op::Nop(_) | Op::Transfer(_) => {}
                 Op::Loop(_) => {
                     let trips = count(control, blocks).map_err(|rule| (by, rule))?;
                     self.open = Some(OpenLoop { body: self.next + 1, trip: 0, trips });
