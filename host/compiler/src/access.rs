@@ -25,6 +25,20 @@ pub enum Location {
     Choice,
 }
 
+/// What one instruction at a time can use in a cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Port {
+    /// The write port of a bank of vector memory.
+    Vmem(usize),
+    /// The write port of KV memory, where transfers use it, too.
+    Kv,
+}
+
+/// The port through which a row of vector memory is written: with external memory each half of the rows has its own.
+pub fn vmem_port(geometry: &Geometry, row: usize) -> Port {
+    Port::Vmem(usize::from(geometry.has_external_memory() && row >= geometry.vmem_rows / 2))
+}
+
 /// One access of one instruction.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
@@ -66,8 +80,8 @@ pub struct Context {
 #[derive(Debug, Default)]
 pub struct Effects {
     pub accesses: Vec<Access>,
-    /// Cycles in which it uses the write port of vector memory.
-    pub store_ports: Vec<i64>,
+    /// Ports used, and in which cycles.
+    pub ports: Vec<(Port, i64)>,
     /// Cycles in which it takes rows of random numbers.
     pub noise: Vec<i64>,
     /// Entry pointers afterwards.
@@ -79,7 +93,7 @@ pub fn effects(geometry: &Geometry, op: &Op, count: usize, interval: i64, contex
     let mut effects = Effects { entries: context.entries, ..Effects::default() };
     match op {
         Op::Dot(dot) => dot_effects(geometry, dot, count, interval, &mut effects),
-        Op::Gather(gather) => gather_effects(gather, count, interval, &mut effects),
+        Op::Gather(gather) => gather_effects(geometry, gather, count, interval, &mut effects),
         Op::Vector(vector) => vector_effects(geometry, vector, count, interval, context, &mut effects),
         _ => {}
     }
@@ -110,6 +124,9 @@ fn dot_effects(geometry: &Geometry, dot: &Dot, count: usize, interval: i64, effe
     let results = geometry.mxm_lanes >> dot.tap;
     let mut entry = if dot.entry_continue { effects.entries.0 } else { dot.entry as usize };
     let mut emitted = 0;
+    if dot.pieces > 1 {
+        return pieces_effects(geometry, dot, count, interval, effects);
+    }
     for beat in 0..count {
         let issue = beat as i64 * interval;
         if dot.memory == Memory::Kv {
@@ -129,8 +146,9 @@ fn dot_effects(geometry: &Geometry, dot: &Dot, count: usize, interval: i64, effe
         let ends = matches!(dot.emit, Emit::Last | Emit::WrapOrLast) && last;
         if wraps || ends {
             let port = timing::dot_store_port(geometry);
-            effects.store_ports.push(issue + port);
-            effects.write(Location::Vmem(dot.store as usize + emitted), issue, timing::store_effect(port));
+            let row = dot.store as usize + emitted;
+            effects.ports.push((vmem_port(geometry, row), issue + port));
+            effects.write(Location::Vmem(row), issue, timing::store_effect(port));
             emitted += 1;
         }
         if dot.clear != Clear::Always && beat == 0 {
@@ -146,12 +164,38 @@ fn dot_effects(geometry: &Geometry, dot: &Dot, count: usize, interval: i64, effe
     }
 }
 
-fn gather_effects(gather: &Gather, count: usize, interval: i64, effects: &mut Effects) {
+/// A whole matrix: the entries are read again for each result, and every full row of sums is stored.
+fn pieces_effects(geometry: &Geometry, dot: &Dot, count: usize, interval: i64, effects: &mut Effects) {
+    let (pieces, lanes) = (dot.pieces as usize, geometry.vxm_lanes);
+    let results = count / pieces;
+    for piece in 0..pieces {
+        let location = Location::Act((dot.entry as usize + piece) % geometry.act_entries);
+        for result in [0, results - 1] {
+            let issue = (result * pieces + piece) as i64 * interval;
+            effects.read(location, issue, timing::ACT_SAMPLE);
+        }
+    }
+    effects.entries.0 = dot.entry as usize + pieces;
+    let per_beat = geometry.mxm_lanes >> dot.tap;
+    let port = timing::dot_store_port(geometry);
+    for row in 0..(results * per_beat).div_ceil(lanes) {
+        let last = ((row + 1) * lanes / per_beat).min(results);
+        let issue = (last * pieces - 1) as i64 * interval;
+        let store = dot.store as usize + row;
+        effects.ports.push((vmem_port(geometry, store), issue + port));
+        effects.write(Location::Vmem(store), issue, timing::store_effect(port));
+    }
+    for lane in 0..lanes {
+        effects.write(Location::Sums(lane), 0, 1);
+    }
+}
+
+fn gather_effects(geometry: &Geometry, gather: &Gather, count: usize, interval: i64, effects: &mut Effects) {
     for chunk in 0..count {
         let issue = chunk as i64 * interval;
-        effects.store_ports.push(issue + timing::GATHER_STORE_PORT);
-        let shown = timing::store_effect(timing::GATHER_STORE_PORT);
-        effects.write(Location::Vmem(gather.store as usize + chunk), issue, shown);
+        let row = gather.store as usize + chunk;
+        effects.ports.push((vmem_port(geometry, row), issue + timing::GATHER_STORE_PORT));
+        effects.write(Location::Vmem(row), issue, timing::store_effect(timing::GATHER_STORE_PORT));
     }
 }
 
@@ -184,9 +228,9 @@ fn vector_effects(
                 }
             }
             Destination::Vmem => {
-                effects.store_ports.push(issue + timing::RESULT_STORE_PORT);
-                let shown = timing::store_effect(timing::RESULT_STORE_PORT);
-                effects.write(Location::Vmem(advanced(vector.row, vector.row_step, k)), issue, shown);
+                let row = advanced(vector.row, vector.row_step, k);
+                effects.ports.push((vmem_port(geometry, row), issue + timing::RESULT_STORE_PORT));
+                effects.write(Location::Vmem(row), issue, timing::store_effect(timing::RESULT_STORE_PORT));
             }
             Destination::Key | Destination::Value => {
                 kv_writes(geometry, vector, k, issue, context.blocks, effects)
@@ -257,6 +301,9 @@ fn kv_writes(
     blocks: usize,
     effects: &mut Effects,
 ) {
+    if geometry.has_external_memory() {
+        effects.ports.push((Port::Kv, issue + timing::KV_EFFECT - 1));
+    }
     let rows = geometry.vxm_lanes >> vector.positions;
     let base = advanced(vector.row, vector.row_step, k) + (blocks - 1) * rows;
     for row in base..base + rows {

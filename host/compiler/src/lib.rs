@@ -31,7 +31,9 @@ mod program;
 mod quantise;
 mod schedule;
 mod simplify;
+mod stream;
 mod supported;
+mod transfers;
 mod turns;
 mod vectors;
 mod wait;
@@ -95,7 +97,7 @@ pub fn compile(
     let formats = formats.with_weights(&ranges, &layers, &tokens, simple, features)?;
     let weights = constants::weights(&plan, &layers, &tokens);
     let vmem = constants::vector_memory(&simplified, &plan, &formats, &layers, &tokens);
-    let [matrix, vector] = instructions(&plan, &formats)?;
+    let [matrix, vector, transfer] = instructions(&plan, &formats)?;
     let image = Image {
         geometry: *geometry,
         model: model_info(model, tokenizer, &plan, &formats, options),
@@ -103,7 +105,7 @@ pub fn compile(
         vector,
         weights,
         vmem,
-        transfer: Vec::new(),
+        transfer,
         dram: Vec::new(),
         tokenizer: tokenizer.map(Tokenizer::to_bytes).unwrap_or_default(),
     };
@@ -139,11 +141,15 @@ pub fn lay_out(
     }
 }
 
-/// The words of both queues.
-fn instructions(plan: &Plan, formats: &Formats) -> Result<[Vec<Word>; 2], CompileError> {
-    let program = program::program(plan, formats)?;
+/// The words of each queue.
+fn instructions(plan: &Plan, formats: &Formats) -> Result<[Vec<Word>; Queue::ALL.len()], CompileError> {
+    let [matrix, vector, transfer] = program::program(plan, formats)?;
     let geometry = &plan.geometry;
-    Ok([encode(&program.matrix, Queue::Matrix, geometry)?, encode(&program.vector, Queue::Vector, geometry)?])
+    Ok([
+        encode(&matrix, Queue::Matrix, geometry)?,
+        encode(&vector, Queue::Vector, geometry)?,
+        encode(&transfer, Queue::Transfer, geometry)?,
+    ])
 }
 
 fn quantise_layers(model: &Model, plan: &Plan, formats: &Formats, ranges: &Ranges) -> Vec<QuantisedLayer> {

@@ -21,6 +21,8 @@ pub struct Noise {
     kept: i64,
     /// Cycle from which the next row may be taken, for each number of blocks.
     ready: Vec<i64>,
+    /// Rows taken.
+    pub taken: usize,
 }
 
 impl Noise {
@@ -28,7 +30,7 @@ impl Noise {
     pub fn new(geometry: &Geometry, blocks: usize) -> Self {
         let row_cycles = timing::noise_row_cycles(geometry);
         let first = timing::NOISE_START_CYCLES + row_cycles - timing::START_CYCLES;
-        Self { row_cycles, kept: kept_rows(geometry) as i64, ready: vec![first; blocks] }
+        Self { row_cycles, kept: kept_rows(geometry) as i64, ready: vec![first; blocks], taken: 0 }
     }
 
     /// The earliest first issue of an instruction that takes rows in the cycles `takes` after it.
@@ -47,7 +49,18 @@ impl Noise {
             *ready <= cycle,
             "a row of random numbers is taken in cycle {cycle} and ready in {ready}"
         );
+        self.taken += 1;
         *ready = (*ready + self.row_cycles).max(cycle + self.row_cycles * (2 - self.kept));
+    }
+
+    /// Takes over a later store if it is worse; true when it is.
+    pub fn wait_for(&mut self, later: &Noise) -> bool {
+        let mut changed = false;
+        for (mine, theirs) in self.ready.iter_mut().zip(&later.ready) {
+            changed |= theirs > mine;
+            *mine = (*mine).max(*theirs);
+        }
+        changed
     }
 
     /// Counts cycles from `origin` on.

@@ -1,4 +1,4 @@
-//! Pass 5: when each instruction is issued.
+//! Pass 5: when each instruction is issued. `transfers.rs` places those of the transfer queue.
 //!
 //! Instructions are placed one after another in program order, each as early as its operands, its queue and the write port of
 //! vector memory allow. Times depend on the position through the number of blocks alone, so every time is a vector
@@ -7,11 +7,12 @@
 //! A loop's body is scheduled once, for the worst of its first and its further trips: what the body leaves unfinished is what
 //! the next trip finds. The rules that this follows are checked again, without this code, by the verifier.
 
-use super::access::{Context, Effects, Kind, Location, effects};
+use super::access::{Context, Effects, Kind, Location, Port, effects};
 use super::noise::Noise;
+use super::stream::Stream;
 use super::wait::Wait;
 use lpu_isa::instruction::{
-    Affine, C, Control, Destination, Dot, End, EndLoop, Instruction, Loop, Nop, Op, Sync, Vector,
+    Affine, C, Control, Destination, Dot, End, EndLoop, Instruction, Loop, Nop, Op, Queue, Sync, Vector,
 };
 use lpu_isa::timing::{MIN_PERIOD_CYCLES, SYNC_CYCLES};
 use lpu_isa::{Geometry, timing};
@@ -26,40 +27,41 @@ const BODY_TRIALS: usize = 8;
 const PASSING_CYCLES: i64 = timing::ACT_EFFECT - timing::ACT_SAMPLE;
 
 /// One number per number of blocks, from one block upward.
-type Times = Vec<i64>;
+pub(super) type Times = Vec<i64>;
 
 /// What the past holds of a location: cycles are counted from the start of the current segment.
 #[derive(Clone, Debug, PartialEq)]
-struct Past {
+pub(super) struct Past {
     /// Issue of the last write, and the cycle from which it shows.
-    write: Times,
-    shown: Times,
+    pub write: Times,
+    pub shown: Times,
     /// Issue of the last read.
-    read: Times,
+    pub read: Times,
 }
 
 /// Long ago: no constraint follows from it.
-const NEVER: i64 = i64::MIN / 4;
+pub(super) const NEVER: i64 = i64::MIN / 4;
 
-/// Places instructions in both queues.
+/// Places instructions in the queues.
 #[derive(Clone)]
 pub struct Scheduler {
-    geometry: Geometry,
-    matrix: QueueState,
-    vector: QueueState,
-    past: HashMap<Location, Past>,
-    /// Used cycles of the write port of vector memory, for each number of blocks.
-    ports: Vec<HashSet<i64>>,
+    pub(super) geometry: Geometry,
+    queues: [QueueState; Queue::ALL.len()],
+    pub(super) past: HashMap<Location, Past>,
+    /// Cycles in which ports are used, for each number of blocks.
+    pub(super) ports: Vec<HashSet<(Port, i64)>>,
+    /// What passes through weight memory.
+    pub(super) stream: Stream,
     noise: Noise,
     /// Entry pointers for each number of blocks.
     entries: Vec<(usize, usize)>,
 }
 
 #[derive(Clone, Default)]
-struct QueueState {
-    instructions: Vec<Instruction>,
+pub(super) struct QueueState {
+    pub instructions: Vec<Instruction>,
     /// Activation of the next instruction.
-    free: Times,
+    pub free: Times,
 }
 
 /// Issues of an instruction.
@@ -95,10 +97,10 @@ impl Scheduler {
         let queue = QueueState { instructions: Vec::new(), free: vec![0; blocks] };
         Self {
             geometry,
-            matrix: queue.clone(),
-            vector: queue,
+            queues: std::array::from_fn(|_| queue.clone()),
             past: HashMap::new(),
             ports: vec![HashSet::new(); blocks],
+            stream: Stream::default(),
             noise: Noise::new(&geometry, blocks),
             entries: vec![(0, 0); blocks],
         }
@@ -122,13 +124,12 @@ impl Scheduler {
         let mut bound: Times = (0..self.blocks())
             .map(|index| self.bound(&all[index], index).max(earliest.get(index).copied().unwrap_or(NEVER)))
             .collect();
-        let is_matrix = matches!(op, Op::Dot(_) | Op::Gather(_));
+        let queue = queue_of(&op);
         let mut tries = 0;
         loop {
-            let wait = self.fit(is_matrix, &bound, issues);
-            let start: Times = (0..self.blocks())
-                .map(|index| self.queue(is_matrix).free[index] + wait.at(index + 1))
-                .collect();
+            let wait = self.fit(queue, &bound, issues);
+            let start: Times =
+                (0..self.blocks()).map(|index| self.queue(queue).free[index] + wait.at(index + 1)).collect();
             let clashes =
                 |shift: i64, index: usize| self.port_clash(&all[index], start[index] + shift, index);
             let clashing: Vec<usize> = (0..self.blocks()).filter(|&index| clashes(0, index)).collect();
@@ -168,7 +169,9 @@ impl Scheduler {
             };
             let starts: Vec<(usize, i64)> = (0..pending.len())
                 .filter(ready)
-                .map(|number| (number, self.bound(&all[number], index).max(self.vector.free[index])))
+                .map(|number| {
+                    (number, self.bound(&all[number], index).max(self.queue(Queue::Vector).free[index]))
+                })
                 .collect();
             let soonest = starts.iter().map(|(_, start)| *start).min().expect("the first is ready");
             let chosen = starts.iter().find(|(_, start)| *start < soonest + MIN_PERIOD_CYCLES);
@@ -188,7 +191,8 @@ impl Scheduler {
             .clone()
             .map(|index| bound[index].max(earliest.get(index).copied().unwrap_or(NEVER)))
             .collect();
-        let left = |index: usize| bound[index] - self.vector.free[index] - duration(filler.1, index);
+        let left =
+            |index: usize| bound[index] - self.queue(Queue::Vector).free[index] - duration(filler.1, index);
         let fixed = times.clone().map(left).min().unwrap_or(0).max(own);
         let filled: Times = times.map(|index| bound[index] - fixed - duration(filler.1, index)).collect();
         self.place_after(filler.0, filler.1, &filled);
@@ -202,7 +206,7 @@ impl Scheduler {
         // Few rows find free entries whatever the beats do.
         let few = |index: usize| 2 * rows.1.count.at(index + 1) <= entries;
         let lead = |(index, free): (usize, &i64)| if few(index) { NEVER } else { free - PASSING_CYCLES };
-        let mut earliest: Times = self.matrix.free.iter().enumerate().map(lead).collect();
+        let mut earliest: Times = self.queue(Queue::Matrix).free.iter().enumerate().map(lead).collect();
         loop {
             let mut trial = self.clone();
             let written = match filler {
@@ -226,19 +230,17 @@ impl Scheduler {
         }
     }
 
-    /// Makes both queues meet; both continue from cycle 0 of a new segment.
+    /// Makes the queues meet; all continue from cycle 0 of a new segment.
     pub fn sync(&mut self) {
-        let sync = Instruction { control: Control::default(), op: Op::Sync(Sync {}) };
-        self.meet(sync, sync);
+        self.meet([Instruction { control: Control::default(), op: Op::Sync(Sync {}) }; 3]);
     }
 
-    /// Adds a loop of `trips` trips around what `body` places; address offsets grow by `matrix_steps` and `vector_steps`.
+    /// Adds a loop of `trips` trips around what `body` places; address offsets of each queue grow by its `steps`.
     /// Returns false when the body does not settle.
     pub fn repeat(
         &mut self,
         trips: usize,
-        matrix_steps: EndLoop,
-        vector_steps: EndLoop,
+        steps: [EndLoop; Queue::ALL.len()],
         body: impl Fn(&mut Scheduler),
     ) -> bool {
         if trips == 1 {
@@ -246,15 +248,21 @@ impl Scheduler {
             return true;
         }
         self.begin_loop(trips);
-        let end = |steps| Instruction { control: Control::default(), op: Op::EndLoop(steps) };
+        let end = steps.map(|steps| Instruction { control: Control::default(), op: Op::EndLoop(steps) });
         for _ in 0..BODY_TRIALS {
             let mut trial = self.clone();
+            if self.geometry.has_external_memory() {
+                // Frames of further trips begin with the body, and so must those of the first.
+                trial.sync();
+            }
             body(&mut trial);
-            let trip = trial.meet(end(matrix_steps), end(vector_steps));
+            let trip = trial.meet(end);
             if !self.absorb(&trial) {
-                // Random numbers are made during all trips; no trip takes any.
-                let others: Times = trip.iter().map(|cycles| cycles * (trips as i64 - 1)).collect();
-                trial.noise.shift(&others);
+                // Random numbers are made during all trips; where trips take some, the first finds the fewest.
+                if trial.noise.taken == self.noise.taken {
+                    let others: Times = trip.iter().map(|cycles| cycles * (trips as i64 - 1)).collect();
+                    trial.noise.shift(&others);
+                }
                 *self = trial;
                 return true;
             }
@@ -262,15 +270,14 @@ impl Scheduler {
         false
     }
 
-    /// Begins a loop in both queues in the same cycle, from which its body counts. What came before is as old then as the end of a trip,
+    /// Begins a loop in the queues in the same cycle, from which its body counts. What came before is as old then as the end of a trip,
     /// which `SYNC_CYCLES` more precede, is at the next: later trips do not pay for the first.
     fn begin_loop(&mut self, trips: usize) {
-        let both = self.matrix.free.iter().zip(&self.vector.free);
-        let latest: Times =
-            both.map(|(matrix, vector)| *matrix.max(vector) + MIN_PERIOD_CYCLES + SYNC_CYCLES).collect();
+        let mut latest = self.latest();
+        latest.iter_mut().for_each(|latest| *latest += MIN_PERIOD_CYCLES + SYNC_CYCLES);
         let fixed = |queue: &QueueState| queue.free.windows(2).all(|pair| pair[0] == pair[1]);
-        if fixed(&self.matrix) && fixed(&self.vector) {
-            for queue in [&mut self.matrix, &mut self.vector] {
+        if self.queues().iter().all(fixed) && !self.geometry.has_external_memory() {
+            for queue in self.queues_mut() {
                 let delay = Affine::fixed((latest[0] - queue.free[0]) as i32);
                 queue.instructions.push(begin_loop(delay, trips));
             }
@@ -279,15 +286,15 @@ impl Scheduler {
         }
         // What came before takes a time that depends on the position: the queues must meet.
         self.sync();
-        for queue in [&mut self.matrix, &mut self.vector] {
+        for queue in self.queues_mut() {
             queue.instructions.push(begin_loop(Affine::fixed(MIN_PERIOD_CYCLES as i32), trips));
         }
         self.shift(&vec![MIN_PERIOD_CYCLES; self.blocks()]);
         self.reset_time();
     }
 
-    /// Ends both queues once the choice is known and every effect has shown, and returns their instructions.
-    pub fn finish(mut self) -> (Vec<Instruction>, Vec<Instruction>) {
+    /// Ends the queues once the choice is known and every effect has shown, and returns their instructions.
+    pub fn finish(mut self) -> [Vec<Instruction>; Queue::ALL.len()] {
         let mut bound: Times = vec![0; self.blocks()];
         for (location, past) in &self.past {
             // The choice must be known when the program ends, all else when the next token begins.
@@ -296,25 +303,40 @@ impl Scheduler {
                 *bound = (*bound).max(shown - grace);
             }
         }
-        for is_matrix in [true, false] {
-            let wait = self.fit(is_matrix, if is_matrix { &[] } else { &bound }, Issues::burst(0));
-            let queue = self.queue_mut(is_matrix);
+        for queue in Queue::ALL.into_iter().take(self.geometry.queues()) {
+            let wait = self.fit(queue, if queue == Queue::Vector { &bound } else { &[] }, Issues::burst(0));
+            let queue = &mut self.queues[queue as usize];
             queue.instructions.extend(wait.nop.into_iter().chain([wait.delay]).map(nop));
             queue.instructions.push(Instruction { control: Control::default(), op: Op::End(End {}) });
         }
-        (self.matrix.instructions, self.vector.instructions)
+        self.queues.map(|queue| queue.instructions)
     }
 
-    fn blocks(&self) -> usize {
+    pub(super) fn blocks(&self) -> usize {
         self.ports.len()
     }
 
-    fn queue(&self, is_matrix: bool) -> &QueueState {
-        if is_matrix { &self.matrix } else { &self.vector }
+    pub(super) fn queue(&self, queue: Queue) -> &QueueState {
+        &self.queues[queue as usize]
     }
 
-    fn queue_mut(&mut self, is_matrix: bool) -> &mut QueueState {
-        if is_matrix { &mut self.matrix } else { &mut self.vector }
+    pub(super) fn queue_mut(&mut self, queue: Queue) -> &mut QueueState {
+        &mut self.queues[queue as usize]
+    }
+
+    /// The queues that the chip has.
+    fn queues(&self) -> &[QueueState] {
+        &self.queues[..self.geometry.queues()]
+    }
+
+    fn queues_mut(&mut self) -> &mut [QueueState] {
+        &mut self.queues[..self.geometry.queues()]
+    }
+
+    /// When the last queue is free.
+    fn latest(&self) -> Times {
+        let latest = |index: usize| self.queues().iter().map(|queue| queue.free[index]).max().unwrap_or(0);
+        (0..self.blocks()).map(latest).collect()
     }
 
     fn effects(&self, op: &Op, issues: Issues) -> Vec<Effects> {
@@ -344,8 +366,8 @@ impl Scheduler {
     }
 
     /// The smallest wait that reaches `bound` and keeps activations apart.
-    fn fit(&self, is_matrix: bool, bound: &[i64], issues: Issues) -> Wait {
-        let free = &self.queue(is_matrix).free;
+    pub(super) fn fit(&self, queue: Queue, bound: &[i64], issues: Issues) -> Wait {
+        let free = &self.queue(queue).free;
         let duration = |index: usize| issues.count.at(index + 1) * i64::from(issues.interval);
         let own: Times =
             (0..self.blocks()).map(|index| (MIN_PERIOD_CYCLES - duration(index)).max(0)).collect();
@@ -355,45 +377,50 @@ impl Scheduler {
     }
 
     fn port_clash(&self, effects: &Effects, start: i64, index: usize) -> bool {
-        effects.store_ports.iter().any(|port| self.ports[index].contains(&(start + port)))
+        effects.ports.iter().any(|(port, cycle)| self.ports[index].contains(&(*port, start + cycle)))
     }
 
     fn commit(&mut self, op: Op, issues: Issues, wait: Wait, start: &[i64], all: Vec<Effects>) {
         let control = Control { delay: wait.delay, count: issues.count, interval: issues.interval };
-        let is_matrix = matches!(op, Op::Dot(_) | Op::Gather(_));
-        let queue = self.queue_mut(is_matrix);
+        let queue = self.queue_mut(queue_of(&op));
         queue.instructions.extend(wait.nop.map(nop));
         queue.instructions.push(Instruction { control, op });
         for (index, start) in start.iter().enumerate() {
             queue.free[index] = start + issues.count.at(index + 1) * i64::from(issues.interval);
         }
-        let blocks = self.blocks();
         for (index, (effects, start)) in all.into_iter().zip(start).enumerate() {
             self.entries[index] = effects.entries;
-            self.ports[index].extend(effects.store_ports.iter().map(|port| start + port));
+            self.ports[index].extend(effects.ports.iter().map(|(port, cycle)| (*port, start + cycle)));
             effects.noise.iter().for_each(|take| self.noise.take(start + take, index));
             for access in effects.accesses {
-                let past = self.past.entry(access.location).or_insert_with(|| Past::empty(blocks));
-                let issue = start + access.issue;
-                match access.kind {
-                    Kind::Read | Kind::Hold => past.read[index] = past.read[index].max(issue),
-                    Kind::Write => {
-                        past.write[index] = past.write[index].max(issue);
-                        past.shown[index] = past.shown[index].max(issue + access.cycle);
-                    }
-                    Kind::Replace => {}
-                }
+                self.remember(index, access.location, access.kind, start + access.issue, access.cycle);
             }
         }
     }
 
-    /// Both queues wait for each other, then time starts anew: in which cycle.
-    fn meet(&mut self, matrix: Instruction, vector: Instruction) -> Times {
-        self.matrix.instructions.push(matrix);
-        self.vector.instructions.push(vector);
-        let meeting = self.matrix.free.iter().zip(&self.vector.free);
-        let resumed: Times = meeting.map(|(matrix, vector)| matrix.max(vector) + SYNC_CYCLES).collect();
+    /// Notes an access of issue `issue`, with `blocks` blocks begun; a write shows `cycle` cycles later.
+    pub(super) fn remember(&mut self, index: usize, location: Location, kind: Kind, issue: i64, cycle: i64) {
+        let blocks = self.blocks();
+        let past = self.past.entry(location).or_insert_with(|| Past::empty(blocks));
+        match kind {
+            Kind::Read | Kind::Hold => past.read[index] = past.read[index].max(issue),
+            Kind::Write => {
+                past.write[index] = past.write[index].max(issue);
+                past.shown[index] = past.shown[index].max(issue + cycle);
+            }
+            Kind::Replace => {}
+        }
+    }
+
+    /// The queues wait for one another, then time starts anew: in which cycle.
+    fn meet(&mut self, instructions: [Instruction; Queue::ALL.len()]) -> Times {
+        for (queue, instruction) in self.queues_mut().iter_mut().zip(instructions) {
+            queue.instructions.push(instruction);
+        }
+        let mut resumed = self.latest();
+        resumed.iter_mut().for_each(|resumed| *resumed += SYNC_CYCLES);
         self.shift(&resumed);
+        self.stream.end_segment();
         self.reset_time();
         resumed
     }
@@ -407,13 +434,13 @@ impl Scheduler {
         }
         self.noise.shift(origin);
         for (ports, origin) in self.ports.iter_mut().zip(origin) {
-            *ports = ports.iter().map(|port| port - origin).filter(|port| *port >= 0).collect();
+            let moved = ports.iter().map(|(port, cycle)| (*port, cycle - origin));
+            *ports = moved.filter(|(_, cycle)| *cycle >= 0).collect();
         }
     }
 
     fn reset_time(&mut self) {
-        self.matrix.free.fill(0);
-        self.vector.free.fill(0);
+        self.queues.iter_mut().for_each(|queue| queue.free.fill(0));
     }
 
     /// Takes over what a trial's body left unfinished; true when that adds a constraint.
@@ -436,7 +463,19 @@ impl Scheduler {
             changed |= !theirs.is_subset(mine);
             mine.extend(theirs);
         }
+        if trial.noise.taken > self.noise.taken {
+            changed |= self.noise.wait_for(&trial.noise);
+        }
         changed
+    }
+}
+
+/// The queue of an operation that issues something.
+fn queue_of(op: &Op) -> Queue {
+    match op {
+        Op::Dot(_) | Op::Gather(_) => Queue::Matrix,
+        Op::Transfer(_) => Queue::Transfer,
+        _ => Queue::Vector,
     }
 }
 
@@ -447,7 +486,7 @@ fn in_turn(first: &Vector, second: &Vector) -> bool {
 }
 
 impl Past {
-    fn empty(blocks: usize) -> Self {
+    pub fn empty(blocks: usize) -> Self {
         Self { write: vec![NEVER; blocks], shown: vec![NEVER; blocks], read: vec![NEVER; blocks] }
     }
 }
@@ -457,7 +496,7 @@ fn begin_loop(delay: Affine, trips: usize) -> Instruction {
     Instruction { control, op: Op::Loop(Loop {}) }
 }
 
-fn nop(delay: Affine) -> Instruction {
+pub(super) fn nop(delay: Affine) -> Instruction {
     let control = Control { delay, count: Affine::fixed(0), interval: 0 };
     Instruction { control, op: Op::Nop(Nop {}) }
 }

@@ -21,8 +21,8 @@ use super::formats::{
 use super::plan::{MatrixPlan, Plan};
 use super::schedule::{Issues, Placed, Scheduler};
 use lpu_isa::instruction::{
-    B, C, Clear, Destination, Dot, Emit, EndLoop, Function, Gather, Index, Instruction, Memory, Reduce,
-    Scaling, Vector, VmemIndex, X,
+    B, C, Clear, Destination, Dot, Emit, EndLoop, Function, Gather, Index, Instruction, Memory, Queue,
+    Reduce, Scaling, Vector, VmemIndex, X,
 };
 
 /// Reduction scalars: normalisation factor, embedding scale. Heads' sums count from 0.
@@ -30,27 +30,20 @@ const FACTOR: usize = 1;
 const EMBEDDING_SCALE: usize = 2;
 const POSITION_SCALE: usize = 3;
 
-/// Both queues' instructions.
-pub struct Program {
-    pub matrix: Vec<Instruction>,
-    pub vector: Vec<Instruction>,
-}
-
-/// Writes and schedules the program.
-pub fn program(plan: &Plan, formats: &Formats) -> Result<Program, CompileError> {
+/// Writes and schedules the program: the instructions of each queue.
+pub fn program(plan: &Plan, formats: &Formats) -> Result<[Vec<Instruction>; Queue::ALL.len()], CompileError> {
     let writer = Writer { plan, formats };
     let mut scheduler = Scheduler::new(plan.geometry, plan.blocks);
     writer.prologue(&mut scheduler);
     let matrix_steps = EndLoop { first_step: plan.matrices.rows as i32, second_step: plan.kv_rows as i32 };
     let vector_steps = EndLoop { first_step: plan.constants.rows as i32, second_step: plan.kv_rows as i32 };
-    let settled =
-        scheduler.repeat(plan.layers, matrix_steps, vector_steps, |scheduler| writer.layer(scheduler));
+    let steps = [matrix_steps, vector_steps, EndLoop::default()];
+    let settled = scheduler.repeat(plan.layers, steps, |scheduler| writer.layer(scheduler));
     if !settled {
         return Err(CompileError::Unsettled);
     }
     writer.epilogue(&mut scheduler);
-    let (matrix, vector) = scheduler.finish();
-    Ok(Program { matrix, vector })
+    Ok(scheduler.finish())
 }
 
 /// Where a matrix finds its input in the activation file.
