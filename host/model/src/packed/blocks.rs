@@ -25,8 +25,12 @@ pub struct PackedBlock {
 impl PackedBlock {
     #[inline(always)]
     pub fn values(&self) -> [f32; LENGTH] {
-        let products = self.codes.map(|code| f32::from(code) * self.scale);
-        self.offset.map_or(products, |offset| products.map(|product| product + offset))
+        let mut values = [0.0; LENGTH];
+        values.iter_mut().zip(&self.codes).for_each(|(value, code)| *value = f32::from(*code) * self.scale);
+        if let Some(offset) = self.offset {
+            values.iter_mut().for_each(|value| *value += offset);
+        }
+        values
     }
 }
 
@@ -44,9 +48,9 @@ fn nibbles(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
 #[inline(always)]
 fn fours(bytes: &[u8; 16]) -> [i8; LENGTH] {
     let mut codes = [0; LENGTH];
-    let (low, high) = codes.split_at_mut(16);
-    for ((low, high), byte) in low.iter_mut().zip(high).zip(bytes) {
-        (*low, *high) = ((byte & 15) as i8, (byte >> 4) as i8);
+    for (index, byte) in bytes.iter().enumerate() {
+        codes[index] = (byte & 15) as i8;
+        codes[index + 16] = (byte >> 4) as i8;
     }
     codes
 }
@@ -61,13 +65,19 @@ fn fives([a, b, c, d, rest @ ..]: &[u8; 20]) -> [i8; LENGTH] {
 }
 
 #[inline(always)]
+fn less(mut codes: [i8; LENGTH], middle: i8) -> [i8; LENGTH] {
+    codes.iter_mut().for_each(|code| *code -= middle);
+    codes
+}
+
+#[inline(always)]
 fn half_of(low: &u8, high: &u8) -> f32 {
     half(&[*low, *high], 0)
 }
 
 #[inline(always)]
 pub fn q4_0_block([d0, d1, codes @ ..]: &[u8; 18]) -> PackedBlock {
-    PackedBlock { scale: half_of(d0, d1), offset: None, codes: fours(codes).map(|code| code - 8) }
+    PackedBlock { scale: half_of(d0, d1), offset: None, codes: less(fours(codes), 8) }
 }
 
 #[inline(always)]
@@ -77,7 +87,7 @@ pub fn q4_1_block([d0, d1, m0, m1, codes @ ..]: &[u8; 20]) -> PackedBlock {
 
 #[inline(always)]
 pub fn q5_0_block([d0, d1, codes @ ..]: &[u8; 22]) -> PackedBlock {
-    PackedBlock { scale: half_of(d0, d1), offset: None, codes: fives(codes).map(|code| code - 16) }
+    PackedBlock { scale: half_of(d0, d1), offset: None, codes: less(fives(codes), 16) }
 }
 
 #[inline(always)]
@@ -87,7 +97,9 @@ pub fn q5_1_block([d0, d1, m0, m1, codes @ ..]: &[u8; 24]) -> PackedBlock {
 
 #[inline(always)]
 pub fn q8_0_block([d0, d1, codes @ ..]: &[u8; 34]) -> PackedBlock {
-    PackedBlock { scale: half_of(d0, d1), offset: None, codes: codes.map(|code| code as i8) }
+    let mut signed = [0; LENGTH];
+    signed.iter_mut().zip(codes).for_each(|(signed, code)| *signed = *code as i8);
+    PackedBlock { scale: half_of(d0, d1), offset: None, codes: signed }
 }
 
 /// Decoders of many blocks.

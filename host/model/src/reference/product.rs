@@ -45,7 +45,8 @@ pub fn products(matrix: &Matrix, vectors: &[Vec<f32>]) -> Vec<Vec<f32>> {
     if columns == 1 {
         return vec![by_row];
     }
-    (0..columns).map(|column| by_row.iter().skip(column).step_by(columns).copied().collect()).collect()
+    let of = |column: usize| by_row.chunks_exact(columns).map(|row| row[column]).collect();
+    (0..columns).map(of).collect()
 }
 
 /// The products of at most [`ROWS`] rows with all vectors, row after row.
@@ -80,22 +81,42 @@ fn tile<const R: usize, const C: usize>(
     let inputs = vectors[0].len();
     let rows: [&[f32]; R] = std::array::from_fn(|row| &rows[row * inputs..][..inputs]);
     let vectors: [&[f32]; C] = std::array::from_fn(|column| &vectors[column][..inputs]);
+    let sums = sums(rows.map(|row| row.as_chunks().0), vectors.map(|vector| vector.as_chunks().0));
+    for row in 0..R {
+        for column in 0..C {
+            results[row * stride + column] = sums[row][column] + rest(rows[row], vectors[column]);
+        }
+    }
+}
+
+/// The sums of the products that fill whole lanes. Written so that the compiler keeps all partial sums in registers.
+#[inline(always)]
+fn sums<const R: usize, const C: usize>(
+    rows: [&[[f32; LANES]]; R],
+    vectors: [&[[f32; LANES]]; C],
+) -> [[f32; C]; R] {
+    let length = rows[0].len();
+    let (rows, vectors) = (rows.map(|row| &row[..length]), vectors.map(|vector| &vector[..length]));
     let mut sums = [[[0.0f32; LANES]; C]; R];
-    for at in (0..inputs / LANES * LANES).step_by(LANES) {
-        for row in 0..R {
-            for column in 0..C {
+    for at in 0..length {
+        for column in 0..C {
+            let values = vectors[column][at];
+            for row in 0..R {
+                let weights = rows[row][at];
+                let sum = &mut sums[row][column];
                 for lane in 0..LANES {
-                    sums[row][column][lane] += rows[row][at + lane] * vectors[column][at + lane];
+                    sum[lane] += weights[lane] * values[lane];
                 }
             }
         }
     }
+    let mut totals = [[0.0; C]; R];
     for row in 0..R {
         for column in 0..C {
-            let rest = rest(rows[row], vectors[column]);
-            results[row * stride + column] = sums[row][column].iter().sum::<f32>() + rest;
+            totals[row][column] = sums[row][column].iter().sum();
         }
     }
+    totals
 }
 
 /// The sum of the products that fill no lanes.
@@ -108,13 +129,8 @@ fn rest(a: &[f32], b: &[f32]) -> f32 {
 /// The product of two vectors.
 #[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; LANES];
-    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + rest(a, b)
+    let [[sum]] = sums([a.as_chunks().0], [b.as_chunks().0]);
+    sum + rest(a, b)
 }
 
 #[cfg(test)]
