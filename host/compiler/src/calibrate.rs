@@ -3,10 +3,11 @@
 use super::channels::Channels;
 use super::compensate::Moments;
 use super::simplify::{Simplified, gain};
-use lpu_model::reference::{Reference, Site};
+use lpu_model::reference::{Next, Reference, Site};
 use lpu_model::{Linear, Matrix, Model, Norm, NormKind};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rayon::prelude::*;
 
 /// Positions between two rotations tried for the range of keys.
 const ROTATION_STEP: usize = 4;
@@ -18,11 +19,15 @@ pub struct Calibration {
     pub texts: usize,
     /// Tokens of each text, at most the context.
     pub tokens: usize,
+    /// Leaves the first position of each text out of all ranges, for programs that do not compute it.
+    pub skip_first: bool,
+    /// Whether to see which inputs of a matrix go together, for rounding that is compensated.
+    pub moments: bool,
 }
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { texts: 8, tokens: 160 }
+        Self { texts: 8, tokens: 160, skip_first: false, moments: true }
     }
 }
 
@@ -69,6 +74,13 @@ pub struct LayerRange {
     pub hidden_moments: Moments,
 }
 
+impl LayerRange {
+    fn moments(&mut self) -> impl Iterator<Item = &mut Moments> {
+        let Self { attention_moments, mix_moments, mlp_moments, hidden_moments, .. } = self;
+        [attention_moments, mix_moments, mlp_moments, hidden_moments].into_iter()
+    }
+}
+
 /// Largest magnitudes of all vectors.
 #[derive(Clone, Debug, Default)]
 pub struct Ranges {
@@ -84,29 +96,50 @@ pub struct Ranges {
     pub logits: f64,
 }
 
-/// Runs the fp32 reference on sampled text and notes every range. Channels are the chip's ([`Channels`]).
+/// Runs the fp32 reference on sampled texts, side by side, and notes every range. Each begins with `bos`. Channels are the chip's
+/// ([`Channels`]).
 pub fn calibrate(simplified: &Simplified, channels: &Channels, bos: u32, calibration: Calibration) -> Ranges {
     let Simplified { model, logits_bias } = simplified;
-    let mut collector = Collector::new(model, channels);
-    let mut random = ChaCha8Rng::seed_from_u64(1);
-    let mut reference = Reference::new(model);
     let length = calibration.tokens.min(model.config.context);
     // A short context makes up for it by more texts: ranges want as many tokens.
-    for _ in 0..(calibration.texts * calibration.tokens).div_ceil(length) {
-        let mut token = bos;
-        for position in 0..length {
-            let logits = reference
-                .step_observed(token, position, &mut |site, layer, values: &[f32]| {
-                    collector.observe(site, layer, values)
-                })
-                .expect("sampled tokens exist and positions are in order");
+    let count = (calibration.texts * calibration.tokens).div_ceil(length);
+    let mut collector = Collector::new(model, channels, count, calibration.moments);
+    let mut reference = Reference::with_texts(model, count);
+    let mut tokens: Vec<Next> = (0..count).map(|text| Next { text, token: bos }).collect();
+    for position in 0..length {
+        let is_seen = position > 0 || !calibration.skip_first;
+        let observe = &mut |site, layer, text, values: &[f32]| {
+            if is_seen {
+                collector.observe(site, layer, text, values);
+            }
+        };
+        let logits =
+            reference.run(&tokens, observe).expect("sampled tokens exist and the context holds them");
+        let add_bias = |logits: &Vec<f32>| -> Vec<f32> {
             let bias = logits_bias.iter().flatten().copied().chain(std::iter::repeat(0.0));
-            let logits: Vec<f32> = logits.iter().zip(bias).map(|(logit, bias)| logit + bias).collect();
-            raise(&mut collector.ranges.logits, &logits);
-            token = sample(&logits, &mut random);
+            logits.iter().zip(bias).map(|(logit, bias)| logit + bias).collect()
+        };
+        let logits: Vec<Vec<f32>> = logits.par_iter().map(add_bias).collect();
+        if is_seen {
+            logits.iter().for_each(|logits| raise(&mut collector.ranges.logits, logits));
         }
+        tokens.par_iter_mut().zip(&logits).for_each(|(next, logits)| {
+            next.token = sample(logits, &mut random(next.text * length + position));
+        });
+        collector
+            .ranges
+            .layers
+            .par_iter_mut()
+            .for_each(|range| range.moments().for_each(Moments::add_up_many));
     }
     collector.finish()
+}
+
+/// The `draw`th random number of all, whichever text is sampled first.
+fn random(draw: usize) -> ChaCha8Rng {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    random.set_word_pos(draw as u128);
+    random
 }
 
 /// Draws a token from the softmax of the logits.
@@ -130,92 +163,99 @@ struct Collector<'m> {
     ranges: Ranges,
     /// Keys before rotation, per layer.
     keys: Vec<Vec<Vec<f32>>>,
-    /// Normalisation factor of the vector seen last.
-    factor: f64,
+    /// Normalisation factor of each text's vector seen last.
+    factors: Vec<f64>,
+    moments: bool,
 }
 
 impl<'m> Collector<'m> {
-    fn new(model: &'m Model, channels: &'m Channels) -> Self {
+    fn new(model: &'m Model, channels: &'m Channels, texts: usize, moments: bool) -> Self {
         let layers = vec![LayerRange::default(); model.layers.len()];
         let ranges = Ranges { layers, ..Ranges::default() };
-        Self { model, channels, ranges, keys: vec![Vec::new(); model.layers.len()], factor: 0.0 }
+        let keys = vec![Vec::new(); model.layers.len()];
+        Self { model, channels, ranges, keys, factors: vec![0.0; texts], moments }
     }
 
-    fn observe(&mut self, site: Site, layer: usize, values: &[f32]) {
+    fn observe(&mut self, site: Site, layer: usize, text: usize, values: &[f32]) {
         let (model, channels) = (self.model, self.channels);
         if layer == model.layers.len() {
-            return self.observe_final(site, values);
+            return self.observe_final(site, text, values);
         }
+        if matches!(site, Site::Residual | Site::ResidualMid) {
+            self.factors[text] = factor(values, model.config.norm);
+        }
+        let factor = self.factors[text];
         let range = &mut self.ranges.layers[layer];
         let weights = &model.layers[layer];
         match site {
             Site::Residual => {
                 raise(&mut self.ranges.residual, values);
-                self.factor = factor(values, model.config.norm);
-                range.attention_factor = range.attention_factor.max(self.factor);
+                range.attention_factor = range.attention_factor.max(factor);
                 raise_product(&mut range.attention_input, values, weights.attn_norm.gain.as_deref());
             }
             Site::ResidualMid => {
                 raise(&mut self.ranges.residual, values);
-                self.factor = factor(values, model.config.norm);
-                range.mlp_factor = range.mlp_factor.max(self.factor);
+                range.mlp_factor = range.mlp_factor.max(factor);
                 raise_product(&mut range.mlp_input, values, weights.mlp_norm.gain.as_deref());
             }
             Site::QProjected => {
-                let head = head_factor(model, values) * self.factor;
+                let head = head_factor(model, values) * factor;
                 range.q_head_factor = range.q_head_factor.max(head);
-                raise_each(&mut range.q_raw, &channels.spread_q(&unbiased(&weights.q, values)), self.factor)
+                raise_each(&mut range.q_raw, &channels.spread_q(&unbiased(&weights.q, values)), factor)
             }
             Site::KProjected => {
-                let head = head_factor(model, values) * self.factor;
+                let head = head_factor(model, values) * factor;
                 range.k_head_factor = range.k_head_factor.max(head);
                 let raw = unbiased(&weights.k, values);
-                raise_each(&mut range.k_raw, &channels.spread_kv(&raw), self.factor);
+                raise_each(&mut range.k_raw, &channels.spread_kv(&raw), factor);
                 self.keys[layer].push(channels.spread_kv(values));
             }
             Site::Q => raise_each(&mut range.q, &channels.spread_q(values), 1.0),
             Site::V => {
                 let values = channels.spread_values(values);
                 raise_each(&mut range.v, &values, 1.0);
-                raise_each(&mut range.v_raw, &values, self.factor);
+                raise_each(&mut range.v_raw, &values, factor);
             }
             Site::AttnOut => raise_each(&mut range.attention_output, &unbiased(&weights.o, values), 1.0),
             Site::Gate => {
                 raise(&mut range.gate, values);
                 let gate = weights.gate.as_ref().unwrap_or(&weights.up);
-                raise_each(&mut range.gate_raw, &unbiased(gate, values), self.factor);
+                raise_each(&mut range.gate_raw, &unbiased(gate, values), factor);
             }
             Site::Up => {
                 if weights.gate.is_none() {
                     raise(&mut range.gate, values);
                 }
-                raise_each(&mut range.up_raw, &unbiased(&weights.up, values), self.factor);
+                raise_each(&mut range.up_raw, &unbiased(&weights.up, values), factor);
             }
-            Site::AttnIn => range.attention_moments.add(values),
-            Site::Mix => range.mix_moments.add(values),
-            Site::MlpIn => range.mlp_moments.add(values),
-            Site::Hidden => {
-                raise(&mut range.hidden, values);
-                range.hidden_moments.add(values);
-            }
+            Site::Hidden => raise(&mut range.hidden, values),
             Site::MlpOut => raise_each(&mut range.mlp_output, &unbiased(&weights.down, values), 1.0),
             _ => {}
         }
+        if self.moments {
+            match site {
+                Site::AttnIn => range.attention_moments.add(values),
+                Site::Mix => range.mix_moments.add(values),
+                Site::MlpIn => range.mlp_moments.add(values),
+                Site::Hidden => range.hidden_moments.add(values),
+                _ => {}
+            }
+        }
     }
 
-    fn observe_final(&mut self, site: Site, values: &[f32]) {
+    fn observe_final(&mut self, site: Site, text: usize, values: &[f32]) {
         let ranges = &mut self.ranges;
         match site {
             Site::Residual => {
                 raise(&mut ranges.residual, values);
-                self.factor = factor(values, self.model.config.norm);
-                ranges.final_factor = ranges.final_factor.max(self.factor);
+                self.factors[text] = factor(values, self.model.config.norm);
+                ranges.final_factor = ranges.final_factor.max(self.factors[text]);
                 let gain = self.model.final_norm.as_ref().and_then(|norm| norm.gain.as_deref());
                 raise_product(&mut ranges.final_input, values, gain);
             }
             Site::Logits => {
                 raise(&mut ranges.logits, values);
-                let factor = if self.model.final_norm.is_some() { self.factor } else { 1.0 };
+                let factor = if self.model.final_norm.is_some() { self.factors[text] } else { 1.0 };
                 raise_each(&mut ranges.logits_raw, values, factor);
             }
             _ => {}
@@ -224,30 +264,13 @@ impl<'m> Collector<'m> {
 
     /// Keys meet every position sooner or later: each sampled key is rotated over the whole context.
     fn finish(mut self) -> Ranges {
-        let largest = |matrix: Option<&Matrix>| {
-            matrix.map_or(0.0, |matrix| {
-                matrix.data().iter().fold(0.0f64, |max, value| max.max(f64::from(value.abs())))
-            })
-        };
         self.ranges.embedding = largest(Some(&self.model.embedding)) + largest(self.model.positions.as_ref());
-        let positions: Vec<_> = (0..self.model.config.context).step_by(ROTATION_STEP).collect();
-        for (layer, (range, keys)) in self.ranges.layers.iter_mut().zip(&self.keys).enumerate() {
-            let second = self.channels.is_second(layer);
-            let width = keys.first().map_or(0, Vec::len);
-            let mut ends = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
-            for &position in &positions {
-                let turns = self.channels.rotation(second, position);
-                for key in keys {
-                    for (pair, ends) in ends.chunks_exact_mut(2).enumerate() {
-                        let (cos, sin) = turns[pair % turns.len()];
-                        let (x, y) = (f64::from(key[2 * pair]), f64::from(key[2 * pair + 1]));
-                        widen(&mut ends[0], x * cos - y * sin);
-                        widen(&mut ends[1], x * sin + y * cos);
-                    }
-                }
-            }
-            range.k = ends.iter().map(|(low, high)| ((low + high) / 2.0, (high - low) / 2.0)).collect();
-        }
+        let (channels, context) = (self.channels, self.model.config.context);
+        let layers = self.ranges.layers.par_iter_mut().zip(&self.keys).enumerate();
+        layers.for_each(|(layer, (range, keys))| {
+            range.k = turned_keys(channels, context, layer, keys);
+            range.moments().for_each(Moments::add_up);
+        });
         for (range, layer) in self.ranges.layers.iter_mut().zip(&self.model.layers) {
             let gains = |norm: Option<&Norm>, heads: usize| -> Vec<f32> {
                 let head = (0..self.model.config.head_dim).map(|dim| gain(norm, dim) as f32);
@@ -260,6 +283,60 @@ impl<'m> Collector<'m> {
         }
         self.ranges
     }
+}
+
+/// Middle and half width of a layer's keys at any position, per channel. What a pair of lanes reaches is a matter of the corners of
+/// its keys alone.
+fn turned_keys(channels: &Channels, context: usize, layer: usize, keys: &[Vec<f32>]) -> Vec<(f64, f64)> {
+    let second = channels.is_second(layer);
+    let width = keys.first().map_or(0, Vec::len);
+    let corners: Vec<Vec<[f64; 2]>> = (0..width / 2)
+        .map(|pair| {
+            corners(keys.iter().map(|key| [key[2 * pair], key[2 * pair + 1]].map(f64::from)).collect())
+        })
+        .collect();
+    let mut ends = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
+    for position in (0..context).step_by(ROTATION_STEP) {
+        let turns = channels.rotation(second, position);
+        for (pair, (ends, corners)) in ends.chunks_exact_mut(2).zip(&corners).enumerate() {
+            let (cos, sin) = turns[pair % turns.len()];
+            for &[x, y] in corners {
+                widen(&mut ends[0], x * cos - y * sin);
+                widen(&mut ends[1], x * sin + y * cos);
+            }
+        }
+    }
+    ends.iter().map(|(low, high)| ((low + high) / 2.0, (high - low) / 2.0)).collect()
+}
+
+/// The corners of the convex hull of points: nothing linear is larger elsewhere among them.
+fn corners(mut points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
+    points.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
+    let turns_left = |[a, b]: [[f64; 2]; 2], c: [f64; 2]| {
+        (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0.0
+    };
+    let half = |points: &mut dyn Iterator<Item = [f64; 2]>| {
+        let mut hull: Vec<[f64; 2]> = Vec::new();
+        for point in points {
+            while let [.., a, b] = hull[..]
+                && !turns_left([a, b], point)
+            {
+                hull.pop();
+            }
+            hull.push(point);
+        }
+        hull
+    };
+    let mut hull = half(&mut points.iter().copied());
+    hull.extend(half(&mut points.iter().rev().copied()));
+    hull
+}
+
+/// The largest magnitude in a matrix.
+fn largest(matrix: Option<&Matrix>) -> f64 {
+    let mut max = 0.0;
+    matrix.into_iter().flat_map(Matrix::rows).for_each(|row| raise(&mut max, &row));
+    max
 }
 
 /// The largest factor that normalises a head of these.

@@ -132,25 +132,12 @@ fn spread(rows: &[Option<usize>], values: &[f32]) -> Vec<f32> {
     rows.iter().map(|row| row.map_or(0.0, |row| values[row])).collect()
 }
 
-/// A matrix with rows and columns placed in channels, each column multiplied by `scale`.
-pub fn place(
-    matrix: &Matrix,
-    rows: &[Option<usize>],
-    columns: &[Option<usize>],
-    scale: impl Fn(usize) -> f64,
-) -> Vec<Vec<f64>> {
-    let scales: Vec<f64> = (0..columns.len()).map(scale).collect();
-    let line = |row: &Option<usize>| match row {
-        None => vec![0.0; columns.len()],
-        Some(row) => {
-            let values = matrix.row(*row);
-            let cell = |(column, scale): (&Option<usize>, &f64)| {
-                column.map_or(0.0, |c| f64::from(values[c]) * scale)
-            };
-            columns.iter().zip(&scales).map(cell).collect()
-        }
-    };
-    rows.iter().map(line).collect()
+/// A row of a matrix with its columns placed in channels, each multiplied by its scale.
+pub fn place(matrix: &Matrix, row: Option<usize>, columns: &[Option<usize>], scales: &[f64]) -> Vec<f64> {
+    let Some(row) = row else { return vec![0.0; columns.len()] };
+    let values = matrix.row(row);
+    let cell = |(column, scale): (&Option<usize>, &f64)| column.map_or(0.0, |c| f64::from(values[c]) * scale);
+    columns.iter().zip(scales).map(cell).collect()
 }
 
 /// The first `count` channels, one to one.

@@ -4,38 +4,66 @@
 //! With `H` the second moments of the inputs, a row's error is `d H d^T`. For each column in turn the best answer of the later columns
 //! to an error `e` of column `i` is `-e U_ij / U_ii`, where `U` is the upper Cholesky factor of the inverse of `H`.
 
+use multiversion::multiversion;
+
 /// Vectors longer than this are rounded to nearest: the inverse takes their cube in operations.
 pub const LENGTH_MAX: usize = 1024;
 /// Added to the diagonal, as a share of its mean: few calibration texts do not show every direction.
 const DAMPING: f64 = 0.01;
 
+/// Vectors that are added up at a time: their sums are then read from memory once.
+const MANY: usize = 32;
+
 /// Sums of products of a vector's elements over calibration texts.
 #[derive(Clone, Debug, Default)]
 pub struct Moments {
     length: usize,
+    /// Row after row from the diagonal on: the matrix is symmetric.
     sums: Vec<f64>,
+    /// Vectors that are not yet part of the sums.
+    waiting: Vec<f32>,
 }
 
 impl Moments {
     /// Adds a vector; those that are too long are passed over.
     pub fn add(&mut self, values: &[f32]) {
-        if values.len() > LENGTH_MAX {
-            return;
+        if values.len() <= LENGTH_MAX {
+            self.length = values.len();
+            self.waiting.extend_from_slice(values);
         }
-        self.length = values.len();
-        self.sums.resize(self.length * self.length, 0.0);
-        for (row, &a) in self.sums.chunks_exact_mut(values.len()).zip(values) {
-            // Inner vectors behind ReLU are mostly zeros.
-            if a != 0.0 {
-                row.iter_mut().zip(values).for_each(|(sum, &b)| *sum += f64::from(a) * f64::from(b));
-            }
+    }
+
+    /// Brings the sums up to date if many vectors wait.
+    pub fn add_up_many(&mut self) {
+        if self.waiting.len() >= MANY * self.length {
+            self.add_up();
         }
+    }
+
+    /// Brings the sums up to date.
+    pub fn add_up(&mut self) {
+        self.sums.resize(self.length * (self.length + 1) / 2, 0.0);
+        let mut rest = self.sums.as_mut_slice();
+        for index in 0..self.length {
+            let (row, after) = rest.split_at_mut(self.length - index);
+            rest = after;
+            self.waiting.chunks_exact(self.length).for_each(|values| add_products(row, &values[index..]));
+        }
+        self.waiting.clear();
+    }
+
+    fn sum(&self, a: usize, b: usize) -> f64 {
+        let (low, high) = (a.min(b), a.max(b));
+        self.sums[low * self.length + high - low * (low + 1) / 2]
     }
 
     /// How columns answer to each other's errors; column `c` holds input `columns[c]`, its weights multiplied by `scale(c)`. `None` when
     /// nothing was seen.
     pub fn answers(&self, columns: &[Option<usize>], scale: impl Fn(usize) -> f64) -> Option<Answers> {
-        let diagonal = |input: usize| self.sums[input * self.length + input];
+        if self.sums.is_empty() {
+            return None;
+        }
+        let diagonal = |input: usize| self.sum(input, input);
         let total: f64 = (0..self.length).map(diagonal).sum();
         if total <= 0.0 {
             return None;
@@ -50,12 +78,21 @@ impl Moments {
         for (i, a) in used.iter().enumerate() {
             for (j, b) in used.iter().enumerate() {
                 let damped = if i == j { damping } else { 0.0 };
-                matrix[i * count + j] =
-                    (self.sums[a.1 * self.length + b.1] + damped) / (scale(a.0) * scale(b.0));
+                matrix[i * count + j] = (self.sum(a.1, b.1) + damped) / (scale(a.0) * scale(b.0));
             }
         }
         let upper = upper_factor_of_inverse(matrix, count)?;
         Some(Answers { order: used.into_iter().map(|(at, _)| at).collect(), upper })
+    }
+}
+
+/// Adds the products of the first value with all.
+#[multiversion(targets("x86_64+avx2"))]
+fn add_products(sums: &mut [f64], values: &[f32]) {
+    let first = f64::from(values[0]);
+    // Inner vectors behind ReLU are mostly zeros.
+    if first != 0.0 {
+        sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += first * f64::from(value));
     }
 }
 
@@ -76,10 +113,7 @@ impl Answers {
             rounded[self.order[i]] = code as i16;
             let factors = &self.upper[i * count..][..count];
             let error = (left[i] - code * step) / factors[i];
-            left[i + 1..]
-                .iter_mut()
-                .zip(&factors[i + 1..])
-                .for_each(|(left, factor)| *left -= error * factor);
+            subtract(&mut left[i + 1..], error, &factors[i + 1..]);
         }
         rounded
     }
@@ -103,14 +137,21 @@ fn upper_factor_of_inverse(matrix: Vec<f64>, count: usize) -> Option<Vec<f64>> {
     // Row by row: `L X = 1`.
     let mut inverse = vec![0.0; count * count];
     for i in 0..count {
-        for j in 0..=i {
-            let known: f64 = (j..i).map(|k| lower[i * count + k] * inverse[k * count + j]).sum();
-            let one = if i == j { 1.0 } else { 0.0 };
-            inverse[i * count + j] = (one - known) / lower[i * count + i];
+        let (known, row) = inverse.split_at_mut(i * count);
+        row[i] = 1.0;
+        for (k, known) in known.chunks_exact(count).enumerate() {
+            subtract(&mut row[..=k], lower[i * count + k], &known[..=k]);
         }
+        row[..=i].iter_mut().for_each(|value| *value /= lower[i * count + i]);
     }
     inverse.reverse();
     Some(inverse)
+}
+
+/// Subtracts a multiple of a vector.
+#[multiversion(targets("x86_64+avx2"))]
+fn subtract(from: &mut [f64], factor: f64, values: &[f64]) {
+    from.iter_mut().zip(values).for_each(|(from, value)| *from -= factor * value);
 }
 
 #[cfg(test)]
@@ -151,6 +192,7 @@ mod tests {
         let inputs = inputs();
         let mut moments = Moments::default();
         inputs.iter().for_each(|input| moments.add(input));
+        moments.add_up();
         let columns: Vec<_> = (0..12).map(Some).chain([None]).collect();
         let answers = moments.answers(&columns, |_| 1.0).expect("inputs were seen");
         let row: Vec<f64> = (0..12).map(|i| (f64::from(i) * 0.77).sin()).chain([0.0]).collect();

@@ -54,6 +54,7 @@ use lpu_isa::instruction::{Instruction, Queue, Word};
 use lpu_model::{Config, Layer, Model, Tokenizer};
 use lpu_verifier::VerifiedProgram;
 use quantise::{QuantisedLayer, QuantisedTokens};
+use rayon::prelude::*;
 
 /// What the user may choose.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -159,7 +160,7 @@ fn quantise_layers(model: &Model, plan: &Plan, formats: &Formats, ranges: &Range
         let mix: Vec<f64> = (0..plan.channels.q_width()).map(step).collect();
         quantise::quantise_layer(&model.config, layer, plan, range, &mix, 1.0 / format.hidden)
     };
-    model.layers.iter().zip(&formats.layers).zip(&ranges.layers).map(quantise).collect()
+    model.layers.par_iter().zip(&formats.layers).zip(&ranges.layers).map(quantise).collect()
 }
 
 fn encode(

@@ -6,6 +6,7 @@ use super::compensate::{Answers, Moments};
 use super::plan::{MatrixPlan, Plan};
 use lpu_isa::Geometry;
 use lpu_model::{Config, Layer, Matrix, Model};
+use rayon::prelude::*;
 
 /// Largest magnitude of a quantised weight.
 const WEIGHT_MAX: f64 = 255.0;
@@ -55,18 +56,28 @@ impl QuantisedTokens {
     }
 }
 
-/// Rounds each row, a weight's error answered by others where it is known how; a row's largest weight becomes 255.
-fn quantise(rows: &[Vec<f64>], answers: Option<&Answers>) -> Quantised {
-    let scale = |row: &Vec<f64>| row.iter().fold(0.0f64, |max, weight| max.max(weight.abs())) / WEIGHT_MAX;
-    let scales: Vec<f64> = rows.iter().map(scale).collect();
-    let round = |(row, scale): (&Vec<f64>, &f64)| {
-        let step = if *scale > 0.0 { *scale } else { 1.0 };
-        match answers {
-            Some(answers) => answers.round(row, step, WEIGHT_MAX),
+/// Places a matrix in channels, each column multiplied by `scale`, and rounds each row, a weight's error answered by others where it is
+/// known how; a row's largest weight becomes 255.
+fn quantise(
+    matrix: &Matrix,
+    rows: &[Option<usize>],
+    columns: &[Option<usize>],
+    scale: impl Fn(usize) -> f64,
+    answers: Option<&Answers>,
+) -> Quantised {
+    let scales: Vec<f64> = (0..columns.len()).map(scale).collect();
+    let round = |row: &Option<usize>| {
+        let row = place(matrix, *row, columns, &scales);
+        let scale = row.iter().fold(0.0f64, |max, weight| max.max(weight.abs())) / WEIGHT_MAX;
+        let step = if scale > 0.0 { scale } else { 1.0 };
+        let codes = match answers {
+            Some(answers) => answers.round(&row, step, WEIGHT_MAX),
             None => row.iter().map(|weight| (weight / step).round() as i16).collect(),
-        }
+        };
+        (codes, scale)
     };
-    Quantised { rows: rows.iter().zip(&scales).map(round).collect(), scales }
+    let (rows, scales) = rows.par_iter().map(round).unzip();
+    Quantised { rows, scales }
 }
 
 /// Quantises a layer. `mix` is the step of each value channel's activation, `hidden` that of the MLP's inner vector: both are folded
@@ -102,18 +113,16 @@ pub fn quantise_layer(
     let inner_answers = seen(&range.hidden_moments, &hidden_columns);
     let reading =
         |matrix: &Matrix, rows: &[Option<usize>], columns: &[Option<usize>], answers: &Option<Answers>| {
-            quantise(&place(matrix, rows, columns, plain), answers.as_ref())
+            quantise(matrix, rows, columns, plain, answers.as_ref())
         };
-    let o = place(&layer.o.weight, &results, &mix_columns, mix_step);
-    let down = place(&layer.down.weight, &results, &hidden_columns, |_| hidden);
     QuantisedLayer {
         k: reading(&layer.k.weight, &k_rows, &input, &attention),
         q: reading(&layer.q.weight, &q_rows, &input, &attention),
         v: reading(&layer.v.weight, &v_rows, &input, &attention),
-        o: quantise(&o, mixed.as_ref()),
+        o: quantise(&layer.o.weight, &results, &mix_columns, mix_step, mixed.as_ref()),
         gate: gate.map(|(gate, _)| reading(&gate.weight, &inner, &mlp_input, &mlp)),
         up: reading(&layer.up.weight, &inner, &mlp_input, &mlp),
-        down: quantise(&down, inner_answers.as_ref()),
+        down: quantise(&layer.down.weight, &results, &hidden_columns, |_| hidden, inner_answers.as_ref()),
     }
 }
 
@@ -125,7 +134,7 @@ fn parts_width(parts: &[MatrixPlan]) -> usize {
 fn quantise_rows(matrix: &Matrix, count: usize, plan: &MatrixPlan) -> Quantised {
     let rows = straight(count, count);
     let columns = straight(matrix.inputs(), plan.width());
-    quantise(&place(matrix, &rows, &columns, |_| 1.0), None)
+    quantise(matrix, &rows, &columns, |_| 1.0, None)
 }
 
 /// Writes a matrix into weight memory at `first_row`.

@@ -70,7 +70,7 @@ fn scale_embedding(model: &mut Model) {
     let scale = std::mem::replace(&mut model.config.embedding_scale, 1.0);
     if scale != 1.0 {
         part_classifier(model);
-        model.embedding.data_mut().iter_mut().for_each(|value| *value *= scale);
+        model.embedding.dense_mut().iter_mut().for_each(|value| *value *= scale);
     }
 }
 
@@ -106,7 +106,7 @@ fn scale_heads(linear: &mut Linear, norm: Option<&mut Norm>, factors: &[f32]) {
         }
         None => {
             let inputs = linear.weight.inputs();
-            let rows = linear.weight.data_mut().chunks_exact_mut(inputs);
+            let rows = linear.weight.dense_mut().chunks_exact_mut(inputs);
             for (row, factor) in rows.zip(factors.iter().cycle()) {
                 row.iter_mut().for_each(|value| *value *= factor);
             }
@@ -123,7 +123,7 @@ fn move_norm_gains(layer: &mut Layer) {
     for (gain, linear) in attention.chain(mlp) {
         let Some(gain) = gain else { continue };
         let inputs = linear.weight.inputs();
-        for row in linear.weight.data_mut().chunks_exact_mut(inputs) {
+        for row in linear.weight.dense_mut().chunks_exact_mut(inputs) {
             row.iter_mut().zip(gain).for_each(|(value, gain)| *value *= gain);
         }
     }
@@ -137,13 +137,13 @@ fn subtract_mean(values: &mut [f32]) {
 
 fn centre_rows(matrix: &mut Matrix) {
     let inputs = matrix.inputs();
-    matrix.data_mut().chunks_exact_mut(inputs).for_each(subtract_mean);
+    matrix.dense_mut().chunks_exact_mut(inputs).for_each(subtract_mean);
 }
 
 /// Makes the outputs' mean zero, whatever the input.
 fn centre_outputs(matrix: &mut Matrix) {
     let (outputs, inputs) = (matrix.outputs(), matrix.inputs());
-    let data = matrix.data_mut();
+    let data = matrix.dense_mut();
     for input in 0..inputs {
         let mean =
             (0..outputs).map(|output| f64::from(data[output * inputs + input])).sum::<f64>() / outputs as f64;
@@ -189,7 +189,7 @@ fn move_value_bias(layer: &mut Layer, heads: &Heads) {
 fn product(matrix: &Matrix, input: &[f32]) -> Vec<f32> {
     let dot =
         |row: &[f32]| row.iter().zip(input).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32;
-    matrix.rows().map(dot).collect()
+    matrix.rows().map(|row| dot(&row)).collect()
 }
 
 /// The gain of a norm that may be absent.

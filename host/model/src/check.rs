@@ -50,7 +50,25 @@ pub(super) struct NamedArray<'m> {
     /// (outputs, inputs) of a matrix, (length, 1) of a vector.
     pub shape: (usize, usize),
     pub expected: (usize, usize),
-    pub values: &'m [f32],
+    pub values: Values<'m>,
+}
+
+pub(super) enum Values<'m> {
+    Vector(&'m [f32]),
+    Matrix(&'m Matrix),
+}
+
+impl Values<'_> {
+    /// Index and value of the first that is not finite.
+    fn first_not_finite(&self) -> Option<(usize, f32)> {
+        let find = |row: &[f32]| row.iter().copied().enumerate().find(|(_, value)| !value.is_finite());
+        match self {
+            Self::Vector(values) => find(values),
+            Self::Matrix(matrix) => matrix.rows().enumerate().find_map(|(output, row)| {
+                find(&row).map(|(input, value)| (output * matrix.inputs() + input, value))
+            }),
+        }
+    }
 }
 
 struct Collector<'m> {
@@ -62,16 +80,17 @@ impl<'m> Collector<'m> {
     fn matrix(&mut self, name: &str, matrix: &'m Matrix, outputs: usize, inputs: usize) {
         self.arrays.push(NamedArray {
             name: format!("{}{name}", self.prefix),
-            shape: (matrix.outputs, matrix.inputs),
+            shape: (matrix.outputs(), matrix.inputs()),
             expected: (outputs, inputs),
-            values: &matrix.data,
+            values: Values::Matrix(matrix),
         });
     }
 
     fn vector(&mut self, name: String, values: Option<&'m Vec<f32>>, length: usize) {
         if let Some(values) = values {
             let name = format!("{}{name}", self.prefix);
-            self.arrays.push(NamedArray { name, shape: (values.len(), 1), expected: (length, 1), values });
+            let (shape, expected, values) = ((values.len(), 1), (length, 1), Values::Vector(values));
+            self.arrays.push(NamedArray { name, shape, expected, values });
         }
     }
 
@@ -165,11 +184,9 @@ impl NamedArray<'_> {
                 found: text(self.shape),
             });
         }
-        match self.values.iter().position(|value| !value.is_finite()) {
+        match self.values.first_not_finite() {
             None => Ok(()),
-            Some(index) => {
-                Err(ModelError::NotFinite { array: self.name.clone(), index, value: self.values[index] })
-            }
+            Some((index, value)) => Err(ModelError::NotFinite { array: self.name.clone(), index, value }),
         }
     }
 }
@@ -267,7 +284,7 @@ mod tests {
     #[test]
     fn a_weight_that_is_not_finite_is_named() {
         let mut model = synthetic(&tiny_llama(), 1).unwrap();
-        model.layers[1].up.weight.data_mut()[7] = f32::NAN;
+        model.layers[1].up.weight.dense_mut()[7] = f32::NAN;
         assert_eq!(
             model.check().unwrap_err().to_string(),
             "layers[1].up[7] is NaN; expected a finite weight. \

@@ -1,7 +1,7 @@
-//! The model as the rest of the host sees it: shapes, options and owned fp32 weights.
+//! The model as the rest of the host sees it: shapes, options and weights that are read as fp32.
 //!
 //! Importers fill a [`Model`]; the quantiser, the compiler and the fp32 [`Reference`] read it. Nothing here
-//! names a file format, a chip or a number format.
+//! names a file format or a chip.
 //!
 //! ```text
 //!  embedding[token] (+ positions[position]) (norm) ─► residual
@@ -22,6 +22,8 @@ mod check;
 pub mod eval;
 mod import;
 pub mod llama2c;
+mod matrix;
+mod packed;
 pub mod reference;
 pub mod synthetic;
 pub mod text;
@@ -31,11 +33,13 @@ pub use check::ModelError;
 pub use import::{
     ARCHITECTURES, FORMATS, ImportError, Loaded, load, load_model, load_with_tokenizer, read_tokenizer,
 };
-pub use reference::Reference;
+pub use matrix::Matrix;
+pub use packed::{Integers, PackedBlock};
+pub use reference::{KeysValues, Reference, keys_and_values_of_position_zero};
 pub use synthetic::synthetic;
 pub use tokenizer::Tokenizer;
 
-/// A decoder-only transformer with owned fp32 weights.
+/// A decoder-only transformer with its weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub config: Config,
@@ -214,63 +218,6 @@ pub struct Linear {
     pub bias: Option<Vec<f32>>,
 }
 
-/// A dense row-major matrix whose length always matches its shape.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Matrix {
-    outputs: usize,
-    inputs: usize,
-    data: Vec<f32>,
-}
-
-impl Matrix {
-    /// # Errors
-    /// When `data` does not hold exactly `outputs * inputs` values.
-    pub fn new(outputs: usize, inputs: usize, data: Vec<f32>) -> Result<Self, ModelError> {
-        if outputs.checked_mul(inputs) != Some(data.len()) {
-            return Err(ModelError::MatrixLength { outputs, inputs, found: data.len() });
-        }
-        Ok(Self { outputs, inputs, data })
-    }
-
-    /// Length of the result of a product: the number of rows.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// Length of the vector that a product takes: the number of columns.
-    pub fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    /// The weights of one output. `output` must be less than `outputs()`.
-    pub fn row(&self, output: usize) -> &[f32] {
-        &self.data[output * self.inputs..][..self.inputs]
-    }
-
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
-        (0..self.outputs).map(|output| self.row(output))
-    }
-
-    /// A matrix of some of the outputs, which must be less than `outputs()`.
-    pub fn selected(&self, outputs: impl Iterator<Item = usize>) -> Self {
-        let (mut count, mut data) = (0, Vec::new());
-        outputs.for_each(|output| {
-            data.extend_from_slice(self.row(output));
-            count += 1;
-        });
-        Self { outputs: count, inputs: self.inputs, data }
-    }
-
-    /// All weights, row after row.
-    pub fn data(&self) -> &[f32] {
-        &self.data
-    }
-
-    pub fn data_mut(&mut self) -> &mut [f32] {
-        &mut self.data
-    }
-}
-
 impl Norm {
     /// A gain without a bias, as RMSNorm usually has.
     pub fn with_gain(gain: Vec<f32>) -> Self {
@@ -388,6 +335,6 @@ impl Model {
 
     /// Learned values, a shared classifier counted once.
     pub fn parameter_count(&self) -> usize {
-        self.arrays().iter().map(|array| array.values.len()).sum()
+        self.arrays().iter().map(|array| array.shape.0 * array.shape.1).sum()
     }
 }

@@ -1,7 +1,7 @@
 //! The forward pass in every supported style, and the measures that compare two sources of logits.
 
 use lpu_model::eval::{self, BoxError, EvalError, LogitSource};
-use lpu_model::reference::{Site, StepError, argmax};
+use lpu_model::reference::{Next, Site, StepError, argmax};
 use lpu_model::synthetic::{Extras, micro_gpt, synthetic, synthetic_with, tiny_gpt2, tiny_llama};
 use lpu_model::{
     Activation, Config, Linear, Matrix, Model, ModelError, Norm, Reference, Rope, RopePairing, RopeScaling,
@@ -117,9 +117,12 @@ fn an_observer_sees_every_vector_and_changes_nothing() {
     let mut seen = Vec::new();
     let mut reference = Reference::new(&model);
     reference.step(1, 0).unwrap();
-    let mut note = |site, layer, values: &[f32]| seen.push((site, layer, values.len()));
-    let logits = reference.step_observed(5, 1, &mut note).unwrap().to_vec();
-    assert_eq!(logits, last_logits(&model, &[1, 5]));
+    let mut note = |site, layer, column, values: &[f32]| {
+        assert_eq!(column, 0);
+        seen.push((site, layer, values.len()));
+    };
+    let logits = reference.run(&[Next { text: 0, token: 5 }], &mut note).unwrap().to_vec();
+    assert_eq!(logits, [last_logits(&model, &[1, 5])]);
 
     use Site::*;
     let head = [(Scores, 2), (Probabilities, 2)];

@@ -143,7 +143,7 @@ pub fn measure(rung: &Rung) -> Result<Row, Failure> {
 /// A large model of random weights needs no long look at its ranges to be timed.
 fn calibration(model: &Model) -> Calibration {
     match model.parameter_count() {
-        count if count > 1_000_000 => Calibration { texts: 1, tokens: 16 },
+        count if count > 1_000_000 => Calibration { texts: 1, tokens: 16, ..Calibration::default() },
         _ => Calibration::default(),
     }
 }

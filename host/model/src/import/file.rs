@@ -1,6 +1,7 @@
 //! Files as bytes: mapped when they hold weights, read when they are small.
 
 use super::error::{About, ImportError};
+use bytes::Bytes;
 use memmap2::Mmap;
 use std::fs::File;
 use std::io::Read;
@@ -17,15 +18,14 @@ pub fn open(path: &Path) -> Result<(File, u64), ImportError> {
     Ok((file, metadata.len()))
 }
 
-/// Maps a file, so that only the pages in use take memory.
-pub fn map(path: &Path) -> Result<Mmap, ImportError> {
+/// Maps a file, so that only the pages in use take memory. It stays mapped for as long as any part of the result lives.
+pub fn map(path: &Path) -> Result<Bytes, ImportError> {
     let (file, _) = open(path)?;
-    // A map is as safe as the file is quiet. Nothing here keeps a reference into it beyond the import, every byte is only
-    // ever read as a plain number, and a file that another program shortens meanwhile ends this one, as it would with any
-    // program that maps it.
+    // A map is as safe as the file is quiet. Every byte is only ever read as a plain number, and a file that another program
+    // shortens while its model is in use ends this one, as it would with any program that maps it.
     #[expect(unsafe_code, reason = "the operating system offers no safe way to map a file")]
     let map = unsafe { Mmap::map(&file) };
-    map.map_err(|error| About(path).io(error))
+    map.map(Bytes::from_owner).map_err(|error| About(path).io(error))
 }
 
 /// Reads a whole file of at most `most` bytes.

@@ -13,7 +13,8 @@
 //!    anything is allocated for them, and no name leads out of the model's folder.
 //! 2. Nothing in a file is passed over: a tensor or an option that no machine here computes is refused by name, and what is
 //!    not known is told ([`Model::warnings`]; `keys.rs` has the rule).
-//! 3. Weight files are mapped; what is allocated is the fp32 model, four bytes for each weight that the file really holds.
+//! 3. Weight files are mapped, and stay so for matrices that they pack in less than fp32; of others an fp32 copy is made, four
+//!    bytes for each weight that the file really holds.
 
 mod error;
 mod families;
@@ -32,6 +33,8 @@ mod tensors;
 mod tokenizer_files;
 
 pub use error::{ARCHITECTURES, FORMATS, ImportError};
+#[cfg(test)]
+pub use gguf::Container;
 
 use super::Model;
 use super::llama2c;

@@ -12,8 +12,9 @@ use super::error::{About, ImportError};
 use super::folder::{self, Folder, MERGE, Part};
 use super::tensors::Tensors;
 use super::{file, json, recognise};
+use crate::packed::{Format, Packed};
 use crate::text;
-use memmap2::Mmap;
+use bytes::Bytes;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ const OUTER: [&str; 6] = ["model", "transformer", "language_model", "text_model"
 
 struct Shard {
     path: PathBuf,
-    map: Mmap,
+    map: Bytes,
     metadata: Metadata,
     /// First byte of the tensors.
     data: usize,
@@ -251,25 +252,28 @@ impl Tensors for SafetensorsFolder {
         self.shards[place.shard].metadata.info(&place.name).map(|info| info.shape.clone())
     }
 
-    fn read(&self, name: &str) -> Result<Vec<f32>, ImportError> {
+    fn read(&self, name: &str) -> Result<Packed, ImportError> {
         let missing = || About(&self.folder).damaged(format!("the tensor {name} is missing"));
         let place = self.place(name).ok_or_else(missing)?;
         let shard = &self.shards[place.shard];
         let info = shard.metadata.info(&place.name).ok_or_else(missing)?;
         let (begin, end) = info.data_offsets;
         let about = About(&shard.path);
-        let bytes = shard.map.get(shard.data + begin..shard.data + end);
-        let bytes = bytes.ok_or_else(|| about.damaged(format!("the tensor {name} lies outside the file")))?;
-        Ok(match info.dtype {
-            Dtype::F32 => floats(bytes, f32::from_le_bytes),
-            Dtype::F64 => floats(bytes, |word| f64::from_le_bytes(word) as f32),
-            Dtype::F16 => floats(bytes, |word| half::f16::from_le_bytes(word).to_f32()),
-            Dtype::BF16 => floats(bytes, |word| half::bf16::from_le_bytes(word).to_f32()),
+        let (begin, end) = (shard.data + begin, shard.data + end);
+        if begin > end || end > shard.map.len() {
+            return Err(about.damaged(format!("the tensor {name} lies outside the file")));
+        }
+        let format = match info.dtype {
+            Dtype::F32 => &Format::F32,
+            Dtype::F64 => &Format::F64,
+            Dtype::F16 => &Format::F16,
+            Dtype::BF16 => &Format::BF16,
             other => {
                 let expected = "weights of F32, F64, F16 or BF16 (quantised models: use a GGUF file)";
                 return Err(about.unsupported(format!("the type {other:?} of the tensor {name}"), expected));
             }
-        })
+        };
+        Ok(Packed { bytes: shard.map.slice(begin..end), format })
     }
 
     fn names(&self) -> Vec<String> {
@@ -279,11 +283,6 @@ impl Tensors for SafetensorsFolder {
     fn name_in_file(&self, name: &str) -> String {
         self.place(name).map_or(name, |place| &place.name).to_owned()
     }
-}
-
-/// The numbers in little-endian bytes.
-pub fn floats<const BYTES: usize>(bytes: &[u8], number: impl Fn([u8; BYTES]) -> f32) -> Vec<f32> {
-    bytes.as_chunks().0.iter().map(|word| number(*word)).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::super::{Config, Layer, Linear, Matrix, Model, Norm};
 use super::error::{About, ImportError};
+use crate::packed::Packed;
 use std::path::Path;
 
 /// A file, or several, with tensors by name.
@@ -10,11 +11,11 @@ pub trait Tensors {
     fn path(&self) -> &Path;
     /// The shape of a tensor, if there is one of this name.
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
-    /// Its values in row-major order, widened to fp32.
+    /// Its values in row-major order.
     ///
     /// # Errors
     /// When it is missing, of an unsupported type, or lies outside the file.
-    fn read(&self, name: &str) -> Result<Vec<f32>, ImportError>;
+    fn read(&self, name: &str) -> Result<Packed, ImportError>;
     /// All names, as the file has them.
     fn names(&self) -> Vec<String>;
     /// The name in the file of a tensor that its architecture calls `name`.
@@ -125,7 +126,7 @@ impl Reader<'_> {
         About(self.tensors.path())
     }
 
-    fn read(&mut self, name: String, expected: &[usize]) -> Result<Vec<f32>, ImportError> {
+    fn read(&mut self, name: String, expected: &[usize]) -> Result<Packed, ImportError> {
         let Some(found) = self.tensors.shape(&name) else {
             return Err(self
                 .about()
@@ -153,17 +154,23 @@ impl Reader<'_> {
         transposed: bool,
     ) -> Result<Matrix, ImportError> {
         let name = format!("{}{name}{}", self.prefix, self.names.weight);
-        let data = match transposed {
-            false => self.read(name, &[outputs, inputs])?,
-            true => transpose(&self.read(name, &[inputs, outputs])?, outputs, inputs),
+        let matrix = match transposed {
+            false => Matrix::of_packed(outputs, inputs, self.read(name, &[outputs, inputs])?),
+            true => {
+                let columns = self.read(name, &[inputs, outputs])?.values();
+                Matrix::new(outputs, inputs, transpose(&columns, outputs, inputs))
+            }
         };
-        Matrix::new(outputs, inputs, data)
-            .map_err(|source| ImportError::Model { path: self.tensors.path().to_owned(), source })
+        matrix.map_err(|source| ImportError::Model { path: self.tensors.path().to_owned(), source })
     }
 
     fn vector(&mut self, name: &str, suffix: &str, length: usize) -> Result<Option<Vec<f32>>, ImportError> {
         let name = format!("{}{name}{suffix}", self.prefix);
-        if self.has(&name) { self.read(name, &[length]).map(Some) } else { Ok(None) }
+        if self.has(&name) {
+            self.read(name, &[length]).map(|packed| Some(packed.values()))
+        } else {
+            Ok(None)
+        }
     }
 
     fn linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<Linear, ImportError> {
@@ -176,7 +183,7 @@ impl Reader<'_> {
             return Ok(Norm::default());
         }
         let weight = format!("{}{name}{}", self.prefix, self.names.weight);
-        let mut gain = self.read(weight, &[length])?;
+        let mut gain = self.read(weight, &[length])?.values();
         gain.iter_mut().for_each(|gain| *gain += self.names.gain_offset);
         Ok(Norm { gain: Some(gain), bias: self.vector(name, ".bias", length)? })
     }
@@ -304,13 +311,11 @@ impl Default for Multipliers {
 impl Multipliers {
     /// Makes the factors part of the weights. The divisor joins the final norm, because the classifier may be the embedding.
     pub fn apply(&self, model: &mut Model) {
-        let scale = |values: &mut [f32], factor: f32| {
-            if factor != 1.0 {
-                values.iter_mut().for_each(|value| *value *= factor);
-            }
-        };
+        let scale = |values: &mut [f32], factor: f32| values.iter_mut().for_each(|value| *value *= factor);
         for linear in model.layers.iter_mut().flat_map(|layer| [&mut layer.o, &mut layer.down]) {
-            scale(linear.weight.data_mut(), self.residual);
+            if self.residual != 1.0 {
+                scale(linear.weight.dense_mut(), self.residual);
+            }
             linear.bias.iter_mut().for_each(|bias| scale(bias, self.residual));
         }
         if let Some(Norm { gain, bias }) = &mut model.final_norm {

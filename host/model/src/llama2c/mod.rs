@@ -327,28 +327,35 @@ pub fn to_bytes(model: &Model) -> Result<Vec<u8>, Llama2cError> {
     model.check()?;
     let header = representable(model)?;
     let mut file = header.to_bytes()?;
-    let mut put = |values: &[f32]| file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    put(model.embedding.data());
-    type Part = fn(&Layer) -> &[f32];
-    let parts: [Part; 9] = [
-        |layer| gain(&layer.attn_norm),
-        |layer| layer.q.weight.data(),
-        |layer| layer.k.weight.data(),
-        |layer| layer.v.weight.data(),
-        |layer| layer.o.weight.data(),
-        |layer| gain(&layer.mlp_norm),
-        |layer| layer.gate.as_ref().map_or(&[], |gate| gate.weight.data()),
-        |layer| layer.down.weight.data(),
-        |layer| layer.up.weight.data(),
-    ];
-    for part in parts {
-        model.layers.iter().for_each(|layer| put(part(layer)));
-    }
-    put(model.final_norm.as_ref().map_or(&[], gain));
-    put(&rotations(&model.config, f32::cos));
-    put(&rotations(&model.config, f32::sin));
-    put(model.classifier.as_ref().map_or(&[], Matrix::data));
+    put_rows(&mut file, Some(&model.embedding));
+    let norm = |file: &mut Vec<u8>, norm: fn(&Layer) -> &Norm| {
+        model.layers.iter().for_each(|layer| put(file, gain(norm(layer))));
+    };
+    let matrix = |file: &mut Vec<u8>, matrix: fn(&Layer) -> Option<&Linear>| {
+        model.layers.iter().for_each(|layer| put_rows(file, matrix(layer).map(|linear| &linear.weight)));
+    };
+    norm(&mut file, |layer| &layer.attn_norm);
+    matrix(&mut file, |layer| Some(&layer.q));
+    matrix(&mut file, |layer| Some(&layer.k));
+    matrix(&mut file, |layer| Some(&layer.v));
+    matrix(&mut file, |layer| Some(&layer.o));
+    norm(&mut file, |layer| &layer.mlp_norm);
+    matrix(&mut file, |layer| layer.gate.as_ref());
+    matrix(&mut file, |layer| Some(&layer.down));
+    matrix(&mut file, |layer| Some(&layer.up));
+    put(&mut file, model.final_norm.as_ref().map_or(&[], gain));
+    put(&mut file, &rotations(&model.config, f32::cos));
+    put(&mut file, &rotations(&model.config, f32::sin));
+    put_rows(&mut file, model.classifier.as_ref());
     Ok(file)
+}
+
+fn put(file: &mut Vec<u8>, values: &[f32]) {
+    file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+}
+
+fn put_rows(file: &mut Vec<u8>, matrix: Option<&Matrix>) {
+    matrix.into_iter().flat_map(Matrix::rows).for_each(|row| put(file, &row));
 }
 
 fn gain(norm: &Norm) -> &[f32] {

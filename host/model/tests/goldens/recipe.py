@@ -422,7 +422,7 @@ def case_gguf_types():
         writers[1].add_tensor(kind.name, values.reshape(-1).astype(np.float32))
     for writer in writers:
         finish(writer)
-    tables = os.path.join(HERE, "../../src/model/import/gguf/quants/tables")
+    tables = os.path.join(HERE, "../../src/packed/tables")
     os.makedirs(tables, exist_ok=True)
     for name, kind in TABLES.items():
         with open(os.path.join(tables, f"{name}.bin"), "wb") as file:

@@ -94,7 +94,7 @@ fn shards_without_an_index_are_taken_when_all_are_there() {
 #[test]
 fn the_named_file_of_weights_is_the_one_that_is_read() {
     let mut other = llama();
-    other.embedding.data_mut()[0] += 1.0;
+    other.embedding.dense_mut()[0] += 1.0;
     let best = safetensors(&hugging_face_tensors(&other));
     let folder = folder(&[
         ("config.json", &config_text()),

@@ -11,6 +11,7 @@ use lpu_model::synthetic::{Extras, synthetic_with, tiny_llama};
 use lpu_model::{Config, ImportError, Model, RopePairing};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -60,7 +61,8 @@ const LAYER: [[&str; 2]; 9] = [
 
 fn tensors(model: &Model, style: usize) -> Vec<Tensor> {
     let matrix = |name: String, matrix: &lpu_model::Matrix| {
-        Tensor::new(format!("{name}.weight"), &[matrix.outputs(), matrix.inputs()], matrix.data())
+        let values: Vec<f32> = matrix.rows().flat_map(Cow::into_owned).collect();
+        Tensor::new(format!("{name}.weight"), &[matrix.outputs(), matrix.inputs()], &values)
     };
     let norm = |name: String, norm: &lpu_model::Norm| {
         let gain = norm.gain.as_ref().unwrap();

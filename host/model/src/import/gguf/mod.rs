@@ -1,12 +1,11 @@
 //! A GGUF file: configuration, weights, vocabulary and chat template in one.
 
 mod families;
-mod quants;
 mod reader;
 mod split;
 mod vocabulary;
 
-pub use reader::MAGIC;
+pub use reader::{Container, MAGIC};
 
 use super::super::tokenizer::{Facts, Vocabulary};
 use super::super::{Activation, Block, Config, Model, NormKind, Rope, RopePairing, RopeScaling, Tokenizer};
@@ -16,8 +15,9 @@ use super::keys::{self, Unread};
 use super::rope::{Yarn, longrope_magnitude};
 use super::tensors::{Head, Multipliers, Names, Tensors, assemble};
 use super::{file, names, recognise};
-use memmap2::Mmap;
-use reader::{Container, Fact};
+use crate::packed::Packed;
+use bytes::Bytes;
+use reader::Fact;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -33,8 +33,8 @@ type Described = (Config, &'static Names, Multipliers);
 /// A mapped file, with the other parts of its model if it is split.
 pub struct GgufFile {
     path: PathBuf,
-    map: Mmap,
-    parts: Vec<(PathBuf, Mmap)>,
+    map: Bytes,
+    parts: Vec<(PathBuf, Bytes)>,
 }
 
 struct Open<'f> {
@@ -383,7 +383,9 @@ impl Open<'_> {
             return Ok((RopeScaling::Divisors { divisors: slowed(divisors), magnitude }, context));
         }
         let scaling = match factor {
-            _ if by_pair => RopeScaling::Divisors { divisors: slowed(self.read(DIVISORS)?), magnitude: 1.0 },
+            _ if by_pair => {
+                RopeScaling::Divisors { divisors: slowed(self.read(DIVISORS)?.values()), magnitude: 1.0 }
+            }
             1.0 => RopeScaling::None,
             factor => RopeScaling::Linear { factor },
         };
@@ -407,7 +409,7 @@ impl Open<'_> {
         let original = self.optional_size("rope.scaling.original_context_length")?.unwrap_or(context);
         let advised = longrope_magnitude(context as f32 / original as f32, original);
         let magnitude = self.number("rope.scaling.attn_factor")?.unwrap_or(advised);
-        let (short, long) = (self.read(SHORT_FACTORS)?, self.read(LONG_FACTORS)?);
+        let (short, long) = (self.read(SHORT_FACTORS)?.values(), self.read(LONG_FACTORS)?.values());
         let context = if short == long { context } else { context.min(original) };
         Ok((short, magnitude, context))
     }
@@ -422,10 +424,10 @@ impl Tensors for Open<'_> {
         self.container.tensors.get(name).map(|place| place.shape.clone())
     }
 
-    fn read(&self, name: &str) -> Result<Vec<f32>, ImportError> {
+    fn read(&self, name: &str) -> Result<Packed, ImportError> {
         let place = self.container.tensors.get(name);
         let place = place.ok_or_else(|| self.about().damaged(format!("the tensor {name} is missing")))?;
-        Ok(place.values())
+        Ok(place.packed.clone())
     }
 
     fn names(&self) -> Vec<String> {

@@ -1,8 +1,8 @@
 //! The container of GGUF: facts by name, then tensors by name. Every count is held against the bytes that are left before
 //! anything is allocated for it, so that a file cannot claim more than it has.
 
-use super::super::safetensors::floats;
-use super::quants::Format;
+use crate::packed::{Format, Packed};
+use bytes::Bytes;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -61,17 +61,16 @@ fn real(number: f64) -> Value {
 
 /// Where a tensor lies.
 #[derive(Clone, Debug)]
-pub struct Place<'f> {
+pub struct Place {
     /// Outermost dimension first.
     pub shape: Vec<usize>,
-    pub format: &'static Format,
-    bytes: &'f [u8],
+    pub packed: Packed,
 }
 
 /// A file taken apart.
 pub struct Container<'f> {
     pub facts: HashMap<&'f str, Fact<'f>>,
-    pub tensors: HashMap<&'f str, Place<'f>>,
+    pub tensors: HashMap<&'f str, Place>,
 }
 
 struct Entry<'f> {
@@ -84,7 +83,7 @@ struct Entry<'f> {
 impl<'f> Container<'f> {
     /// # Errors
     /// What is wrong with the file, and where.
-    pub fn parse(file: &'f [u8]) -> Result<Self, String> {
+    pub fn parse(file: &'f Bytes) -> Result<Self, String> {
         let mut reader = Reader { file, at: 0 };
         reader.take(MAGIC.len(), "its magic number")?;
         let version = reader.u32("its version")?;
@@ -136,14 +135,8 @@ impl<'f> Container<'f> {
     }
 }
 
-impl Place<'_> {
-    pub fn values(&self) -> Vec<f32> {
-        self.format.decode(self.bytes)
-    }
-}
-
 impl Entry<'_> {
-    fn place(self, data: u64, file: &[u8]) -> Result<Place<'_>, String> {
+    fn place(self, data: u64, file: &Bytes) -> Result<Place, String> {
         let Self { name, shape, format, offset } = self;
         let (values, size) = (format.values, format.bytes);
         let row = shape.last().copied().unwrap_or(1);
@@ -157,8 +150,10 @@ impl Entry<'_> {
         let bytes = count.and_then(|count| (count / values).checked_mul(size));
         let begin = data.checked_add(offset).and_then(|begin| usize::try_from(begin).ok());
         let end = begin.zip(bytes).and_then(|(begin, bytes)| begin.checked_add(bytes));
-        match begin.zip(end).and_then(|(begin, end)| file.get(begin..end)) {
-            Some(bytes) => Ok(Place { shape, format, bytes }),
+        match begin.zip(end).filter(|(_, end)| *end <= file.len()) {
+            Some((begin, end)) => {
+                Ok(Place { shape, packed: Packed { bytes: file.slice(begin..end), format } })
+            }
             None => Err(format!(
                 "the tensor {name} of shape {shape:?} lies outside the {} bytes of the file. \
                  It is truncated or damaged",
@@ -292,4 +287,9 @@ impl<'f> Reader<'f> {
 
 fn signed<'f>(number: i64) -> Fact<'f> {
     u64::try_from(number).map_or(Fact::Negative(number), Fact::Whole)
+}
+
+/// The numbers in little-endian bytes.
+fn floats<const BYTES: usize>(bytes: &[u8], number: impl Fn([u8; BYTES]) -> f32) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|word| number(*word)).collect()
 }

@@ -4,7 +4,7 @@
 use super::super::error::{About, ImportError};
 use super::super::folder::{self, Part};
 use super::reader::{Container, Fact};
-use memmap2::Mmap;
+use bytes::Bytes;
 use std::path::{Path, PathBuf};
 
 const NUMBER: &str = "split.no";
@@ -15,7 +15,7 @@ const TENSORS: &str = "split.tensors.count";
 ///
 /// # Errors
 /// When a part is not beside the others, or the file has not the name of one.
-pub fn parts(path: &Path, file: &[u8]) -> Result<Option<Vec<PathBuf>>, ImportError> {
+pub fn parts(path: &Path, file: &Bytes) -> Result<Option<Vec<PathBuf>>, ImportError> {
     let about = About(path);
     let container = Container::parse(file).map_err(|reason| about.damaged(reason))?;
     let count = whole(&container, COUNT).unwrap_or(1);
@@ -46,7 +46,7 @@ pub fn parts(path: &Path, file: &[u8]) -> Result<Option<Vec<PathBuf>>, ImportErr
 pub fn join<'f>(
     first: &mut Container<'f>,
     path: &Path,
-    others: &'f [(PathBuf, Mmap)],
+    others: &'f [(PathBuf, Bytes)],
 ) -> Result<(), ImportError> {
     check_number(first, path, 0, others.len())?;
     for (index, (path, map)) in others.iter().enumerate() {
