@@ -254,6 +254,11 @@ impl Geometry {
     /// The small chip with SDR SDRAM: x16, four banks, 32 MB, at the core's clock.
     pub const NANO_SDRAM: Geometry = Geometry {
         name: "nano-sdram",
+        vmem_rows: 1024,
+        vreg_rows: 256,
+        act_entries: 64,
+        matrix_queue_depth: 256,
+        vector_queue_depth: 512,
         transfer_queue_depth: 128,
         dram_frame: 390,
         dram_refresh: 8,
@@ -268,7 +273,7 @@ impl Geometry {
         vreg_rows: 512,
         act_entries: 64,
         scalars: 32,
-        matrix_queue_depth: 128,
+        matrix_queue_depth: 256,
         vector_queue_depth: 512,
         transfer_queue_depth: 128,
         positions: 4096,

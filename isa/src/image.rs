@@ -62,6 +62,10 @@ pub struct ModelInfo {
     pub macs: u64,
     /// Further multiply-accumulates per position seen, the current one included.
     pub macs_per_position: u64,
+    /// Rows of logits that lie together; zero: all.
+    pub logits_rows: u32,
+    /// Granules from one such group of rows to the next.
+    pub logits_step: u32,
     /// The position at which runs begin: 1 if keys and values of position 0, where `bos` stands, are part of the image.
     pub first_position: u32,
 }
@@ -314,6 +318,8 @@ impl ModelInfo {
             self.macs,
             self.macs_per_position,
             u64::from(self.first_position),
+            u64::from(self.logits_rows),
+            u64::from(self.logits_step),
         ];
         let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         bytes.extend_from_slice(self.name.as_bytes());
@@ -321,11 +327,11 @@ impl ModelInfo {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (numbers, name) = bytes.split_at_checked(80)?;
+        let (numbers, name) = bytes.split_at_checked(96)?;
         let mut numbers = numbers
             .chunks_exact(8)
             .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("chunks of eight bytes")));
-        let mut next = || numbers.next().expect("ten numbers");
+        let mut next = || numbers.next().expect("twelve numbers");
         Some(Self {
             vocab: u32::try_from(next()).ok()?,
             context: u32::try_from(next()).ok()?,
@@ -337,6 +343,8 @@ impl ModelInfo {
             macs: next(),
             macs_per_position: next(),
             first_position: u32::try_from(next()).ok()?,
+            logits_rows: u32::try_from(next()).ok()?,
+            logits_step: u32::try_from(next()).ok()?,
             name: core::str::from_utf8(name).ok()?.into(),
         })
     }

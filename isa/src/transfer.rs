@@ -13,7 +13,7 @@
 //! Between two slots that move in opposite directions, with no refresh between them, one slot stays empty: a rule for programs.
 //!
 //! The bits of a run follow one another, little endian. A row of format `Rows` is its lanes. A row of codes is the next part of its result's
-//! blocks. A block is a scale (16 bits unsigned), an offset (16 bits signed) where there is one, and 32 codes.
+//! blocks. A block is a scale (16 bits, signed where there is no offset), an offset (16 bits signed) where there is one, and 32 codes.
 
 use crate::Geometry;
 use crate::arith::{WEIGHT_BITS, WORD_BITS, round_shift, saturate};
@@ -193,7 +193,7 @@ impl Layout {
 }
 
 /// What a code of a block stands for, in a lane of `lane_bits`: `saturate(round_shift(scale * q + offset * 2^4, shift))`. `q` is the code if the
-/// block has an offset, else the code less half its range.
+/// block has an offset, else the code less half its range, and then the scale is signed.
 pub const fn decode(
     scale: u16,
     offset: Option<i16>,
@@ -202,11 +202,11 @@ pub const fn decode(
     shift: u32,
     lane_bits: u32,
 ) -> i32 {
-    let (q, base) = match offset {
-        Some(offset) => (code as i64, (offset as i64) << OFFSET_SHIFT),
-        None => (code as i64 - (1 << (code_bits - 1)), 0),
+    let (product, base) = match offset {
+        Some(offset) => (code as i64 * scale as i64, (offset as i64) << OFFSET_SHIFT),
+        None => ((code as i64 - (1 << (code_bits - 1))) * scale as i16 as i64, 0),
     };
-    saturate(round_shift(scale as i64 * q + base, shift), lane_bits) as i32
+    saturate(round_shift(product + base, shift), lane_bits) as i32
 }
 
 /// The `width` bits from bit `at` on, little endian; bits beyond the bytes are zero.
@@ -295,8 +295,9 @@ mod tests {
     #[test]
     fn codes_stand_for_multiples_of_their_scale() {
         assert_eq!(decode(1 << 10, None, 0, 4, 10, 9), -8);
+        assert_eq!(decode(-1024i16 as u16, None, 0, 4, 10, 9), 8);
         assert_eq!(decode(1 << 10, Some(-64), 15, 4, 10, 9), 14);
-        assert_eq!(decode(u16::MAX, None, 255, 8, 0, 9), 255);
+        assert_eq!(decode(u16::MAX, Some(0), 255, 8, 0, 9), 255);
     }
 
     #[test]

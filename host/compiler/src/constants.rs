@@ -8,7 +8,7 @@ use super::turns::Turns;
 use super::vectors::TurnTables;
 use super::windows::{self, Window};
 use lpu_isa::arith::{WORD_BITS, saturate};
-use lpu_model::{Activation, Config, Layer, Norm};
+use lpu_model::{Activation, Config, Layer, Model, Norm};
 
 /// Fraction bits of cosines and sines.
 const TURN_FRACTION_BITS: i32 = 16;
@@ -68,22 +68,10 @@ pub fn vector_memory(
     tokens: &QuantisedTokens,
 ) -> Vec<i32> {
     let model = &simplified.model;
-    let mut writer = Writer {
-        lanes: plan.geometry.vxm_lanes,
-        words: vec![0; plan.vmem.constants * plan.geometry.vxm_lanes],
-    };
+    let mut writer = Writer::new(plan, plan.vmem.constants);
     for (index, layer) in layers.iter().enumerate() {
-        let constants = LayerConstants {
-            plan,
-            formats,
-            format: &formats.layers[index],
-            weights: &model.layers[index],
-            quantised: layer,
-            config: &model.config,
-            index,
-            first: plan.vmem.layers + index * plan.constants.rows,
-        };
-        constants.write(&mut writer);
+        let first = plan.vmem.layers + index * plan.constants.rows;
+        LayerConstants::new(model, plan, formats, layer, index, first).write(&mut writer);
     }
     let dim = model.config.dim;
     writer.rows(
@@ -130,11 +118,43 @@ fn token_constants(
     if features.o || features.down {
         writer.all_lanes(vmem.bias_unit, f64::from(formats.bias_shift).exp2());
     }
-    if features.gelu() {
+    gelu_words(plan, writer);
+}
+
+fn gelu_words(plan: &Plan, writer: &mut Writer) {
+    if plan.features.gelu() {
         for (row, word) in Gelu::words().into_iter().enumerate() {
-            writer.all_lanes(vmem.gelu + row, word);
+            writer.all_lanes(plan.vmem.gelu + row, word);
         }
     }
+}
+
+/// Vector memory up to the last row that is the same for all layers and tokens, where external memory has the others.
+pub fn fixed_words(plan: &Plan) -> Vec<i32> {
+    let mut writer = Writer::new(plan, plan.vmem.constants);
+    gelu_words(plan, &mut writer);
+    (0..plan.features.ways()).for_each(|way| rotation_tables(plan, way, &mut writer));
+    writer.words
+}
+
+/// The constant rows of one layer, from row 0 on.
+pub fn layer_words(
+    model: &Model,
+    plan: &Plan,
+    formats: &Formats,
+    quantised: &QuantisedLayer,
+    index: usize,
+) -> Vec<i32> {
+    let mut writer = Writer::new(plan, plan.constants.rows);
+    LayerConstants::new(model, plan, formats, quantised, index, 0).write(&mut writer);
+    writer.words
+}
+
+/// Row factors of some results of the classifier, given the scales of their rows.
+pub fn classifier_words(plan: &Plan, formats: &Formats, scales: &[f64]) -> Vec<i32> {
+    let mut writer = Writer::new(plan, scales.len().div_ceil(plan.geometry.vxm_lanes));
+    writer.rows(0, scales.iter().map(|scale| formats.classifier_word(*scale, plan.features)));
+    writer.words
 }
 
 /// The constants of one layer.
@@ -145,12 +165,30 @@ struct LayerConstants<'a> {
     weights: &'a Layer,
     quantised: &'a QuantisedLayer,
     config: &'a Config,
+    /// The norm that reads the residual after the layer, and the units of what it makes.
+    next: (Option<&'a Norm>, f64),
     index: usize,
     /// The layer's first row.
     first: usize,
 }
 
-impl LayerConstants<'_> {
+impl<'a> LayerConstants<'a> {
+    fn new(
+        model: &'a Model,
+        plan: &'a Plan,
+        formats: &'a Formats,
+        quantised: &'a QuantisedLayer,
+        index: usize,
+        first: usize,
+    ) -> Self {
+        let next = match model.layers.get(index + 1) {
+            Some(layer) => (Some(&layer.attn_norm), formats.layers[index + 1].attention_input),
+            None => (model.final_norm.as_ref(), formats.final_input),
+        };
+        let (format, weights, config) = (&formats.layers[index], &model.layers[index], &model.config);
+        Self { plan, formats, format, weights, quantised, config, next, index, first }
+    }
+
     fn write(&self, writer: &mut Writer) {
         self.gains(writer);
         self.keys_and_queries(writer);
@@ -173,12 +211,16 @@ impl LayerConstants<'_> {
 
     fn gains(&self, writer: &mut Writer) {
         let constants = &self.plan.constants;
-        let words = |norm: &Norm, input: f64| -> Vec<f64> {
-            (0..self.config.dim).map(|i| self.formats.gain_word(input, gain(Some(norm), i))).collect()
+        let words = |norm: Option<&Norm>, input: f64| -> Vec<f64> {
+            (0..self.config.dim).map(|i| self.formats.gain_word(input, gain(norm, i))).collect()
         };
-        let (norm, input) = (&self.weights.attn_norm, self.format.attention_input);
+        let (norm, input) = (Some(&self.weights.attn_norm), self.format.attention_input);
         writer.rows(self.first + constants.attention_gain, words(norm, input));
-        writer.rows(self.first + constants.mlp_gain, words(&self.weights.mlp_norm, self.format.mlp_input));
+        let (norm, input) = (Some(&self.weights.mlp_norm), self.format.mlp_input);
+        writer.rows(self.first + constants.mlp_gain, words(norm, input));
+        if self.plan.external.is_some() {
+            writer.rows(self.first + constants.next_gain, words(self.next.0, self.next.1));
+        }
     }
 
     fn keys_and_queries(&self, writer: &mut Writer) {
@@ -340,6 +382,11 @@ struct Writer {
 }
 
 impl Writer {
+    fn new(plan: &Plan, rows: usize) -> Self {
+        let lanes = plan.geometry.vxm_lanes;
+        Self { lanes, words: vec![0; rows * lanes] }
+    }
+
     fn all_lanes(&mut self, row: usize, value: f64) {
         self.rows(row, vec![value; self.lanes]);
     }

@@ -1,5 +1,6 @@
 //! Which optional parts a simplified model has: what the plan makes room for and the program does.
 
+use super::external::ModelCodes;
 use super::supported;
 use super::turns::Turns;
 use lpu_model::{Activation, Layer, Model, Norm, NormKind};
@@ -30,6 +31,8 @@ pub struct Features {
     pub up: bool,
     pub down: bool,
     pub logits: bool,
+    /// How weights are stored in external memory.
+    pub codes: ModelCodes,
     /// A part that no program exists for.
     pub unsupported: Option<&'static str>,
 }
@@ -60,6 +63,7 @@ impl Features {
             up: mlp || any(|layer| layer.up.bias.is_some()),
             down: any(|layer| layer.down.bias.is_some()),
             logits: model.final_norm.as_ref().is_some_and(|norm| norm.bias.is_some()),
+            codes: ModelCodes::of(model),
             unsupported: unsupported(model),
         }
     }

@@ -21,6 +21,8 @@ mod channels;
 mod compensate;
 mod constants;
 mod error;
+mod external;
+mod external_image;
 mod features;
 pub mod fit;
 mod formats;
@@ -31,6 +33,7 @@ mod program;
 mod quantise;
 mod schedule;
 mod simplify;
+mod store;
 mod stream;
 mod supported;
 mod transfers;
@@ -42,11 +45,12 @@ mod windows;
 use calibrate::LayerRange;
 pub use calibrate::{Calibration, Ranges};
 pub use error::CompileError;
+use external_image::Filled;
 pub use features::Features;
 pub use formats::Formats;
 pub use limit::ContextLimit;
 pub use plan::Plan;
-use simplify::simplify;
+use simplify::{Simplified, simplify};
 
 use lpu_isa::Geometry;
 use lpu_isa::image::{Image, ModelInfo};
@@ -90,29 +94,67 @@ pub fn compile(
     let plan = lay_out(&model.config, features, geometry, options.context)?;
     let simplified = simplify(model);
     let bos = tokenizer.map_or(0, Tokenizer::bos);
-    let ranges = calibrate::calibrate(&simplified, &plan.channels, bos, options.calibration);
+    // Real models put activations at the first token that no other position comes near: where it is known, it is computed here.
+    let first = tokenizer.map(Tokenizer::bos).filter(|_| plan.external.is_some());
+    let calibration = Calibration {
+        skip_first: options.calibration.skip_first || first.is_some(),
+        moments: options.calibration.moments && plan.external.is_none(),
+        ..options.calibration
+    };
+    let ranges = calibrate::calibrate(&simplified, &plan.channels, bos, calibration);
     let simple = &simplified.model;
     let formats = Formats::before_weights(&simple.config, &plan, &ranges)?;
-    let layers = quantise_layers(simple, &plan, &formats, &ranges);
-    let tokens = QuantisedTokens::new(simple, &plan);
-    let formats = formats.with_weights(&ranges, &layers, &tokens, simple, features)?;
-    let weights = constants::weights(&plan, &layers, &tokens);
-    let vmem = constants::vector_memory(&simplified, &plan, &formats, &layers, &tokens);
+    let Memories { formats, weights, vmem, dram } =
+        memories(&simplified, &plan, formats, &ranges, features, first)?;
     let [matrix, vector, transfer] = instructions(&plan, &formats)?;
     let image = Image {
         geometry: *geometry,
-        model: model_info(model, tokenizer, &plan, &formats, options),
+        model: ModelInfo {
+            first_position: u32::from(first.is_some()),
+            ..model_info(model, tokenizer, &plan, &formats, options)
+        },
         matrix,
         vector,
         weights,
         vmem,
         transfer,
-        dram: Vec::new(),
+        dram,
         tokenizer: tokenizer.map(Tokenizer::to_bytes).unwrap_or_default(),
     };
     let image =
         VerifiedProgram::new(image).map_err(|violation| CompileError::Illegal(Box::new(violation)))?;
     Ok(Compiled { image, plan, formats })
+}
+
+/// What memories hold, and the formats that follow from the weights.
+struct Memories {
+    formats: Formats,
+    weights: Vec<i16>,
+    vmem: Vec<i32>,
+    dram: Vec<u8>,
+}
+
+fn memories(
+    simplified: &Simplified,
+    plan: &Plan,
+    formats: Formats,
+    ranges: &Ranges,
+    features: Features,
+    first: Option<u32>,
+) -> Result<Memories, CompileError> {
+    let model = &simplified.model;
+    if let Some(external) = &plan.external {
+        let Filled { formats, dram } =
+            external_image::fill(simplified, plan, external, formats, ranges, features, first)?;
+        let vmem = constants::fixed_words(plan);
+        return Ok(Memories { formats, weights: Vec::new(), vmem, dram });
+    }
+    let layers = quantise_layers(model, plan, &formats, ranges);
+    let tokens = QuantisedTokens::new(model, plan);
+    let formats = formats.with_weights(ranges, &layers, &tokens, model, features)?;
+    let weights = constants::weights(plan, &layers, &tokens);
+    let vmem = constants::vector_memory(simplified, plan, &formats, &layers, &tokens);
+    Ok(Memories { formats, weights, vmem, dram: Vec::new() })
 }
 
 /// Lays a model out on a chip, with the longest context that fits (at most `context` when given): all that [`compile`] decides before it
@@ -194,7 +236,10 @@ fn model_info(
         vocab: config.vocab as u32,
         context: plan.context as u32,
         parameters: model.parameter_count() as u64,
-        logits_row: plan.vmem.logits as u32,
+        logits_row: plan.external.as_ref().map_or(plan.vmem.logits, |plan| plan.classifier + plan.logits)
+            as u32,
+        logits_rows: plan.external.as_ref().map_or(0, |plan| plan.chunk_rows) as u32,
+        logits_step: plan.external.as_ref().map_or(0, |plan| plan.chunk_granules) as u32,
         logit_fraction_bits: formats.logits as u32,
         bos: tokenizer.map_or(0xffff, Tokenizer::bos),
         eos: tokenizer.and_then(Tokenizer::eos).unwrap_or(0xffff),

@@ -3,6 +3,7 @@
 
 use super::channels::Channels;
 use super::error::CompileError;
+use super::external::{self, ExternalPlan, Stored};
 use super::features::Features;
 use super::limit::ContextLimit;
 use super::noise;
@@ -27,11 +28,13 @@ pub struct MatrixPlan {
     pub rows: usize,
     /// The rows of one result are neighbours, as gathering wants them; else those of one piece are.
     pub whole: bool,
+    /// Where it lies in external memory; then the rows of one result are neighbours, too, and each is as wide as the matrix unit.
+    pub stored: Option<Stored>,
 }
 
 impl MatrixPlan {
     fn new(geometry: &Geometry, outputs: usize, pieces: Vec<usize>) -> Self {
-        let mut plan = Self { row: 0, column: 0, outputs, pieces, rows: 0, whole: false };
+        let mut plan = Self { row: 0, column: 0, outputs, pieces, rows: 0, whole: false, stored: None };
         plan.rows = (0..plan.groups(geometry)).map(|group| plan.group_rows(geometry, group)).sum();
         plan
     }
@@ -96,6 +99,8 @@ pub struct Rows {
     pub head: usize,
     /// Rows of the classifier handled at once.
     pub chunk: usize,
+    /// Rows of the MLP's inner vector whose gates are worked out at once.
+    pub gates: usize,
 }
 
 /// The whole memory map.
@@ -106,6 +111,8 @@ pub struct Plan {
     pub rows: Rows,
     pub matrices: LayerMatrices,
     pub layers: usize,
+    /// Tokens of the vocabulary.
+    pub vocab: usize,
     pub features: Features,
     /// Weight row of token 0's embedding, and of the classifier.
     pub embedding: MatrixPlan,
@@ -124,8 +131,9 @@ pub struct Plan {
     pub windows: Vec<Window>,
     /// Blocks of the context.
     pub blocks: usize,
-    /// KV rows of one layer.
+    /// KV rows of one layer; with external memory of one head, for all layers.
     pub kv_rows: usize,
+    pub external: Option<ExternalPlan>,
 }
 
 /// Classifier rows whose factors are held in registers at once.
@@ -140,6 +148,10 @@ impl Plan {
         context: Option<usize>,
     ) -> Result<Self, CompileError> {
         if let Some(feature) = features.unsupported {
+            return Err(CompileError::Unsupported { feature });
+        }
+        if let Some(feature) = external::unsupported(config, features).filter(|_| geometry.has_external_memory())
+        {
             return Err(CompileError::Unsupported { feature });
         }
         let lanes = geometry.vxm_lanes;
@@ -169,7 +181,10 @@ impl Plan {
         if channels.width > geometry.mxm_lanes {
             return Err(CompileError::HeadTooWide { head: config.head_dim, lanes: geometry.mxm_lanes });
         }
-        let rows = rows(config, &channels, geometry);
+        let mut rows = rows(config, &channels, geometry);
+        if geometry.has_external_memory() {
+            rows.gates = gate_rows(features, &rows, geometry)?;
+        }
         let blocks = context.div_ceil(geometry.vxm_lanes);
         let windows = Window::of_layers(config, context, geometry.vxm_lanes);
         let matrices = layer_matrices(config, features, geometry, &channels, &rows);
@@ -178,12 +193,13 @@ impl Plan {
         let TokenMatrices { embedding, classifier, positions, end: lanes_row } = tokens;
         let mut plan = Self {
             geometry: *geometry,
-            constants: layer_constants(config, features, &rows, &windows),
+            constants: layer_constants(config, features, &rows, &windows, geometry.has_external_memory()),
             vreg: registers(config.gated, features, &rows, (!windows.is_empty()).then_some(blocks)),
             channels,
             rows,
             matrices,
             layers: config.layers,
+            vocab: config.vocab,
             features,
             embedding,
             classifier,
@@ -196,8 +212,14 @@ impl Plan {
             windows,
             blocks,
             kv_rows: 0,
+            external: None,
         };
-        plan.kv_rows = 2 * plan.channels.kv_heads * plan.kv_block_rows() * blocks;
+        plan.kv_rows = 2 * plan.kv_block_rows() * blocks;
+        if geometry.has_external_memory() {
+            plan.external = Some(ExternalPlan::new(&mut plan, config.vocab));
+        } else {
+            plan.kv_rows *= plan.channels.kv_heads;
+        }
         plan.vmem = vector_memory(config, &plan);
         plan.check_sizes(config)?;
         Ok(plan)
@@ -210,11 +232,20 @@ impl Plan {
         // Where attention follows the MLP, its input outlasts the MLP's inner vector.
         let inner: usize = self.matrices.down.iter().map(|part| part.pieces.len()).sum();
         let working = if features.parallel { inner.max(config.heads) } else { config.heads };
-        let entries = self.matrices.q.pieces.len() + working;
+        let entries = self.matrices.q.pieces.len()
+            + match &self.external {
+                None => working,
+                Some(external) => inner.max(external.mixed + self.matrices.o[0].pieces.len()),
+            };
         fits("activation entries", entries, geometry.act_entries)?;
         let heads = config.heads + if features.head_norm { config.kv_heads } else { 0 };
         let others = 2 + usize::from(features.positions) + usize::from(!self.windows.is_empty());
         fits("scalars", heads + others, geometry.scalars)?;
+        if let Some(external) = &self.external {
+            fits("KV memory rows", self.kv_rows, geometry.kv_rows)?;
+            fits("vector memory rows", self.vmem.rows, geometry.vmem_rows)?;
+            return external.check(geometry, self);
+        }
         fits("KV memory rows", self.kv_rows * self.layers, geometry.kv_rows)?;
         fits("vector memory rows", self.vmem.rows, geometry.vmem_rows)
     }
@@ -231,13 +262,19 @@ impl Plan {
 
     /// First key row of a key head within a layer.
     pub fn key_row(&self, head: usize) -> usize {
-        head * self.kv_block_rows() * self.blocks
+        self.head_in_memory(head) * self.kv_block_rows() * self.blocks
     }
 
     /// First row of a layer's values: `groups` elements of a value head, by block.
     pub fn value_row(&self, head: usize, part: usize) -> usize {
-        let keys = self.channels.kv_heads * self.kv_block_rows() * self.blocks;
-        keys + (head * self.kv_block_rows() + part) * self.blocks
+        let heads = if self.external.is_some() { 1 } else { self.channels.kv_heads };
+        let keys = heads * self.kv_block_rows() * self.blocks;
+        keys + (self.head_in_memory(head) * self.kv_block_rows() + part) * self.blocks
+    }
+
+    /// The place of a head in KV memory, which with external memory holds one at a time.
+    fn head_in_memory(&self, head: usize) -> usize {
+        if self.external.is_some() { 0 } else { head }
     }
 }
 
@@ -252,6 +289,7 @@ fn rows(config: &Config, channels: &Channels, geometry: &Geometry) -> Rows {
         head: channels.width.div_ceil(lanes),
         // A chunk takes its rows of random numbers in consecutive cycles.
         chunk: CHUNK_ROWS.min(noise::kept_rows(geometry)).min(config.vocab.div_ceil(lanes)),
+        gates: config.hidden_dim.div_ceil(lanes),
     }
 }
 
@@ -332,6 +370,9 @@ fn layer_matrices(
     rows: &Rows,
 ) -> LayerMatrices {
     let lanes = geometry.vxm_lanes;
+    if geometry.has_external_memory() {
+        return stored_matrices(config, features, geometry, channels, rows);
+    }
     let input = || input_pieces(config, features, geometry);
     let mut row = 0;
     let mut next = |outputs: usize, pieces: Vec<usize>| {
@@ -347,6 +388,43 @@ fn layer_matrices(
     let up = next(config.hidden_dim, input());
     let down = parts(config.dim, hidden_parts(geometry, config.hidden_dim), &mut next);
     LayerMatrices { k, q, v, o, gate, up, down, rows: row }
+}
+
+/// Rows of gates that registers hold beside the inner vector's factors.
+fn gate_rows(features: Features, rows: &Rows, geometry: &Geometry) -> Result<usize, CompileError> {
+    let others = registers(true, features, &Rows { gates: 0, ..*rows }, None);
+    let room = geometry.vreg_rows.saturating_sub(others.up_factor + rows.hidden) / 3;
+    let gates = rows.hidden.min(room / geometry.groups() * geometry.groups());
+    match gates {
+        0 => Err(CompileError::DoesNotFit {
+            memory: "vector registers",
+            needed: others.up_factor + rows.hidden + 3 * geometry.groups(),
+            available: geometry.vreg_rows,
+        }),
+        gates => Ok(gates),
+    }
+}
+
+/// The matrices of a layer in external memory.
+fn stored_matrices(
+    config: &Config,
+    features: Features,
+    geometry: &Geometry,
+    channels: &Channels,
+    rows: &Rows,
+) -> LayerMatrices {
+    let (lanes, codes) = (geometry.vxm_lanes, features.codes);
+    let matrix = |outputs, inputs, codes| external::matrix(geometry, outputs, inputs, codes);
+    let k = matrix(rows.kv * lanes, config.dim, codes.k);
+    let q = matrix(rows.q * lanes, config.dim, codes.q);
+    let v = matrix(rows.kv * lanes, config.dim, codes.v);
+    let o = vec![matrix(config.dim, channels.q_width(), codes.o)];
+    let gate = config.gated.then(|| matrix(config.hidden_dim, config.dim, codes.gate));
+    let up = matrix(config.hidden_dim, config.dim, codes.up);
+    let down = vec![matrix(config.dim, config.hidden_dim, codes.down)];
+    let all = [&k, &q, &v, &up].into_iter().chain(&o).chain(&gate).chain(&down);
+    let rows = all.map(|matrix| matrix.rows).sum();
+    LayerMatrices { k, q, v, o, gate, up, down, rows }
 }
 
 /// Embedding, classifier and positions follow the layers; embedding and classifier are one when the model shares them.
@@ -366,6 +444,11 @@ impl TokenMatrices {
         context: usize,
         first_row: usize,
     ) -> Self {
+        if geometry.has_external_memory() {
+            let classifier = external::matrix(geometry, config.vocab, config.dim, features.codes.classifier);
+            let embedding = MatrixPlan::new(geometry, 0, Vec::new());
+            return Self { embedding, classifier, positions: None, end: 0 };
+        }
         let mut end = first_row;
         let mut place = |plan: MatrixPlan| {
             let plan = MatrixPlan { row: end, ..plan };

@@ -9,12 +9,12 @@ use lpu_model::{Config, Layer, Matrix, Model};
 use rayon::prelude::*;
 
 /// Largest magnitude of a quantised weight.
-const WEIGHT_MAX: f64 = 255.0;
+pub const WEIGHT_MAX: f64 = 255.0;
 
 /// A quantised matrix in the chip's channels.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Quantised {
-    /// Results x padded inputs.
+    /// Results x padded inputs; none where they are in external memory already.
     pub rows: Vec<Vec<i16>>,
     /// What one unit of each row stands for.
     pub scales: Vec<f64>,

@@ -259,6 +259,8 @@ impl Scheduler {
             let trip = trial.meet(end);
             if !self.absorb(&trial) {
                 // Random numbers are made during all trips; where trips take some, the first finds the fewest.
+                let brought = trial.stream.next - self.stream.next;
+                trial.stream.next += brought * (trips - 1);
                 if trial.noise.taken == self.noise.taken {
                     let others: Times = trip.iter().map(|cycles| cycles * (trips as i64 - 1)).collect();
                     trial.noise.shift(&others);

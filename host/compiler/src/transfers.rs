@@ -4,9 +4,11 @@
 //! blocks, and its delay is fitted like that of any instruction.
 
 use super::access::{Kind, Location, Port, vmem_port};
+use super::external::run_granules;
 use super::schedule::{Issues, NEVER, Scheduler, Times, nop};
 use super::stream::{Arrival, Reads};
 use super::wait::Wait;
+use lpu_isa::Geometry;
 use lpu_isa::instruction::{Affine, Control, Dot, Instruction, Op, Queue, StepBy, Transfer, Way};
 use lpu_isa::timing::{self, TRANSFER_LEAD, TRANSFER_SAMPLE};
 use lpu_isa::transfer::{Frames, Layout};
@@ -90,6 +92,12 @@ impl Scheduler {
         };
         self.commit_transfer(&moving, wait, &slots);
         slots
+    }
+
+    /// Adds a transfer of one run.
+    pub fn place_run(&mut self, geometry: &Geometry, transfer: Transfer) {
+        let granules = run_granules(geometry, &transfer);
+        self.place_transfer(transfer, Affine::fixed(granules as i32), &[]);
     }
 
     /// Adds the transfer of a matrix's rows and the beats that read them, one row a beat, as many as `dot_issues` counts. The ring goes on

@@ -25,6 +25,8 @@ pub struct LayerConstants {
     pub gate: usize,
     pub up: usize,
     pub down: usize,
+    /// Gain of the norm that reads the residual after the MLP: of the next layer's attention, or of the classifier.
+    pub next_gain: usize,
     /// Biases.
     pub q_bias: usize,
     pub k_bias: usize,
@@ -155,10 +157,11 @@ pub fn layer_constants(
     features: Features,
     rows: &Rows,
     windows: &[Window],
+    external: bool,
 ) -> LayerConstants {
     let when = |present: bool, rows: usize| if present { rows } else { 0 };
     let mut next = Bump(0);
-    LayerConstants {
+    let mut plan = LayerConstants {
         attention_gain: next.take(rows.x),
         k: next.take(rows.kv),
         q: next.take(rows.q),
@@ -168,23 +171,31 @@ pub fn layer_constants(
         q_squared: next.take(when(features.head_norm, rows.q)),
         own_turn: next.take(when(features.turns != Turns::Alike, 1)),
         other_turn: next.take(when(features.turns != Turns::Alike, 1)),
+        q_bias: next.take(when(features.q, rows.q)),
+        k_bias: next.take(when(features.k && features.rotation, rows.kv)),
         o: next.take(rows.x),
+        o_bias: next.take(when(features.o, rows.x)),
         mlp_gain: next.take(rows.x),
         gate: next.take(when(config.gated, rows.hidden)),
         up: next.take(rows.hidden),
         down: next.take(rows.x),
-        q_bias: next.take(when(features.q, rows.q)),
-        k_bias: next.take(when(features.k && features.rotation, rows.kv)),
-        o_bias: next.take(when(features.o, rows.x)),
+        next_gain: next.take(when(external, rows.x)),
         gate_bias: next.take(when(features.gate, rows.hidden)),
         up_bias: next.take(when(features.up, rows.hidden)),
         down_bias: next.take(when(features.down, rows.x)),
         windows: next.take(windows.len()),
         rows: next.0,
+    };
+    if !external {
+        plan.next_gain = plan.rows + plan.attention_gain;
     }
+    plan
 }
 
 pub fn vector_memory(config: &Config, plan: &Plan) -> VmemPlan {
+    if let Some(external) = &plan.external {
+        return banked_memory(config, plan, external.chunk_rows);
+    }
     let Rows { x, q, kv, hidden, vocab, head, .. } = plan.rows;
     let lanes = plan.geometry.vxm_lanes;
     let mut next = Bump(0);
@@ -235,6 +246,45 @@ pub fn vector_memory(config: &Config, plan: &Plan) -> VmemPlan {
     vmem
 }
 
+/// With external memory: work rows in the lower half, what transfers write or read and what never changes in the upper one, so that neither
+/// waits for the other's port.
+fn banked_memory(config: &Config, plan: &Plan, chunk: usize) -> VmemPlan {
+    let Rows { x, q, kv, hidden, head, .. } = plan.rows;
+    let lanes = plan.geometry.vxm_lanes;
+    let mut next = Bump(0);
+    let mut vmem = VmemPlan {
+        k: next.take(kv),
+        q: next.take(q),
+        v: next.take(kv),
+        mix: next.take(q),
+        ..VmemPlan::default()
+    };
+    // Scores, the outputs of attention, the MLP's sums and the classifier's never live at the same time.
+    (vmem.scores, vmem.o, vmem.gate, vmem.sums) = (next.0, next.0, next.0, next.0);
+    vmem.up = vmem.gate + if config.gated { hidden } else { 0 };
+    vmem.down = vmem.up + hidden;
+    let work = (vmem.down + x).max(vmem.scores + config.heads * plan.blocks).max(vmem.sums + chunk);
+    let half = plan.geometry.vmem_rows / 2;
+    let mut next = Bump(half);
+    let features = &plan.features;
+    let when = |present: bool, rows: usize| if present { rows } else { 0 };
+    vmem.gelu = next.take(when(features.gelu(), GELU_ROWS));
+    for tables in vmem.turns.iter_mut().take(features.ways()) {
+        tables.cos_high = next.take(head * plan.blocks);
+        tables.sin_high = next.take(head * plan.blocks);
+        tables.cos_low = next.take(head * lanes);
+        tables.sin_low = next.take(head * lanes);
+    }
+    vmem.constants = next.0;
+    vmem.layers = next.take(plan.constants.rows);
+    vmem.gathered = next.take(x);
+    vmem.classifier = next.take(chunk);
+    vmem.logits = next.take(chunk);
+    // What does not fit a half counts twice.
+    vmem.rows = (2 * work).max(2 * (next.0 - half));
+    vmem
+}
+
 fn window_constants(window: &Window, plan: &Plan, next: &mut Bump) -> WindowRows {
     let edges = next.take(2 * plan.geometry.vxm_lanes);
     // Masks of blocks to come are copied from before the table: whatever is there.
@@ -281,11 +331,11 @@ pub fn registers(gated: bool, features: Features, rows: &Rows, window_blocks: Op
     // The MLP's vectors take the place of attention's, the classifier's of both.
     let mut mlp = Bump(shared);
     let relu = features.activation == Activation::Relu;
-    let mut hidden = |present: bool| mlp.take(if present { rows.hidden } else { 0 });
-    plan.gate_factor = hidden(!relu);
-    plan.up_factor = hidden(gated || relu);
-    plan.gate = hidden(!relu || features.up);
-    plan.sigmoid = hidden(!relu);
+    let mut hidden = |present: bool, rows: usize| mlp.take(if present { rows } else { 0 });
+    plan.gate_factor = hidden(!relu, rows.gates);
+    plan.up_factor = hidden(gated || relu, rows.hidden);
+    plan.gate = hidden(!relu || features.up, rows.gates);
+    plan.sigmoid = hidden(!relu, rows.gates);
     plan.classifier = shared;
     plan.rows = next.0.max(masks.0).max(mlp.0).max(shared + if features.logits { 4 } else { 2 } * rows.chunk);
     plan

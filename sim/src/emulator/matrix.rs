@@ -33,7 +33,7 @@ impl State {
             row: i64::from(dot.row) + offset,
             results: self.geometry.mxm_lanes >> dot.tap,
             entry: dot.entry as usize & mask,
-            first_entry: 0,
+            first_entry: dot.entry as usize & mask,
             piece: 0,
             result: 0,
             emitted: 0,

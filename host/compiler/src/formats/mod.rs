@@ -19,6 +19,7 @@ use super::features::Features;
 use super::plan::Plan;
 use super::quantise::{Quantised, QuantisedLayer, QuantisedTokens};
 use lpu_isa::arith::{ACT_BITS, SCORE_FRACTION_BITS, WEIGHT_BITS, WORD_MAX, kv_decode};
+use lpu_isa::transfer::BLOCK_CODES;
 use lpu_model::{Activation, Config, Model, NormKind};
 use norms::NormGains;
 use rows::RowUses;
@@ -110,6 +111,14 @@ pub struct Gathered {
     pub words: i32,
     /// Shift of code times word.
     pub shift: i32,
+}
+
+impl Gathered {
+    /// Words of a vector that reach `largest`, which becomes the residual.
+    pub fn of(largest: f64, residual: i32) -> Result<Self, CompileError> {
+        let words = exponent_below(largest, f64::from(WORD_MAX), "the embedding")?;
+        Ok(Self { words, shift: words - residual })
+    }
 }
 
 /// Largest power of two, as its exponent, that keeps `value` within `limit`.
@@ -271,12 +280,20 @@ fn layer_formats(plan: &Plan, range: &LayerRange) -> LayerFormats {
     // Rotation mixes the two lanes of a pair, so they share a unit.
     let pair_unit = |channel: usize| units(range.k[channel & !1].1.max(range.k[channel | 1].1), KEY_HEADROOM);
     let width = plan.channels.kv_width();
+    let mut v: Vec<f64> = range.v.iter().map(|max| units(*max, VALUE_HEADROOM)).collect();
+    if plan.external.is_some() {
+        // Columns of o that are stored as one block have one unit.
+        for block in v.chunks_mut(BLOCK_CODES.min(plan.channels.width)) {
+            let unit = block.iter().copied().fold(f64::INFINITY, f64::min);
+            block.fill(unit);
+        }
+    }
     LayerFormats {
         attention_input: ACT_MAX / (HEADROOM * range.attention_input),
         mlp_input: ACT_MAX / (HEADROOM * range.mlp_input),
         k: (0..width).map(pair_unit).collect(),
         k_centre: range.k.iter().map(|(middle, _)| *middle).collect(),
-        v: range.v.iter().map(|max| units(*max, VALUE_HEADROOM)).collect(),
+        v,
         q: Vec::new(),
         hidden: ACT_MAX / (HEADROOM * or_one(range.hidden)),
         k_gain: range.k_gain.clone(),

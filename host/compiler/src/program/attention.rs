@@ -16,7 +16,8 @@ enum Rows {
 
 impl Plan {
     fn key_rows(&self) -> Rows {
-        Rows::Keys { first: self.key_row(0), step: self.kv_block_rows() * self.blocks }
+        let step = if self.external.is_some() { 0 } else { self.kv_block_rows() * self.blocks };
+        Rows::Keys { first: self.key_row(0), step }
     }
 }
 
@@ -171,70 +172,103 @@ impl Writer<'_> {
 
     /// Keys and queries, row by row as the matrix makes them. The first keys go first: short contexts read them at once.
     pub(super) fn keys_and_queries(&self) -> Vec<Placed> {
-        let Plan { vmem, vreg, rows, channels, features, .. } = self.plan;
-        if !features.rotation {
-            return self.plain_keys_and_queries();
+        let Plan { rows, features, .. } = self.plan;
+        let mut vectors = Vec::new();
+        if features.rotation {
+            vectors.extend([self.turning_keys(), self.turning_query(0), self.key(0)]);
         }
-        let (k_shift, q_shift) = (self.formats.k.second, self.formats.q.second);
-        let centred = Vector {
-            c: C::VregB,
-            bc: vreg.k_centre as u32,
-            bc_advance: true,
-            shift: k_shift,
-            ..Vector::default()
-        };
-        let key = |row: usize| {
-            let turned = self.turned(vmem.k, vreg.k_sin, vreg.k_turning, row, k_shift);
-            let key = Vector { destination: Destination::Key, ..turned };
-            self.spread_head_rows(key, row, channels.kv_heads, self.plan.key_rows())
-        };
-        let turning = |row: usize| {
-            let c = if features.q { C::VregB } else { C::Zero };
-            let shifted = Vector { shift: q_shift, c, bc: (vreg.q_add + row) as u32, ..Vector::default() };
-            self.turning(vmem.q + row, vreg.q_cos + row, vreg.q_turning + row, 1, shifted)
-        };
-        let query = |row: usize| {
-            let turned = self.turned(vmem.q, vreg.q_sin, vreg.q_turning, row, q_shift);
-            self.spread_head_rows(
-                Vector { destination: Destination::Act, ..turned },
-                row,
-                channels.heads,
-                Rows::Entries,
-            )
-        };
-        let mut vectors =
-            vec![self.turning(vmem.k, vreg.k_cos, vreg.k_turning, rows.kv, centred), turning(0), key(0)];
         for row in 0..rows.q.max(rows.kv) {
-            vectors.extend((row + 1 < rows.q).then(|| turning(row + 1)));
-            vectors.extend((row < rows.q).then(|| query(row)));
-            vectors.extend((0 < row && row < rows.kv).then(|| key(row)));
+            let is_key = row < rows.kv;
+            vectors.extend((is_key && !features.rotation).then(|| self.key(row)));
+            vectors.extend((features.rotation && row + 1 < rows.q).then(|| self.turning_query(row + 1)));
+            vectors.extend((row < rows.q).then(|| self.query(row)));
+            vectors.extend((is_key && features.rotation && row > 0).then(|| self.key(row)));
         }
         vectors
     }
 
-    /// Keys and queries that do not turn: sums times factor, plus the middle of k and the bias of q.
-    fn plain_keys_and_queries(&self) -> Vec<Placed> {
-        let Plan { vmem, vreg, rows, channels, features, .. } = self.plan;
-        let key = |row: usize| {
-            let centred = Vector {
-                destination: Destination::Key,
-                ..self.turned(vmem.k, vreg.k_cos, vreg.k_centre, row, self.formats.k.second)
-            };
-            let key = Vector { swap: false, ..centred };
-            self.spread_head_rows(key, row, channels.kv_heads, self.plan.key_rows())
-        };
-        let query = |row: usize| {
-            let c = if features.q { C::VregB } else { C::Zero };
-            let turned = self.turned(vmem.q, vreg.q_cos, vreg.q_add, row, self.formats.q.second);
-            let query = Vector { swap: false, c, destination: Destination::Act, ..turned };
-            self.spread_head_rows(query, row, channels.heads, Rows::Entries)
-        };
-        let mut vectors = Vec::new();
-        for row in 0..rows.q.max(rows.kv) {
-            vectors.extend((row < rows.kv).then(|| key(row)));
-            vectors.extend((row < rows.q).then(|| query(row)));
+    /// Queries, and keys as far as they do not go to KV memory.
+    pub(super) fn queries(&self) -> Vec<Placed> {
+        let Plan { rows, features, .. } = self.plan;
+        let mut vectors: Vec<Placed> = features.rotation.then(|| self.turning_keys()).into_iter().collect();
+        for row in 0..rows.q {
+            vectors.extend(features.rotation.then(|| self.turning_query(row)));
+            vectors.push(self.query(row));
         }
         vectors
+    }
+
+    /// Keys and values of one head, which KV memory has to itself.
+    pub(super) fn new_keys_and_values(&self, head: usize) -> Vec<Placed> {
+        let Plan { channels, geometry, .. } = self.plan;
+        let (lanes, width) = (geometry.vxm_lanes, channels.width);
+        let parts = lanes / geometry.groups();
+        let per_row = (lanes / width).max(1);
+        let first = head * width / lanes;
+        let mut vectors = Vec::new();
+        for row in first..first + (width / lanes).max(1) {
+            let (key, issues) = self.key(row);
+            // A row of several heads gives the half that is this head's.
+            vectors.push(match per_row {
+                1 => (key, issues),
+                _ => (Vector { sub: (head % per_row) as u32, sub_advance: false, ..key }, Issues::burst(1)),
+            });
+            let (value, _) = self.value(row);
+            let value = Vector {
+                row: (self.plan.value_row(0, 0) + (row - first) * parts * self.plan.blocks) as u32,
+                sub: (head % per_row * (parts / per_row)) as u32,
+                ..value
+            };
+            vectors.push((value, Issues::burst(parts / per_row)));
+        }
+        vectors
+    }
+
+    fn turning_keys(&self) -> Placed {
+        let Plan { vmem, vreg, rows, .. } = self.plan;
+        let centred = Vector {
+            c: C::VregB,
+            bc: vreg.k_centre as u32,
+            bc_advance: true,
+            shift: self.formats.k.second,
+            ..Vector::default()
+        };
+        self.turning(vmem.k, vreg.k_cos, vreg.k_turning, rows.kv, centred)
+    }
+
+    /// A row of keys. Those that do not turn are sums times factor, plus the middle of k.
+    fn key(&self, row: usize) -> Placed {
+        let Plan { vmem, vreg, channels, features, .. } = self.plan;
+        let shift = self.formats.k.second;
+        let key = match features.rotation {
+            true => self.turned(vmem.k, vreg.k_sin, vreg.k_turning, row, shift),
+            false => Vector { swap: false, ..self.turned(vmem.k, vreg.k_cos, vreg.k_centre, row, shift) },
+        };
+        let key = Vector { destination: Destination::Key, ..key };
+        self.spread_head_rows(key, row, channels.kv_heads, self.plan.key_rows())
+    }
+
+    fn turning_query(&self, row: usize) -> Placed {
+        let Plan { vmem, vreg, features, .. } = self.plan;
+        let c = if features.q { C::VregB } else { C::Zero };
+        let shift = self.formats.q.second;
+        let shifted = Vector { shift, c, bc: (vreg.q_add + row) as u32, ..Vector::default() };
+        self.turning(vmem.q + row, vreg.q_cos + row, vreg.q_turning + row, 1, shifted)
+    }
+
+    /// A row of queries. Those that do not turn are sums times factor, plus the bias of q.
+    fn query(&self, row: usize) -> Placed {
+        let Plan { vmem, vreg, channels, features, .. } = self.plan;
+        let shift = self.formats.q.second;
+        let query = match features.rotation {
+            true => self.turned(vmem.q, vreg.q_sin, vreg.q_turning, row, shift),
+            false => {
+                let c = if features.q { C::VregB } else { C::Zero };
+                Vector { swap: false, c, ..self.turned(vmem.q, vreg.q_cos, vreg.q_add, row, shift) }
+            }
+        };
+        let query = Vector { destination: Destination::Act, ..query };
+        self.spread_head_rows(query, row, channels.heads, Rows::Entries)
     }
 
     /// First half of a rotation: sums times cosine factor, plus what `base` adds.
@@ -297,26 +331,27 @@ impl Writer<'_> {
     }
 
     pub(super) fn values(&self) -> Vec<Placed> {
-        let Plan { vmem, vreg, rows, geometry, .. } = self.plan;
+        (0..self.plan.rows.kv).map(|row| self.value(row)).collect()
+    }
+
+    fn value(&self, row: usize) -> Placed {
+        let Plan { vmem, vreg, geometry, .. } = self.plan;
         let parts = geometry.vxm_lanes / geometry.groups();
         let all_parts = self.plan.channels.kv_width() / geometry.groups();
-        let value = |row: usize| {
-            let value = Vector {
-                vmem: (vmem.v + row) as u32,
-                b: B::VregA,
-                a: (vreg.v + row) as u32,
-                shift: self.formats.v.second,
-                destination: Destination::Value,
-                sub_advance: true,
-                row: (self.plan.value_row(0, 0) + row * parts * self.plan.blocks) as u32,
-                row_step: self.plan.blocks as i32,
-                row_offset: true,
-                positions: geometry.vxm_lanes.ilog2(),
-                ..Vector::default()
-            };
-            (value, Issues::burst(parts.min(all_parts - row * parts)))
+        let value = Vector {
+            vmem: (vmem.v + row) as u32,
+            b: B::VregA,
+            a: (vreg.v + row) as u32,
+            shift: self.formats.v.second,
+            destination: Destination::Value,
+            sub_advance: true,
+            row: (self.plan.value_row(0, 0) + row * parts * self.plan.blocks) as u32,
+            row_step: self.plan.blocks as i32,
+            row_offset: true,
+            positions: geometry.vxm_lanes.ilog2(),
+            ..Vector::default()
         };
-        (0..rows.kv).map(value).collect()
+        (value, Issues::burst(parts.min(all_parts - row * parts)))
     }
 
     /// Scores of all heads, then for each head probabilities into the activation file just ahead of the beats that mix values.
@@ -345,7 +380,7 @@ impl Writer<'_> {
         self.output(s);
     }
 
-    fn before_output(&self) -> Vec<Placed> {
+    pub(super) fn before_output(&self) -> Vec<Placed> {
         let Plan { constants, vmem, features, .. } = self.plan;
         let word = |row: usize| vmem.layers + row;
         let bias = features.o.then(|| word(constants.o_bias));
@@ -355,7 +390,7 @@ impl Writer<'_> {
         self.before_add(word(constants.o), bias, self.formats.o, Some(word(next)))
     }
 
-    fn scores(&self, s: &mut Scheduler, head: usize) {
+    pub(super) fn scores(&self, s: &mut Scheduler, head: usize) {
         let Plan { channels, vmem, blocks, .. } = self.plan;
         let scores = Dot {
             memory: Memory::Kv,
@@ -377,7 +412,7 @@ impl Writer<'_> {
         s.place(scores, Issues::per_block(self.plan.kv_block_rows()));
     }
 
-    fn probabilities(&self, head: usize, first: bool, sums: bool) -> Placed {
+    pub(super) fn probabilities(&self, head: usize, first: bool, sums: bool) -> Placed {
         let Plan { vmem, blocks, channels, .. } = self.plan;
         let probabilities = Vector {
             vmem: (vmem.scores + head * blocks) as u32,
@@ -398,7 +433,7 @@ impl Writer<'_> {
         (self.hiding(probabilities), Issues::per_block(1))
     }
 
-    fn mix(&self, head: usize, part: usize, first: bool) -> (Dot, Issues) {
+    pub(super) fn mix(&self, head: usize, part: usize, first: bool) -> (Dot, Issues) {
         let Plan { channels, vmem, geometry, .. } = self.plan;
         let (lanes, groups) = (geometry.vxm_lanes, geometry.groups());
         let channel = head * channels.width + part * groups;
@@ -445,7 +480,7 @@ impl Writer<'_> {
     }
 
     /// The mixed values of one part of the output projection, from a row on.
-    fn mixed_rows(&self, row: usize, width: usize) -> Placed {
+    pub(super) fn mixed_rows(&self, row: usize, width: usize) -> Placed {
         let Plan { channels, vmem, geometry, rows, .. } = self.plan;
         let lanes = geometry.vxm_lanes;
         let per_row = lanes / channels.width;

@@ -33,7 +33,7 @@ impl Writer<'_> {
         let Plan { constants, vmem, features, .. } = self.plan;
         let word = |row: usize| vmem.layers + row;
         // The next layer's constants follow, after the last layer's the final gain.
-        let next_gain = word(constants.rows + constants.attention_gain);
+        let next_gain = word(constants.next_gain);
         let bias = features.down.then(|| word(constants.down_bias));
         let gain = (!features.parallel).then_some(next_gain);
         self.before_add(word(constants.down), bias, self.formats.down, gain)
@@ -47,23 +47,35 @@ impl Writer<'_> {
 
     /// `act(gate) * up`, the sums of up last: they come last.
     fn gated(&self) -> Vec<Placed> {
-        let Plan { constants, vmem, vreg, rows, features, .. } = self.plan;
+        let Plan { vmem, vreg, rows, .. } = self.plan;
         let formats = self.formats;
-        let word = |row: usize| vmem.layers + row;
-        let all = Issues::burst(rows.hidden);
-        let mut vectors = vec![
-            self.word_factors(word(constants.gate), formats.gate, vreg.gate_factor, rows.hidden),
-            self.word_factors(word(constants.up), formats.up, vreg.up_factor, rows.hidden),
-        ];
-        let bias = features.gate.then(|| word(constants.gate_bias));
-        vectors.extend(self.sigmoid(vmem.gate, bias));
-        let gated = self.times(vreg.gate, formats.gate_shift, vreg.up_factor, formats.gate_up);
-        vectors.push((self.written(gated, vreg.up_factor), all));
-        let weighted = self.times(vreg.up_factor, 0, vreg.sigmoid, 17);
-        vectors.push((self.written(weighted, vreg.up_factor), all));
+        let mut vectors = Vec::new();
+        for first in (0..rows.hidden).step_by(rows.gates) {
+            vectors.extend(self.weighted_gates(first, rows.gates.min(rows.hidden - first)));
+        }
         vectors.extend(self.before_down());
         vectors
             .extend(self.hidden(|row| self.scaled(vmem.up + row, vreg.up_factor + row, formats.up.second)));
+        vectors
+    }
+
+    /// Factors of the sums of up, some rows of them: those of their scales and of the norm times the gate times its sigmoid.
+    fn weighted_gates(&self, first: usize, count: usize) -> Vec<Placed> {
+        let Plan { constants, vmem, vreg, features, .. } = self.plan;
+        let formats = self.formats;
+        let word = |row: usize| vmem.layers + row + first;
+        let factor = vreg.up_factor + first;
+        let mut vectors = vec![
+            self.word_factors(word(constants.gate), formats.gate, vreg.gate_factor, count),
+            self.word_factors(word(constants.up), formats.up, factor, count),
+        ];
+        let bias = features.gate.then(|| word(constants.gate_bias));
+        vectors.extend(self.sigmoid(vmem.gate + first, bias, count));
+        let all = Issues::burst(count);
+        let gated = self.times(vreg.gate, formats.gate_shift, factor, formats.gate_up);
+        vectors.push((self.written(gated, factor), all));
+        let weighted = self.times(factor, 0, vreg.sigmoid, 17);
+        vectors.push((self.written(weighted, factor), all));
         vectors
     }
 
@@ -75,7 +87,7 @@ impl Writer<'_> {
         let mut vectors =
             vec![self.word_factors(word(constants.up), formats.gate, vreg.gate_factor, rows.hidden)];
         let bias = features.up.then(|| word(constants.up_bias));
-        vectors.extend(self.sigmoid(vmem.up, bias));
+        vectors.extend(self.sigmoid(vmem.up, bias, rows.hidden));
         vectors.extend(self.before_down());
         vectors.extend(self.hidden(|row| {
             self.times(vreg.gate + row, formats.gate_shift, vreg.sigmoid + row, formats.activated)
@@ -104,9 +116,9 @@ impl Writer<'_> {
     }
 
     /// The gate from its sums, and the sigmoid that its activation multiplies it with.
-    fn sigmoid(&self, sums: usize, bias: Option<usize>) -> Vec<Placed> {
-        let Plan { vreg, rows, .. } = self.plan;
-        let all = Issues::burst(rows.hidden);
+    fn sigmoid(&self, sums: usize, bias: Option<usize>, count: usize) -> Vec<Placed> {
+        let Plan { vreg, .. } = self.plan;
+        let all = Issues::burst(count);
         let c = if bias.is_some() { C::VregB } else { C::Zero };
         let gate = Vector {
             c,
@@ -115,11 +127,11 @@ impl Writer<'_> {
             ..self.scaled(sums, vreg.gate_factor, self.formats.gate.second)
         };
         let mut vectors: Vec<Placed> =
-            bias.map(|bias| self.copy(bias, vreg.gate, rows.hidden)).into_iter().collect();
+            bias.map(|bias| self.copy(bias, vreg.gate, count)).into_iter().collect();
         vectors.push((self.written(gate, vreg.gate), all));
         let mut argument = vreg.gate;
         if self.plan.features.gelu() {
-            vectors.extend(self.gelu_argument());
+            vectors.extend(self.gelu_argument(count));
             argument = vreg.sigmoid;
         }
         let sigmoid = Vector {
@@ -134,8 +146,8 @@ impl Writer<'_> {
     }
 
     /// The polynomial whose sigmoid GELU takes, in the registers of the sigmoid.
-    fn gelu_argument(&self) -> Vec<Placed> {
-        let Plan { vmem, vreg, rows, .. } = self.plan;
+    fn gelu_argument(&self, count: usize) -> Vec<Placed> {
+        let Plan { vmem, vreg, .. } = self.plan;
         let Formats { gelu, gate_shift, .. } = *self.formats;
         let register = |a: usize| Vector { x: X::VregA, a: a as u32, a_advance: true, ..Vector::default() };
         let square = Vector {
@@ -149,7 +161,7 @@ impl Writer<'_> {
         let slope =
             Vector { b: B::Vmem, vmem: (vmem.gelu + 1) as u32, shift: gelu.slope, ..register(vreg.sigmoid) };
         let argument = self.times(vreg.gate, gate_shift, vreg.sigmoid, gelu.argument);
-        let all = Issues::burst(rows.hidden);
+        let all = Issues::burst(count);
         [square, slope, argument].map(|vector| (self.written(vector, vreg.sigmoid), all)).into()
     }
 

@@ -9,6 +9,7 @@
 //! ```
 
 mod attention;
+mod external;
 mod mlp;
 mod tokens;
 mod turns;
@@ -20,9 +21,11 @@ use super::formats::{
 };
 use super::plan::{MatrixPlan, Plan};
 use super::schedule::{Issues, Placed, Scheduler};
+pub use external::EMBEDDING_SHIFT;
+use external::Streamed;
 use lpu_isa::instruction::{
-    B, C, Clear, Destination, Dot, Emit, EndLoop, Function, Gather, Index, Instruction, Memory, Queue,
-    Reduce, Scaling, Vector, VmemIndex, X,
+    Affine, B, C, Clear, Destination, Dot, Emit, EndLoop, Function, Gather, Index, Instruction, Memory,
+    Queue, Reduce, Scaling, Vector, VmemIndex, X,
 };
 
 /// Reduction scalars: normalisation factor, embedding scale. Heads' sums count from 0.
@@ -34,6 +37,10 @@ const POSITION_SCALE: usize = 3;
 pub fn program(plan: &Plan, formats: &Formats) -> Result<[Vec<Instruction>; Queue::ALL.len()], CompileError> {
     let writer = Writer { plan, formats };
     let mut scheduler = Scheduler::new(plan.geometry, plan.blocks);
+    if let Some(external) = &plan.external {
+        writer.external_program(&mut scheduler, external)?;
+        return Ok(scheduler.finish());
+    }
     writer.prologue(&mut scheduler);
     let matrix_steps = EndLoop { first_step: plan.matrices.rows as i32, second_step: plan.kv_rows as i32 };
     let vector_steps = EndLoop { first_step: plan.constants.rows as i32, second_step: plan.kv_rows as i32 };
@@ -160,6 +167,11 @@ impl Writer<'_> {
         in_layer: bool,
     ) {
         let geometry = &self.plan.geometry;
+        if let (Some(external), Some(stored)) = (&self.plan.external, &matrix.stored) {
+            let entry = if let Entry::At(entry) = entry { entry } else { external.mixed };
+            let place = Streamed { record: external.layers, in_loop: in_layer, entry, store };
+            return self.streamed(s, matrix, stored, place, shift);
+        }
         let beat = |row: usize, row_step: usize, piece: usize| Dot {
             memory: Memory::Weights,
             offset: in_layer,

@@ -98,7 +98,7 @@ impl Writer<'_> {
 
     /// The angle is the sum of a multiple of the lanes and a rest:
     /// `cos(a + b) = cos a cos b - sin a sin b`, `sin(a + b) = sin a cos b + cos a sin b`, with sines signed by lane.
-    fn rotation(&self, way: usize) -> Vec<Placed> {
+    pub(super) fn rotation(&self, way: usize) -> Vec<Placed> {
         let Plan { vmem, vreg, rows, geometry, blocks, .. } = self.plan;
         let TurnTables { cos_high, sin_high, cos_low, sin_low } = vmem.turns[way];
         // Registers that attention uses later hold the rest's cosine and sine and two products.
