@@ -86,14 +86,18 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout of a transfer on a chip.
+    /// The layout of a transfer on a chip. Rows go back as they are, whatever the format says.
     pub const fn of(geometry: &Geometry, transfer: &Transfer) -> Self {
         let (lanes, lane_bits) = match transfer.way {
             Way::Weights | Way::Kv | Way::FromKv => (geometry.mxm_lanes, WEIGHT_BITS),
             Way::Vmem | Way::FromVmem => (geometry.vxm_lanes, WORD_BITS),
         };
-        let blocks = !matches!(transfer.format, Format::Rows);
-        let code_bits = match transfer.format {
+        let format = match transfer.way {
+            Way::FromKv | Way::FromVmem => Format::Rows,
+            _ => transfer.format,
+        };
+        let blocks = !matches!(format, Format::Rows);
+        let code_bits = match format {
             Format::Rows => lane_bits as usize,
             Format::Codes4 => 4,
             Format::Codes5 => 5,

@@ -1,5 +1,6 @@
 //! What the matrix queue's instructions compute: `Dot` and `Gather`.
 
+use super::kernel;
 use super::queue::Block;
 use super::state::{Issue, State};
 use crate::trace::{Location, Sink};
@@ -10,15 +11,24 @@ use lpu_isa::timing;
 /// What a `Dot` carries from beat to beat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DotRun {
-    row: i64,
-    results: usize,
-    entry: usize,
+    pub row: i64,
+    pub results: usize,
+    pub entry: usize,
     first_entry: usize,
     /// Piece of the result that the next beat adds to, and the number of that result.
-    piece: usize,
-    result: usize,
+    pub piece: usize,
+    pub result: usize,
     emitted: i64,
     maximum: i32,
+}
+
+/// Whether a beat replaces the sums.
+pub(super) fn clears(dot: &Dot, run: &DotRun, k: i64) -> bool {
+    match dot.clear {
+        Clear::Never => false,
+        Clear::Always => true,
+        Clear::First => run.piece == 0 && (dot.pieces > 1 || k == 0),
+    }
 }
 
 impl State {
@@ -43,27 +53,44 @@ impl State {
 
     /// One beat.
     pub(super) fn beat<S: Sink>(&mut self, dot: &Dot, run: &mut DotRun, issue: Issue, sink: &mut S) {
-        let entry_mask = self.geometry.act_entries - 1;
-        if issue.k == 0 && dot.entry_continue {
+        self.enter(dot, run, issue.k);
+        let lane = self.dot_lane(dot, run);
+        let row = self.dot_row(dot, run.row + issue.k * i64::from(dot.row_step));
+        self.accumulate(dot, run, row, lane, clears(dot, run, issue.k));
+        self.finish(dot, run, issue, lane, sink);
+    }
+
+    /// Goes to the entry of a beat.
+    pub(super) fn enter(&mut self, dot: &Dot, run: &mut DotRun, k: i64) {
+        if k == 0 && dot.entry_continue {
             // Only now: the beats of the instruction before have set it.
             run.entry = self.next_entry_read;
         } else if dot.pieces > 1 && run.piece == 0 {
             run.entry = run.first_entry;
-        } else if issue.k > 0 && dot.entry_advance {
-            run.entry = (run.entry + 1) & entry_mask;
+        } else if k > 0 && dot.entry_advance {
+            run.entry = (run.entry + 1) & (self.geometry.act_entries - 1);
         }
-        if issue.k == 0 {
+        if k == 0 {
             run.first_entry = run.entry;
         }
-        self.next_entry_read = (run.entry + 1) & entry_mask;
+    }
+
+    /// The lane of the first result of a beat.
+    pub(super) fn dot_lane(&self, dot: &Dot, run: &DotRun) -> usize {
         let moved = if dot.lane_advance { run.result * run.results } else { 0 };
-        let lane = (dot.lane as usize + moved) & (self.geometry.vxm_lanes - 1);
-        let clear = match dot.clear {
-            Clear::Never => false,
-            Clear::Always => true,
-            Clear::First => run.piece == 0 && (dot.pieces > 1 || issue.k == 0),
-        };
-        self.accumulate(dot, run, run.row + issue.k * i64::from(dot.row_step), lane, clear);
+        (dot.lane as usize + moved) & (self.geometry.vxm_lanes - 1)
+    }
+
+    /// What follows the sums of a beat, whose results begin with `lane`.
+    pub(super) fn finish<S: Sink>(
+        &mut self,
+        dot: &Dot,
+        run: &mut DotRun,
+        issue: Issue,
+        lane: usize,
+        sink: &mut S,
+    ) {
+        self.next_entry_read = (run.entry + 1) & (self.geometry.act_entries - 1);
         run.piece += 1;
         let whole = run.piece >= dot.pieces as usize;
         if whole {
@@ -88,38 +115,39 @@ impl State {
         }
     }
 
-    fn accumulate(&mut self, dot: &Dot, run: &DotRun, row: i64, lane: usize, clear: bool) {
+    fn accumulate(&mut self, dot: &Dot, run: &DotRun, row: usize, lane: usize, clear: bool) {
         let lanes = self.geometry.mxm_lanes;
-        let rows = match dot.memory {
-            Memory::Weights => self.geometry.weight_rows,
-            Memory::Kv => self.geometry.kv_rows,
-        };
-        let ring = dot.memory == Memory::Weights && self.geometry.has_external_memory();
-        let row = self.matrix_address(row, rows, ring);
-        let memory = match dot.memory {
+        // The sums are taken out while the kernel borrows the memories.
+        let mut sums = std::mem::take(&mut self.sums);
+        let matrix = &self.dot_memory(dot)[row * lanes..][..lanes];
+        let act = &self.act[run.entry * lanes..][..lanes];
+        let part = &mut sums[lane..][..run.results];
+        if clear {
+            part.fill(0);
+        }
+        kernel::accumulate(matrix, act, lanes, lanes, part);
+        self.sums = sums;
+    }
+
+    pub(super) fn dot_memory(&self, dot: &Dot) -> &[i16] {
+        match dot.memory {
             Memory::Weights => &self.weights,
             Memory::Kv => &self.kv_values,
-        };
-        let matrix = &memory[row * lanes..][..lanes];
-        let act = &self.act[run.entry * lanes..][..lanes];
-        let sums = &mut self.sums[lane..][..run.results];
-        if clear {
-            sums.fill(0);
         }
-        match dot.tap {
-            2 => add_dots::<4>(matrix, act, sums),
-            3 => add_dots::<8>(matrix, act, sums),
-            4 => add_dots::<16>(matrix, act, sums),
-            5 => add_dots::<32>(matrix, act, sums),
-            6 => add_dots::<64>(matrix, act, sums),
-            7 => add_dots::<128>(matrix, act, sums),
-            _ => {
-                let width = lanes / run.results;
-                for (sum, (matrix, act)) in sums.iter_mut().zip(matrix.chunks(width).zip(act.chunks(width))) {
-                    *sum = sum.wrapping_add(arith::dot(matrix, act));
-                }
-            }
+    }
+
+    /// Rows of its memory.
+    pub(super) fn dot_rows(&self, dot: &Dot) -> usize {
+        match dot.memory {
+            Memory::Weights => self.geometry.weight_rows,
+            Memory::Kv => self.geometry.kv_rows,
         }
+    }
+
+    /// The row of its memory that an address falls on.
+    pub(super) fn dot_row(&mut self, dot: &Dot, row: i64) -> usize {
+        let ring = dot.memory == Memory::Weights && self.geometry.has_external_memory();
+        self.matrix_address(row, self.dot_rows(dot), ring)
     }
 
     /// Sends the row of sums to vector memory.
@@ -163,15 +191,5 @@ impl State {
             *out = i32::from(weight);
         }
         issue.tell(sink, self.position, timing::GATHER_STORE_PORT, Location::Vmem(to), out);
-    }
-}
-
-/// Adds to each sum the products of `CHUNK` lanes. The fixed width lets the compiler use the host's vector unit.
-#[inline]
-fn add_dots<const CHUNK: usize>(matrix: &[i16], act: &[i16], sums: &mut [i32]) {
-    let (matrix, _) = matrix.as_chunks::<CHUNK>();
-    let (act, _) = act.as_chunks::<CHUNK>();
-    for (sum, (matrix, act)) in sums.iter_mut().zip(matrix.iter().zip(act)) {
-        *sum = sum.wrapping_add(arith::dot(matrix, act));
     }
 }

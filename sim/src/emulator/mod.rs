@@ -2,24 +2,33 @@
 //!
 //! ```text
 //!  sequencer.rs   registers, runs, prompt, records     what the host sees
-//!  queue.rs       when does each instruction issue     time
+//!  queue.rs       when does each instruction issue     ┐ time
+//!  dues.rs        when does each row of a transfer     ┘
 //!  matrix.rs      Dot, Gather                          ┐
 //!  vector.rs      Vector: operands, function           ├ values
 //!  transfer.rs    Transfer                             │
 //!  sxm.rs         Vector: where the result goes        ┘
-//!  state.rs       memories        noise.rs  random numbers
+//!  burst.rs       many beats at once                   ┐
+//!  stream.rs      many rows of weights at once         ├ the same, where nobody watches
+//!  kernel.rs      their inner loops                    ┘
+//!  state.rs       memories        dram.rs  external memory        noise.rs  random numbers
 //! ```
 //!
 //! # Invariants
 //! 1. Each issue completes before the next one in order of cycles; that true latencies cannot be told from this is what
-//!    makes a program legal.
+//!    makes a program legal. Where no sink listens, issues may trade places if no program can tell.
 //! 2. Nothing here panics on a program, an image or a host command: what the chip flags is flagged.
 
+mod burst;
+mod dram;
+mod dues;
+mod kernel;
 mod matrix;
 mod noise;
 pub mod queue;
 mod sequencer;
 mod state;
+mod stream;
 mod sxm;
 mod transfer;
 mod vector;
@@ -27,14 +36,17 @@ mod vector;
 pub use state::State;
 
 use crate::trace::{Origin, Silent, Sink, Tap, Trace};
+use dram::Dram;
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
 use lpu_isa::image::Image;
-use lpu_isa::instruction::{Dot, Gather, Op, Queue, Vector, Word};
+use lpu_isa::instruction::{Dot, Gather, Memory, Op, Queue, Vector, Way, Word};
 use matrix::DotRun;
 use queue::{Block, MATRIX, Program, QUEUES, TRANSFER, VECTOR, Walk};
 use sequencer::Sequencer;
 use state::Issue;
+use std::sync::Arc;
+use stream::Reads;
 use transfer::TransferRun;
 use vector::VectorRun;
 
@@ -85,7 +97,7 @@ impl Emulator {
         for (word, &value) in vmem.iter_mut().zip(&image.vmem) {
             *word = value;
         }
-        emulator.state.dram.write(0, &image.dram);
+        emulator.state.dram = Dram::new(Arc::new(image.dram.clone()));
         emulator.decode();
         emulator
     }
@@ -176,6 +188,15 @@ impl<R> Active<R> {
         issue
     }
 
+    /// As many of the issues that are due as there are, at most so many: the first, and their number.
+    fn take_many(&mut self, most: i64) -> (Issue, i64) {
+        let count = most.min(self.count - self.k);
+        let first = self.take();
+        self.next += self.interval * (count - 1);
+        self.k += count - 1;
+        (first, count)
+    }
+
     fn done(&self) -> bool {
         self.k == self.count
     }
@@ -192,14 +213,7 @@ fn issue_all<S: Sink>(state: &mut State, programs: &[Program; QUEUES], walk: &mu
         let transfer_due = transfer.as_ref().map_or(i64::MAX, TransferRun::due);
         match (&mut matrix, &mut vector, &mut transfer) {
             (Some(active), _, _) if matrix_due <= vector_due.min(transfer_due) => {
-                let until = vector_due.min(transfer_due);
-                while !active.done() && active.next <= until {
-                    let issue = active.take();
-                    match &mut active.run {
-                        MatrixRun::Dot(dot, run) => state.beat(dot, run, issue, sink),
-                        MatrixRun::Gather(gather) => state.gather(gather, issue, sink),
-                    }
-                }
+                issue_matrix(state, active, vector_due.min(transfer_due), sink);
                 if active.done() {
                     matrix = next_matrix(state, &programs[MATRIX], walk);
                 }
@@ -215,8 +229,13 @@ fn issue_all<S: Sink>(state: &mut State, programs: &[Program; QUEUES], walk: &mu
                 }
             }
             (_, _, Some(run)) => {
-                let until = matrix_due.min(vector_due);
-                while !run.done() && run.due() < until {
+                if !S::ON && run.streams() {
+                    let others = Reads::From(matrix_due.min(vector_due));
+                    let reads =
+                        if run.transfer.way == Way::Weights { weight_reads(matrix.as_ref()) } else { others };
+                    state.stream(run, reads);
+                }
+                while !run.done() && run.due() < matrix_due.min(vector_due) {
                     state.transfer(run, sink);
                 }
                 if run.done() {
@@ -225,6 +244,44 @@ fn issue_all<S: Sink>(state: &mut State, programs: &[Program; QUEUES], walk: &mu
             }
             _ => return,
         }
+    }
+}
+
+/// Issues of the matrix queue up to a cycle.
+fn issue_matrix<S: Sink>(state: &mut State, active: &mut Active<MatrixRun<'_>>, until: i64, sink: &mut S) {
+    while !active.done() && active.next <= until {
+        match &mut active.run {
+            MatrixRun::Dot(..) if !S::ON => {
+                let due = (until - active.next) / active.interval + 1;
+                let (issue, count) = active.take_many(due);
+                let MatrixRun::Dot(dot, run) = &mut active.run else { return };
+                state.burst(dot, run, issue, count, active.count - 1);
+            }
+            MatrixRun::Dot(..) => {
+                let issue = active.take();
+                let MatrixRun::Dot(dot, run) = &mut active.run else { return };
+                state.beat(dot, run, issue, sink);
+            }
+            MatrixRun::Gather(gather) => {
+                let gather = *gather;
+                state.gather(gather, active.take(), sink);
+            }
+        }
+    }
+}
+
+/// What the matrix queue still reads of weight memory, as far as it is known.
+fn weight_reads(matrix: Option<&Active<MatrixRun<'_>>>) -> Reads {
+    let Some(Active { next, interval, k, count, run, .. }) = matrix else {
+        return Reads::From(i64::MAX);
+    };
+    let left = count - k;
+    match run {
+        MatrixRun::Dot(dot, _) if dot.memory == Memory::Kv => Reads::From(next + interval * left),
+        MatrixRun::Dot(dot, run) if dot.row_step == 1 => {
+            Reads::Ring { row: run.row + k, next: *next, interval: *interval, count: left }
+        }
+        _ => Reads::From(*next),
     }
 }
 

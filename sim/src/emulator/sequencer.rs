@@ -3,7 +3,7 @@
 //! The chip runs beside its host; the emulator runs when the host looks. A read of a register or of the records executes
 //! at most one token per word first, so that a host that polls sees a run go on, and equal commands always see equal answers.
 
-use super::Emulator;
+use super::{Emulator, State};
 use crate::device::{DeviceError, HostPort, HostWord, from_number, number_of};
 use lpu_isa::Geometry;
 use lpu_isa::arith::Scalar;
@@ -228,7 +228,9 @@ impl Emulator {
             }
             Space::Dram => {
                 self.dram_address(address)?;
-                Some(from_number(self.state.dram.bits(address * DRAM_WORD_BYTES * 8, 64)))
+                let State { dram, buffer, .. } = &mut self.state;
+                let bytes = dram.read(address * DRAM_WORD_BYTES, DRAM_WORD_BYTES, buffer);
+                Some(word_of_dram(bytes))
             }
             Space::MatrixQueue | Space::VectorQueue | Space::TransferQueue | Space::TokensIn => None,
         }
@@ -288,6 +290,13 @@ impl HostPort for Emulator {
 fn sign_extend(value: u64, bits: u32) -> i32 {
     let unused = 64 - bits;
     (((value << unused) as i64) >> unused) as i32
+}
+
+/// Eight bytes of external memory in the low bits of a word.
+fn word_of_dram(bytes: &[u8]) -> HostWord {
+    let mut word = HostWord::default();
+    word[..bytes.len()].copy_from_slice(bytes);
+    word
 }
 
 fn word_of(bytes: &[u8]) -> HostWord {

@@ -1,8 +1,8 @@
 //! The machine's memories. Rows are contiguous; KV memory keeps each code's value beside it, because it is read far
 //! more often than written.
 
+use super::dram::Dram;
 use super::noise::Noise;
-use super::transfer::Dram;
 use crate::trace::{Event, Location, Origin, Sink};
 use lpu_isa::Geometry;
 use lpu_isa::arith::{Scalar, kv_decode};
@@ -36,6 +36,8 @@ pub struct State {
     pub(super) token: usize,
     /// Position that is executed.
     pub(super) position: usize,
+    /// Room for bytes of external memory that do not lie together.
+    pub(super) buffer: Vec<u8>,
 }
 
 impl State {
@@ -63,6 +65,7 @@ impl State {
             saturations: 0,
             token: 0,
             position: 0,
+            buffer: Vec::new(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Small programs at nano geometry (16 matrix lanes, 8 vector lanes) with expectations worked out beside them.
 
+mod external;
+mod fast;
 mod matrix;
 mod sequencer;
 mod timing;

@@ -1,23 +1,19 @@
-//! How fast the emulator runs: a program with about as many beats and vector rows as stories260K has on the chip for the
-//! ULX3S board.
-//!
-//! `cargo run --release -p lpu-sim --example speed`
+//! A program with about as many beats and vector rows as stories260K has on the chip for the ULX3S board.
 
 use lpu_isa::Geometry;
 use lpu_isa::image::{Image, ModelInfo};
 use lpu_isa::instruction::*;
-use lpu_sim::Emulator;
-use std::time::Instant;
 
 /// Groups of instructions; each has 52 beats and 40 vector rows.
 const GROUPS: usize = 50;
-const TOKENS: usize = 4000;
 
-fn words(instructions: Vec<Instruction>) -> Vec<Word> {
+/// Encoded instructions.
+pub fn words(instructions: Vec<Instruction>) -> Vec<Word> {
     instructions.iter().map(|instruction| instruction.encode().expect("fields fit")).collect()
 }
 
-fn image() -> Image {
+/// The program.
+pub fn image() -> Image {
     let issue = |count, op| Instruction {
         control: Control { delay: Affine::fixed(8), count: Affine::fixed(count), interval: 1 },
         op,
@@ -69,20 +65,4 @@ fn image() -> Image {
         dram: Vec::new(),
         tokenizer: Vec::new(),
     }
-}
-
-fn main() {
-    let mut emulator = Emulator::with_image(&image());
-    let begin = Instant::now();
-    let mut cycles = 0;
-    for position in 0..TOKENS {
-        cycles += emulator.execute(0, position % 1024).cycles;
-    }
-    let seconds = begin.elapsed().as_secs_f64();
-    println!(
-        "{} cycles/token, {:.0} tokens/s, {:.1} million cycles/s",
-        cycles / TOKENS as i64,
-        TOKENS as f64 / seconds,
-        cycles as f64 / seconds / 1e6
-    );
 }
