@@ -37,7 +37,9 @@ const LOADER: &str = "the host refuses the image before a word of it reaches the
 /// The flags of each rule, or why it has none. A new rule does not compile until it is answered here.
 fn answer(rule: &Rule) -> Answer {
     match rule {
-        Rule::Period { .. } => Flags(&[Fault::MATRIX_UNDERRUN, Fault::VECTOR_UNDERRUN, Fault::TRANSFER_UNDERRUN]),
+        Rule::Period { .. } => {
+            Flags(&[Fault::MATRIX_UNDERRUN, Fault::VECTOR_UNDERRUN, Fault::TRANSFER_UNDERRUN])
+        }
         Rule::Undecodable | Rule::WrongQueue { .. } | Rule::NoEnd => Flags(&[Fault::ILLEGAL_INSTRUCTION]),
         Rule::Port { port: Port::Vmem, .. } => Flags(&[Fault::VMEM_CONFLICT]),
         Rule::Port { .. } | Rule::Turnaround { .. } => Flags(&[Fault::TRANSFER_CONFLICT]),
