@@ -11,7 +11,7 @@ use lpu_isa::image::{Image, ModelInfo};
 use lpu_sim::device::{HostPort, run_to_end};
 use lpu_sim::rtl::chip;
 use lpu_sim::{Device, Emulator, PortDevice, RunRequest};
-use lpu_verifier::{Location, Rule, verify};
+use lpu_verifier::{Location, Port, Rule, verify};
 
 const GEOMETRY: Geometry = Geometry::NANO;
 /// The end of every token: chooses one, and waits until it is known.
@@ -37,9 +37,12 @@ const LOADER: &str = "the host refuses the image before a word of it reaches the
 /// The flags of each rule, or why it has none. A new rule does not compile until it is answered here.
 fn answer(rule: &Rule) -> Answer {
     match rule {
-        Rule::Period { .. } => Flags(&[Fault::MATRIX_UNDERRUN, Fault::VECTOR_UNDERRUN]),
+        Rule::Period { .. } => {
+            Flags(&[Fault::MATRIX_UNDERRUN, Fault::VECTOR_UNDERRUN, Fault::TRANSFER_UNDERRUN])
+        }
         Rule::Undecodable | Rule::WrongQueue { .. } | Rule::NoEnd => Flags(&[Fault::ILLEGAL_INSTRUCTION]),
-        Rule::VmemPort { .. } => Flags(&[Fault::VMEM_CONFLICT]),
+        Rule::Port { port: Port::Vmem, .. } => Flags(&[Fault::VMEM_CONFLICT]),
+        Rule::Port { .. } | Rule::Turnaround { .. } => Flags(&[Fault::TRANSFER_CONFLICT]),
         Rule::Noise { .. } => Flags(&[Fault::NOISE_UNDERRUN]),
         Rule::Meeting { .. } | Rule::Trips { .. } => Flags(&[Fault::SYNC_LOST]),
         Rule::Collision { location, .. } => match location {
@@ -47,11 +50,13 @@ fn answer(rule: &Rule) -> Answer {
             Location::Act { .. } => Flags(&[Fault::ACT_CONFLICT]),
             Location::Scalar(_) => Flags(&[Fault::SCALAR_CONFLICT]),
             Location::WeightRow(_) | Location::SumsLane(_) => Silent("no program can write it so"),
+            Location::Granule(_) => Silent("granules move one after another"),
             Location::VmemRow(_) | Location::Vreg(_) => Silent("the memory shows what it held before"),
         },
         Rule::Address { location, .. } => match location {
             Location::WeightRow(_) | Location::KvRow(_) => Flags(&[Fault::MATRIX_ADDRESS]),
             Location::VmemRow(_) => Flags(&[Fault::VMEM_ADDRESS]),
+            Location::Granule(_) => Flags(&[Fault::DRAM_ADDRESS]),
             Location::Vreg(_) | Location::Scalar(_) | Location::Act { .. } | Location::SumsLane(_) => {
                 Silent("the number's high bits are not stored, or read as zero")
             }
@@ -64,7 +69,10 @@ fn answer(rule: &Rule) -> Answer {
         Rule::NoComparison | Rule::ChoiceTooLate { .. } | Rule::AfterToken { .. } => Silent(TIMELESS),
         Rule::TooLong { .. } => Silent("the cycle counter has room for it"),
         Rule::QueueOverflow { .. } | Rule::MemorySize { .. } | Rule::MemoryValue { .. } => Silent(LOADER),
-        Rule::Context { .. } => Silent(LOADER),
+        Rule::Context { .. } | Rule::FirstPosition { .. } => Silent(LOADER),
+        Rule::NoExternalMemory { .. } | Rule::DramSize { .. } => Silent(LOADER),
+        Rule::DramAddress { .. } => Flags(&[Fault::DRAM_ADDRESS]),
+        Rule::PartialRun { .. } => Silent(DEFINED),
     }
 }
 

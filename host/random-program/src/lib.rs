@@ -261,7 +261,7 @@ impl Growing {
             Rule::TooEarly { ready, sampled, .. } => ready - sampled,
             Rule::Overtaken { theirs, ours, .. } => theirs - ours + 1,
             Rule::Period { least, found } => least - found,
-            Rule::Collision { .. } | Rule::VmemPort { .. } | Rule::SameCycle { .. } => 1,
+            Rule::Collision { .. } | Rule::Port { .. } | Rule::SameCycle { .. } => 1,
             Rule::Noise { .. } => self.image.geometry.vxm_lanes as i64,
             // The other queue may write it later in this section.
             Rule::Undriven { .. } => 11,

@@ -278,6 +278,8 @@ fn send(random: &mut Random, image: &Image, vector: Vector) -> Vector {
         Destination::Argmax => random.below(candidates) as u32,
         _ => row(random, geometry.kv_rows),
     };
+    let moves = geometry.has_external_memory()
+        || !matches!(vector.destination, Destination::Vmem | Destination::Argmax);
     Vector {
         half: random.once_in(3),
         sub: random.below(geometry.vxm_lanes / geometry.groups()) as u32,
@@ -291,7 +293,7 @@ fn send(random: &mut Random, image: &Image, vector: Vector) -> Vector {
         start_step: if random.once_in(3) { random.below(halves) as u32 } else { 0 },
         row,
         row_step: random.within(-1, 3),
-        row_offset: random.once_in(2),
+        row_offset: random.once_in(2) && moves,
         positions: random.below(halves.ilog2() as usize + 1) as u32,
         restart: random.once_in(2),
         tail: random.below(geometry.vxm_lanes + 1) as u32,

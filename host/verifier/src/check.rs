@@ -1,8 +1,14 @@
 //! The machine's locations as the verifier sees them, and the rules for each access.
 
-use super::rules::{By, Location, Rule};
-use super::state::{Cell, Noise, StorePort, Sums};
-use super::walk::{Ends, Issue};
+use super::dram::Dram;
+use super::memory::{Memory, in_range};
+use super::noise::Noise;
+use super::ports::Ports;
+use super::rules::{Location, Rule};
+use super::state::Cell;
+use super::sums::Sums;
+use super::transfer::{Known, Moving};
+use super::walk::Issue;
 use lpu_isa::image::Image;
 use lpu_isa::{Geometry, timing};
 
@@ -16,32 +22,55 @@ pub(super) struct Checker {
     /// Tokens that may come in.
     pub vocab: i64,
     /// Tokens begun; the number of the current one, from 1.
-    token: u32,
-    image_weight_rows: i64,
-    image_vmem_rows: i64,
+    pub token: u32,
+    pub weights: Memory,
     /// For each half row of weights in the image: whether any weight in it differs from zero.
-    weight_used: Vec<bool>,
-    kv: Vec<Cell>,
-    vmem: Vec<Cell>,
-    vreg: Vec<Cell>,
-    act: Vec<Cell>,
-    scalars: Vec<Cell>,
-    /// Who reads a row of vector memory as the image holds it.
-    constant_readers: Vec<Option<By>>,
+    image_used: Vec<bool>,
+    /// For each row of weights that a transfer brought: lanes from 0 that are not fill.
+    pub filled: Vec<usize>,
+    pub kv: Vec<Cell>,
+    /// For each row of KV memory: whether what was written last was known.
+    pub kv_known: Vec<bool>,
+    pub vmem: Memory,
+    pub vreg: Vec<Cell>,
+    pub act: Vec<Cell>,
+    pub scalars: Vec<Cell>,
+    pub dram: Dram,
+    pub moving: Moving,
+    /// What was known of the rows of each transfer of this trip or segment that has ended.
+    pub moved: Vec<Known>,
     pub sums: Sums,
+    pub beat: Beat,
     /// Activation entry used last by a beat of this token.
     pub dot_entry: Option<i64>,
     /// Activation entry written last in this token.
     pub act_entry: Option<i64>,
-    /// Rows that the current `Dot` has emitted.
-    pub emitted: i64,
-    port: StorePort,
+    pub ports: Ports,
     pub noise: Noise,
     /// Cycle of the last row compared in this token.
     pub compared: Option<i64>,
     /// Latest effect of this token, and whose.
-    latest: (i64, Option<Issue>),
-    /// Accesses checked.
+    pub latest: (i64, Option<Issue>),
+    /// What was counted.
+    pub counts: Counts,
+}
+
+/// Where a `Dot` is.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Beat {
+    /// Entry of its first beat.
+    pub first_entry: i64,
+    /// Piece of the result that the next beat adds to, and the number of that result.
+    pub piece: i64,
+    pub result: i64,
+    /// Rows that it has emitted.
+    pub emitted: i64,
+}
+
+/// Issues and accesses checked.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub issues: u64,
     pub reads: u64,
     pub writes: u64,
 }
@@ -51,30 +80,34 @@ impl Checker {
         let geometry = image.geometry;
         let cells = |count: usize| vec![Cell::NEW; count];
         let half_lanes = geometry.vxm_lanes / 2;
+        let image_weights = image.weights.len() / geometry.mxm_lanes;
+        let image_vmem = image.vmem.len() / geometry.vxm_lanes;
         Self {
             geometry,
             position: 0,
             vocab: i64::from(image.model.vocab).clamp(1, TOKENS_MAX),
             token: 0,
-            image_weight_rows: (image.weights.len() / geometry.mxm_lanes) as i64,
-            image_vmem_rows: (image.vmem.len() / geometry.vxm_lanes) as i64,
-            weight_used: image.weights.chunks(half_lanes).map(|half| half.iter().any(|&w| w != 0)).collect(),
+            weights: Memory::new(geometry.weight_rows, image_weights, Location::WeightRow),
+            image_used: image.weights.chunks(half_lanes).map(|half| half.iter().any(|&w| w != 0)).collect(),
+            filled: vec![0; geometry.weight_rows],
             kv: cells(geometry.kv_rows),
-            vmem: cells(geometry.vmem_rows),
+            kv_known: vec![false; geometry.kv_rows],
+            vmem: Memory::new(geometry.vmem_rows, image_vmem, Location::VmemRow),
             vreg: cells(geometry.vreg_rows),
             act: cells(geometry.act_entries * geometry.halves()),
             scalars: cells(2 * geometry.scalars),
-            constant_readers: vec![None; geometry.vmem_rows],
+            dram: Dram::new(geometry.dram_granules, geometry.granule_bytes() * 8, image.dram.len()),
+            moving: Moving::NONE,
+            moved: Vec::new(),
             sums: Sums::default(),
+            beat: Beat::default(),
             dot_entry: None,
             act_entry: None,
-            emitted: 0,
-            port: StorePort::new(),
+            ports: Ports::new(&geometry),
             noise: Noise::new(&geometry),
             compared: None,
             latest: (0, None),
-            reads: 0,
-            writes: 0,
+            counts: Counts::default(),
         }
     }
 
@@ -85,62 +118,83 @@ impl Checker {
         self.sums = Sums::default();
         self.dot_entry = None;
         self.act_entry = None;
-        self.port = StorePort::new();
+        self.ports = Ports::new(&self.geometry);
         self.noise = Noise::new(&self.geometry);
         self.compared = None;
         self.latest = (0, None);
+        self.moved.clear();
     }
 
-    /// Ends the token: the cycles it took.
-    pub fn end(&self, ends: Ends) -> Result<i64, (Option<Issue>, Rule)> {
-        let end = ends.matrix.max(ends.vector) + timing::TURNAROUND_CYCLES;
+    /// Ends the token, `end` being the queues' last activation, `vector` that of the vector queue: the cycles it took.
+    pub fn end(&self, end: i64, vector: i64) -> Result<i64, (Option<Issue>, Rule)> {
+        let end = end + timing::TURNAROUND_CYCLES;
         let (effect, issue) = self.latest;
         if effect > end {
             return Err((issue, Rule::AfterToken { effect, end }));
         }
         let compared = self.compared.ok_or((None, Rule::NoComparison))?;
         let ready = compared + timing::argmax_effect(&self.geometry);
-        if ends.vector < ready {
-            return Err((None, Rule::ChoiceTooLate { ready, end: ends.vector }));
+        if vector < ready {
+            return Err((None, Rule::ChoiceTooLate { ready, end: vector }));
         }
         Ok(end)
     }
 
-    /// Reads a row of weights, which must be in the image: nothing ever writes one. True, as of [`Self::read_kv`].
-    pub fn read_weights(&mut self, row: i64) -> Result<bool, Rule> {
-        let location = Location::WeightRow(row);
-        in_range(row, self.geometry.weight_rows, location)?;
-        self.reads += 1;
-        if row < self.image_weight_rows { Ok(true) } else { Err(Rule::Undriven { location }) }
+    /// The row of weight memory at an address, which goes on at its start where there is external memory.
+    pub fn weight_row(&self, row: i64) -> Result<usize, Rule> {
+        let ring = self.geometry.has_external_memory();
+        self.weights.index(if ring { row.rem_euclid(self.geometry.weight_rows as i64) } else { row })
     }
 
-    /// Reads a KV row. Whether it was ever written, by this or an earlier position: if so, its lanes of later positions
+    /// Reads a row of weights: one that a transfer of this token brought, or a constant of the image.
+    pub fn read_weights(&mut self, issue: &Issue, row: usize) -> Result<WeightRow, Rule> {
+        self.counts.reads += 1;
+        let brought = self.weights.read(self.token, issue, row, timing::MATRIX_ROW_SAMPLE)?;
+        Ok(if brought { WeightRow::Lanes(self.filled[row]) } else { WeightRow::Image(row) })
+    }
+
+    /// Writes a row of weights, of which `lanes` are not fill.
+    pub fn write_weights(&mut self, issue: &Issue, row: usize, lanes: usize, port: i64) -> Result<(), Rule> {
+        self.ports.take_weights(issue.cycle + port, issue.by)?;
+        let effect = self.effect(issue, timing::store_effect(port));
+        self.filled[row] = lanes;
+        self.weights.write(self.token, issue, row, effect)
+    }
+
+    /// Reads a KV row. Whether it holds what this or an earlier position wrote: if so, its lanes of later positions
     /// may still hold anything, and the program multiplies them by zero or masks them.
-    pub fn read_kv(&mut self, issue: &Issue, row: i64) -> Result<bool, Rule> {
+    pub fn read_kv(&mut self, issue: &Issue, row: i64, sample: i64) -> Result<bool, Rule> {
         let location = Location::KvRow(row);
         let row = in_range(row, self.geometry.kv_rows, location)?;
-        self.reads += 1;
+        self.counts.reads += 1;
         let cell = &mut self.kv[row];
-        cell.read(self.token, issue, timing::MATRIX_ROW_SAMPLE).map_err(|clash| clash.at(location))?;
-        Ok(cell.token != 0)
+        cell.read(self.token, issue, sample).map_err(|clash| clash.at(location))?;
+        Ok(cell.token != 0 && self.kv_known[row])
     }
 
-    pub fn write_kv(&mut self, issue: &Issue, row: i64) -> Result<(), Rule> {
+    /// Writes a KV row, or some lanes of it, through its only port, `port` cycles after the issue.
+    pub fn write_kv(&mut self, issue: &Issue, row: i64, port: i64, known: bool) -> Result<(), Rule> {
         let location = Location::KvRow(row);
         let row = in_range(row, self.geometry.kv_rows, location)?;
-        let effect = self.effect(issue, timing::KV_EFFECT);
+        self.ports.take_kv(issue.cycle + port, issue.by)?;
+        let effect = self.effect(issue, timing::store_effect(port));
+        self.kv_known[row] = known;
         self.kv[row].write(self.token, issue, effect).map_err(|clash| clash.at(location))
     }
 
     /// Reads an activation entry against a row of weights, or of KV memory. Lanes that meet zero weights need not hold
     /// anything.
-    pub fn read_act(&mut self, issue: &Issue, entry: i64, weight_row: Option<i64>) -> Result<(), Rule> {
+    pub fn read_act(&mut self, issue: &Issue, entry: i64, weights: WeightRow) -> Result<(), Rule> {
         let halves = self.geometry.halves();
-        self.reads += 1;
-        for half in 0..halves {
+        let half_lanes = self.geometry.vxm_lanes / 2;
+        self.counts.reads += 1;
+        let first = entry as usize * halves;
+        for (half, cell) in self.act[first..first + halves].iter_mut().enumerate() {
             let location = Location::Act { entry, half: half as i64 };
-            let cell = &mut self.act[entry as usize * halves + half];
-            let used = weight_row.is_none_or(|row| self.weight_used[row as usize * halves + half]);
+            let used = match weights {
+                WeightRow::Lanes(lanes) => half * half_lanes < lanes,
+                WeightRow::Image(row) => self.image_used[row * halves + half],
+            };
             if !used {
                 let collision = cell.collides(self.token, issue, timing::ACT_SAMPLE);
                 collision.map_err(|clash| clash.at(location))?;
@@ -163,45 +217,28 @@ impl Checker {
 
     /// Addresses a row of vector memory whose contents do not matter.
     pub fn address_vmem(&self, row: i64) -> Result<(), Rule> {
-        in_range(row, self.geometry.vmem_rows, Location::VmemRow(row)).map(drop)
+        self.vmem.index(row).map(drop)
     }
 
     /// Reads a row of vector memory: one that this token wrote, or a constant of the image that no token ever writes.
-    pub fn read_vmem(&mut self, issue: &Issue, row: i64) -> Result<(), Rule> {
-        let location = Location::VmemRow(row);
-        let index = in_range(row, self.geometry.vmem_rows, location)?;
-        self.reads += 1;
-        let cell = &mut self.vmem[index];
-        let driven = cell.read(self.token, issue, timing::VMEM_SAMPLE).map_err(|clash| clash.at(location))?;
-        if driven {
-            return Ok(());
-        }
-        if row >= self.image_vmem_rows {
-            return Err(Rule::Undriven { location });
-        }
-        if cell.token != 0 {
-            return Err(Rule::ConstantLost { location, reader: issue.by, writer: cell.by });
-        }
-        self.constant_readers[index] = Some(issue.by);
-        Ok(())
+    pub fn read_vmem(&mut self, issue: &Issue, row: i64, sample: i64) -> Result<(), Rule> {
+        let row = self.vmem.index(row)?;
+        self.counts.reads += 1;
+        self.vmem.read(self.token, issue, row, sample).map(drop)
     }
 
-    /// Writes a row of vector memory through its only port, `port` cycles after the issue.
+    /// Writes a row of vector memory through its port, `port` cycles after the issue.
     pub fn write_vmem(&mut self, issue: &Issue, row: i64, port: i64) -> Result<(), Rule> {
-        let location = Location::VmemRow(row);
-        let index = in_range(row, self.geometry.vmem_rows, location)?;
-        self.port.take(issue.cycle + port, issue.by)?;
-        if let Some(reader) = self.constant_readers[index] {
-            return Err(Rule::ConstantLost { location, reader, writer: issue.by });
-        }
+        let row = self.vmem.index(row)?;
+        self.ports.take_vmem(row, issue.cycle + port, issue.by)?;
         let effect = self.effect(issue, timing::store_effect(port));
-        self.vmem[index].write(self.token, issue, effect).map_err(|clash| clash.at(location))
+        self.vmem.write(self.token, issue, row, effect)
     }
 
     pub fn read_vreg(&mut self, issue: &Issue, register: i64) -> Result<(), Rule> {
         let location = Location::Vreg(register);
         let index = in_range(register, self.geometry.vreg_rows, location)?;
-        self.reads += 1;
+        self.counts.reads += 1;
         let driven = self.vreg[index].read(self.token, issue, timing::VREG_SAMPLE);
         if driven.map_err(|clash| clash.at(location))? { Ok(()) } else { Err(Rule::Undriven { location }) }
     }
@@ -217,7 +254,7 @@ impl Checker {
     pub fn read_scalar(&mut self, issue: &Issue, scalar: i64) -> Result<(), Rule> {
         let location = Location::Scalar(scalar);
         let index = in_range(scalar, 2 * self.geometry.scalars + 2, location)?;
-        self.reads += 1;
+        self.counts.reads += 1;
         let Some(cell) = self.scalars.get_mut(index) else { return Ok(()) };
         let driven = cell.read(self.token, issue, timing::SCALAR_SAMPLE);
         if driven.map_err(|clash| clash.at(location))? { Ok(()) } else { Err(Rule::Undriven { location }) }
@@ -233,7 +270,7 @@ impl Checker {
     /// The cycle of an effect, remembered if it is the latest.
     fn effect(&mut self, issue: &Issue, latency: i64) -> i64 {
         let effect = issue.cycle + latency;
-        self.writes += 1;
+        self.counts.writes += 1;
         if effect > self.latest.0 {
             self.latest = (effect, Some(*issue));
         }
@@ -241,9 +278,11 @@ impl Checker {
     }
 }
 
-fn in_range(address: i64, rows: usize, location: Location) -> Result<usize, Rule> {
-    match usize::try_from(address) {
-        Ok(index) if index < rows => Ok(index),
-        _ => Err(Rule::Address { location, rows }),
-    }
+/// What a beat reads of weight memory.
+#[derive(Clone, Copy)]
+pub(super) enum WeightRow {
+    /// A row of the image.
+    Image(usize),
+    /// A row with so many lanes that are not fill.
+    Lanes(usize),
 }

@@ -1,6 +1,6 @@
 //! What each issue of each operation reads and writes.
 
-use super::check::Checker;
+use super::check::{Beat, Checker, WeightRow};
 use super::rules::Rule;
 use super::walk::Issue;
 use lpu_isa::instruction::*;
@@ -8,22 +8,34 @@ use lpu_isa::timing;
 
 /// A beat of the matrix unit.
 pub(super) fn dot(state: &mut Checker, dot: &Dot, issue: &Issue) -> Result<(), Rule> {
+    if issue.k == 0 {
+        state.beat = Beat::default();
+    }
     let kv = dot.memory == Memory::Kv;
     let offset = if dot.offset { issue.offsets[usize::from(kv)] } else { 0 };
     let row = i64::from(dot.row) + offset + issue.k * i64::from(dot.row_step);
-    let known = if kv { state.read_kv(issue, row)? } else { state.read_weights(row)? };
-    let advance = Pointer { entry: dot.entry, resume: dot.entry_continue, step: dot.entry_advance };
-    let entry = advance.at(state.dot_entry, issue, state.geometry.act_entries)?;
-    state.dot_entry = Some(entry);
-    state.read_act(issue, entry, (!kv).then_some(row))?;
+    let (weights, known) = match kv {
+        true => (
+            WeightRow::Lanes(state.geometry.mxm_lanes),
+            state.read_kv(issue, row, timing::MATRIX_ROW_SAMPLE)?,
+        ),
+        false => {
+            let row = state.weight_row(row)?;
+            (state.read_weights(issue, row)?, true)
+        }
+    };
+    let entry = dot_entry(state, dot, issue)?;
+    state.read_act(issue, entry, weights)?;
     let emits = sums(state, dot, issue, (!known).then_some(row))?;
-    if issue.k == 0 {
-        state.emitted = 0;
-    }
     if emits {
         let port = timing::dot_store_port(&state.geometry);
-        state.write_vmem(issue, i64::from(dot.store) + state.emitted, port)?;
-        state.emitted += 1;
+        state.write_vmem(issue, i64::from(dot.store) + state.beat.emitted, port)?;
+        state.beat.emitted += 1;
+    }
+    state.beat.piece += 1;
+    if state.beat.piece >= i64::from(dot.pieces) {
+        state.beat.piece = 0;
+        state.beat.result += 1;
     }
     if dot.maximum && issue.last {
         if !emits {
@@ -35,19 +47,35 @@ pub(super) fn dot(state: &mut Checker, dot: &Dot, issue: &Issue) -> Result<(), R
     Ok(())
 }
 
+/// The entry of a beat: each result begins with the first beat's.
+fn dot_entry(state: &mut Checker, dot: &Dot, issue: &Issue) -> Result<i64, Rule> {
+    let advance = Pointer { entry: dot.entry, resume: dot.entry_continue, step: dot.entry_advance };
+    let entry = match issue.k > 0 && dot.pieces > 1 && state.beat.piece == 0 {
+        true => state.beat.first_entry,
+        false => advance.at(state.dot_entry, issue, state.geometry.act_entries)?,
+    };
+    if issue.k == 0 {
+        state.beat.first_entry = entry;
+    }
+    state.dot_entry = Some(entry);
+    Ok(entry)
+}
+
 /// The beat's lanes of the sums. Only the matrix queue uses them, all at one stage: they need no times. Sums with an
 /// `unwritten` row of KV memory are scores of positions to come: they may leave only through the mask.
 fn sums(state: &mut Checker, dot: &Dot, issue: &Issue, unwritten: Option<i64>) -> Result<bool, Rule> {
     let lanes = state.geometry.vxm_lanes as i64;
     let results = (state.geometry.mxm_lanes >> dot.tap) as i64;
-    let first = (i64::from(dot.lane) + if dot.lane_advance { issue.k * results } else { 0 }) % lanes;
+    let pieces = i64::from(dot.pieces).max(1);
+    let Beat { piece, result, .. } = state.beat;
+    let first = (i64::from(dot.lane) + if dot.lane_advance { result * results } else { 0 }) % lanes;
     let clears = match dot.clear {
         Clear::Never => false,
         Clear::Always => true,
-        Clear::First => issue.k == 0,
+        Clear::First => piece == 0 && (pieces > 1 || issue.k == 0),
     };
     state.sums.add(ones(results) << first, clears, unwritten)?;
-    let wraps = first + results == lanes;
+    let wraps = piece == pieces - 1 && first + results == lanes;
     let emits = match dot.emit {
         Emit::Never => false,
         Emit::Wrap => wraps,
@@ -65,15 +93,20 @@ fn ones(count: i64) -> u128 {
     u128::MAX >> (128 - count)
 }
 
-/// A chunk of weights on its way to vector memory. Any token may come in, so the last one's row must exist too.
+/// A chunk of weights on its way to vector memory. Any token may come in, so the rows of all must hold something.
 pub(super) fn gather(state: &mut Checker, gather: &Gather, issue: &Issue) -> Result<(), Rule> {
     let groups = state.geometry.groups() as i64;
-    let item = match gather.index {
-        Index::Token => state.vocab - 1,
-        Index::Position => state.position,
+    let (first, last) = match gather.index {
+        Index::Token => (0, state.vocab - 1),
+        Index::Position => (state.position, state.position),
     };
-    let chunk = (item << gather.chunks) + issue.k;
-    state.read_weights(i64::from(gather.row) + chunk / groups)?;
+    let row = |item: i64| i64::from(gather.row) + ((item << gather.chunks) + issue.k) / groups;
+    let last = state.weights.index(row(last))?;
+    // Where nothing writes weights, the rows before the last are in the image if the last one is.
+    let first = if state.geometry.has_external_memory() { row(first) as usize } else { last };
+    for row in first..=last {
+        state.read_weights(issue, row)?;
+    }
     state.write_vmem(issue, i64::from(gather.store) + issue.k, timing::GATHER_STORE_PORT)
 }
 
@@ -88,11 +121,12 @@ pub(super) fn vector(state: &mut Checker, vector: &Vector, issue: &Issue) -> Res
         let latency = timing::reduction_effect(&state.geometry);
         state.write_scalar(issue, scalar, latency)?;
     }
-    let row = i64::from(vector.row) + issue.k * i64::from(vector.row_step);
+    let offset = if vector.row_offset { issue.offsets[1] } else { 0 };
+    let row = i64::from(vector.row) + issue.k * i64::from(vector.row_step) + offset;
     match vector.destination {
         Destination::None => Ok(()),
         Destination::Act => act(state, vector, issue),
-        Destination::Key => state.write_kv(issue, kv_row(state, vector, issue, row)),
+        Destination::Key => kv(state, vector, issue, row),
         Destination::Value => value(state, vector, issue, row),
         Destination::Vmem => state.write_vmem(issue, row, timing::RESULT_STORE_PORT),
         Destination::Argmax => argmax(state, vector, issue, row),
@@ -111,7 +145,7 @@ fn operands(state: &mut Checker, vector: &Vector, issue: &Issue) -> Result<(), R
         let used = vector.x == X::Vmem || b == Some(B::Vmem) || c == Some(C::Vmem);
         let (first, count) = vmem_rows(state, vector, issue);
         for row in first..first + count {
-            if used { state.read_vmem(issue, row)? } else { state.address_vmem(row)? }
+            if used { state.read_vmem(issue, row, timing::VMEM_SAMPLE)? } else { state.address_vmem(row)? }
         }
     }
     if vector.x == X::VregA || b == Some(B::VregA) {
@@ -156,9 +190,9 @@ fn act(state: &mut Checker, vector: &Vector, issue: &Issue) -> Result<(), Rule> 
     Ok(())
 }
 
-fn kv_row(state: &Checker, vector: &Vector, issue: &Issue, row: i64) -> i64 {
-    let offset = if vector.row_offset { issue.offsets[1] } else { 0 };
-    row + offset + (state.position >> vector.positions)
+/// Writes a result, or some lanes of it, to the row of KV memory of this position.
+fn kv(state: &mut Checker, vector: &Vector, issue: &Issue, row: i64) -> Result<(), Rule> {
+    state.write_kv(issue, row + (state.position >> vector.positions), timing::KV_EFFECT - 1, true)
 }
 
 fn value(state: &mut Checker, vector: &Vector, issue: &Issue, row: i64) -> Result<(), Rule> {
@@ -168,7 +202,7 @@ fn value(state: &mut Checker, vector: &Vector, issue: &Issue, row: i64) -> Resul
         let expected = format!("below {parts}, the parts of a result");
         return Err(Rule::Field { field: "sub", found: sub, expected });
     }
-    state.write_kv(issue, kv_row(state, vector, issue, row))
+    kv(state, vector, issue, row)
 }
 
 fn argmax(state: &mut Checker, vector: &Vector, issue: &Issue, row: i64) -> Result<(), Rule> {

@@ -1,15 +1,54 @@
 //! What is checked of an image before any cycle is counted: sizes, encodings, fields, the shape of loops.
 
+use super::fields::check_fields;
 use super::rules::{By, Rule, Site, Violation};
+use super::walk::is_back;
 use lpu_isa::instruction::*;
-use lpu_isa::{Geometry, arith, image::Image, timing};
+use lpu_isa::transfer::Layout;
+use lpu_isa::{Geometry, arith, image::Image};
 
-/// Both queues, decoded.
+/// All queues, decoded.
 pub(super) struct Program {
-    pub matrix: Vec<Instruction>,
-    pub vector: Vec<Instruction>,
+    matrix: Vec<Instruction>,
+    vector: Vec<Instruction>,
     /// Empty on chips without external memory.
-    pub transfer: Vec<Instruction>,
+    transfer: Vec<Instruction>,
+    /// For each instruction of the transfer queue: how its rows lie in a run.
+    pub plans: Vec<Option<Plan>>,
+}
+
+/// How the rows of a transfer lie in a run, of which a program may have many.
+pub(super) struct Plan {
+    pub layout: Layout,
+    /// Granules of a run.
+    pub granules: i64,
+    pub places: Vec<Place>,
+}
+
+/// A row of a run: at most 2^16 of them, eight bytes each.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// Granule of the run in which the row is issued: that of its last bit on the way to the chip, of its first one back.
+    pub granule: u32,
+    /// Word of this granule.
+    pub word: u16,
+    /// Lanes that are not fill.
+    pub lanes: u16,
+}
+
+impl Plan {
+    fn of(geometry: &Geometry, transfer: &Transfer) -> Self {
+        let layout = Layout::of(geometry, transfer);
+        let back = is_back(transfer.way);
+        let place = |row| {
+            let (first, end) = layout.row_bits(row);
+            let (granule, word) = layout.word_of(if back { first } else { end - 1 });
+            let lanes = layout.row_codes(row).1;
+            Place { granule: granule as u32, word: word as u16, lanes: lanes as u16 }
+        };
+        let places = (0..layout.run()).map(place).collect();
+        Self { layout, granules: layout.run_granules() as i64, places }
+    }
 }
 
 impl Program {
@@ -20,18 +59,30 @@ impl Program {
             Queue::Transfer => &self.transfer,
         }
     }
+
+    /// Instructions of all queues.
+    pub fn instructions(&self) -> usize {
+        Queue::ALL.iter().map(|&queue| self.of(queue).len()).sum()
+    }
 }
 
 /// Decodes an image and checks all that does not depend on the position.
 pub(super) fn load(image: &Image) -> Result<Program, Violation> {
+    let geometry = &image.geometry;
     check_image(image).map_err(|rule| Violation { site: Site::Image, rule })?;
+    let transfer = match geometry.has_external_memory() {
+        true => load_queue(geometry, Queue::Transfer, &image.transfer)?,
+        false => Vec::new(),
+    };
+    let plans = transfer.iter().map(|instruction| match &instruction.op {
+        Op::Transfer(transfer) => Some(Plan::of(geometry, transfer)),
+        _ => None,
+    });
     Ok(Program {
-        matrix: load_queue(&image.geometry, Queue::Matrix, &image.matrix)?,
-        vector: load_queue(&image.geometry, Queue::Vector, &image.vector)?,
-        transfer: match image.geometry.has_external_memory() {
-            true => load_queue(&image.geometry, Queue::Transfer, &image.transfer)?,
-            false => Vec::new(),
-        },
+        matrix: load_queue(geometry, Queue::Matrix, &image.matrix)?,
+        vector: load_queue(geometry, Queue::Vector, &image.vector)?,
+        plans: plans.collect(),
+        transfer,
     })
 }
 
@@ -41,10 +92,26 @@ fn check_image(image: &Image) -> Result<(), Rule> {
     if !(1..=positions).contains(&context) {
         return Err(Rule::Context { context, positions });
     }
+    let first = image.model.first_position as usize;
+    if first >= context {
+        return Err(Rule::FirstPosition { first, context });
+    }
+    check_external(image)?;
     let weights = image.weights.iter().map(|&value| i64::from(value));
     check_memory("weight memory", arith::WEIGHT_BITS, geometry.mxm_lanes, geometry.weight_rows, weights)?;
     let vmem = image.vmem.iter().map(|&value| i64::from(value));
     check_memory("vector memory", arith::WORD_BITS, geometry.vxm_lanes, geometry.vmem_rows, vmem)
+}
+
+fn check_external(image: &Image) -> Result<(), Rule> {
+    let geometry = &image.geometry;
+    let (found, most) = (image.dram.len(), geometry.dram_granules * geometry.granule_bytes());
+    match geometry.has_external_memory() {
+        true if found > most => Err(Rule::DramSize { most, found }),
+        false if found > 0 => Err(Rule::NoExternalMemory { found: "contents" }),
+        false if !image.transfer.is_empty() => Err(Rule::NoExternalMemory { found: "a transfer queue" }),
+        _ => Ok(()),
+    }
 }
 
 fn check_memory(
@@ -118,86 +185,4 @@ impl Shape {
 fn check_queue(queue: Queue, op: &Op) -> Result<(), Rule> {
     let row = op.row();
     if row.on.includes(queue) { Ok(()) } else { Err(Rule::WrongQueue { name: row.name }) }
-}
-
-fn check_fields(geometry: &Geometry, instruction: &Instruction) -> Result<(), Rule> {
-    let Control { delay, count, interval } = instruction.control;
-    match &instruction.op {
-        // These wait for the other queue, or for nothing: a delay would promise what does not happen.
-        Op::Sync(_) | Op::EndLoop(_) | Op::End(_) => {
-            same("delay", i64::from(delay.constant), 0)?;
-            same("delay_per_block", i64::from(delay.per_block), 0)
-        }
-        Op::Nop(_) | Op::Loop(_) | Op::Transfer(_) => Ok(()),
-        Op::Dot(dot) => {
-            at_least("interval", i64::from(interval), 1)?;
-            check_dot(geometry, dot)
-        }
-        // The least period of instructions keeps single issues apart.
-        Op::Gather(_) if count == Affine::fixed(1) => at_least("interval", i64::from(interval), 1),
-        Op::Gather(_) => at_least("interval", i64::from(interval), timing::GATHER_INTERVAL),
-        Op::Vector(vector) => {
-            at_least("interval", i64::from(interval), 1)?;
-            check_vector(geometry, vector)
-        }
-    }
-}
-
-fn check_dot(geometry: &Geometry, dot: &Dot) -> Result<(), Rule> {
-    at_least("tap", i64::from(dot.tap), i64::from(geometry.groups().ilog2()))?;
-    below("tap", dot.tap, geometry.mxm_lanes.ilog2() as usize + 1)?;
-    below("lane", dot.lane, geometry.vxm_lanes)?;
-    let results = geometry.mxm_lanes >> dot.tap;
-    if !(dot.lane as usize).is_multiple_of(results) {
-        let expected = format!("a multiple of {results}, the results of a beat");
-        return Err(Rule::Field { field: "lane", found: i64::from(dot.lane), expected });
-    }
-    if !dot.entry_continue {
-        below("entry", dot.entry, geometry.act_entries)?;
-    }
-    if dot.maximum { below("scalar", dot.scalar, geometry.scalars) } else { Ok(()) }
-}
-
-fn check_vector(geometry: &Geometry, vector: &Vector) -> Result<(), Rule> {
-    if vector.function == Function::Sigmoid && vector.c == C::Noise {
-        return Err(Rule::UnusedNoise);
-    }
-    if vector.reduce != Reduce::None {
-        below("reduction", vector.reduction, geometry.scalars)?;
-    }
-    match vector.destination {
-        Destination::Act | Destination::Key => check_halves(geometry, vector),
-        Destination::Argmax => below("tail", vector.tail, geometry.vxm_lanes + 1),
-        Destination::None | Destination::Value | Destination::Vmem => Ok(()),
-    }
-}
-
-fn check_halves(geometry: &Geometry, vector: &Vector) -> Result<(), Rule> {
-    below("start", vector.start, geometry.halves())?;
-    below("period", vector.period, geometry.halves().ilog2() as usize + 1)?;
-    if vector.destination == Destination::Key {
-        return below("positions", vector.positions, geometry.halves().ilog2() as usize + 1);
-    }
-    if vector.entry_continue { Ok(()) } else { below("entry", vector.entry, geometry.act_entries) }
-}
-
-fn below(field: &'static str, found: u32, limit: usize) -> Result<(), Rule> {
-    if (found as usize) < limit {
-        return Ok(());
-    }
-    Err(Rule::Field { field, found: i64::from(found), expected: format!("below {limit}") })
-}
-
-fn at_least(field: &'static str, found: i64, least: i64) -> Result<(), Rule> {
-    if found >= least {
-        return Ok(());
-    }
-    Err(Rule::Field { field, found, expected: format!("at least {least}") })
-}
-
-fn same(field: &'static str, found: i64, expected: i64) -> Result<(), Rule> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Rule::Field { field, found, expected: expected.to_string() })
 }

@@ -53,6 +53,21 @@ pub enum Location {
     SumsLane(i64),
     /// A scalar as `Vector` counts them.
     Scalar(i64),
+    /// A granule of external memory.
+    Granule(i64),
+}
+
+/// A port that one row uses at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    Weights,
+    Kv,
+    /// Vector memory as a whole, on chips without external memory.
+    Vmem,
+    /// The lower half of vector memory's rows, and the upper half.
+    VmemHalf {
+        upper: bool,
+    },
 }
 
 /// The rules of the instruction set. Each variant is one way to break them.
@@ -66,6 +81,13 @@ pub enum Rule {
     MemoryValue { memory: &'static str, bits: u32, row: usize, value: i64 },
     #[error("expected 1 to {positions} positions, found {context}: compile for a shorter context")]
     Context { context: usize, positions: usize },
+
+    #[error("expected nothing for external memory, which the chip does not have, found {found}: remove it")]
+    NoExternalMemory { found: &'static str },
+    #[error("expected at most {most} bytes in external memory, found {found}: compile for a larger one")]
+    DramSize { most: usize, found: usize },
+    #[error("expected runs to begin at one of {context} positions, found position {first}")]
+    FirstPosition { first: usize, context: usize },
 
     #[error("expected an instruction, found a word that encodes none")]
     Undecodable,
@@ -90,10 +112,12 @@ pub enum Rule {
     Count { count: i64 },
     #[error("expected at least {least} cycles until the next instruction, found {found}: lengthen the delay")]
     Period { least: i64, found: i64 },
-    #[error("expected the other queue to meet here, found it at {other}: pair `Sync`, `EndLoop` and `End`")]
-    Meeting { other: &'static str },
-    #[error("expected as many trips as in the other queue, found {found} here and {other} there")]
-    Trips { found: i64, other: i64 },
+    #[error(
+        "expected all queues to meet here, found the {queue} queue at {other}: pair `Sync`, `EndLoop` and `End`"
+    )]
+    Meeting { queue: Queue, other: &'static str },
+    #[error("expected as many trips as in the {queue} queue, found {found} here and {other} there")]
+    Trips { queue: Queue, found: i64, other: i64 },
     #[error("expected a token of at most {most} cycles, found more")]
     TooLong { most: i64 },
 
@@ -119,8 +143,10 @@ pub enum Rule {
          found {ours}: issue it later"
     )]
     Overtaken { location: Location, other: By, theirs: i64, ours: i64 },
-    #[error("expected one row at the write port of vector memory, found {other}'s in the same cycle {cycle}")]
-    VmemPort { other: By, cycle: i64 },
+    #[error(
+        "expected one row at {port}, found {other}'s in the same cycle {cycle}: issue it earlier or later"
+    )]
+    Port { port: Port, other: By, cycle: i64 },
     #[error(
         "expected {location} to stay as the image has it for {reader}, which reads it before this token writes it, \
          found that {writer} writes it: the next token would read something else"
@@ -130,6 +156,20 @@ pub enum Rule {
     MaximumWithoutRow,
     #[error("expected a row of random numbers, found {made} made and {taken} taken before: take it later")]
     Noise { made: i64, taken: i64 },
+
+    #[error(
+        "expected whole runs of {granules} granules each, found {count} granules: make `count` a multiple"
+    )]
+    PartialRun { count: i64, granules: i64 },
+    #[error(
+        "expected granules below {granules} of external memory for every token, found {first} to {last}: move or shorten it"
+    )]
+    DramAddress { first: i64, last: i64, granules: usize },
+    #[error(
+        "expected an empty slot or a refresh after {other}, which moves rows the other way, found none: delay this transfer \
+         by a granule's cycles"
+    )]
+    Turnaround { other: By },
 
     #[error("expected candidates below the vocabulary of {vocab}, found {found}: set `tail`")]
     Candidate { vocab: i64, found: i64 },
@@ -173,6 +213,19 @@ impl fmt::Display for Location {
             Self::Act { entry, half } => write!(f, "half row {half} of activation entry {entry}"),
             Self::SumsLane(lane) => write!(f, "lane {lane} of the sums"),
             Self::Scalar(scalar) => write!(f, "scalar {scalar}"),
+            Self::Granule(granule) => write!(f, "granule {granule} of external memory"),
         }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Weights => "the write port of weight memory",
+            Self::Kv => "the write port of KV memory",
+            Self::Vmem => "the write port of vector memory",
+            Self::VmemHalf { upper: false } => "the write port of the lower half of vector memory",
+            Self::VmemHalf { upper: true } => "the write port of the upper half of vector memory",
+        })
     }
 }

@@ -35,6 +35,11 @@ const _: () = {
     assert!(timing::VMEM_SAMPLE < timing::GATHER_STORE_PORT);
     assert!(timing::VMEM_SAMPLE < timing::RESULT_STORE_PORT);
     assert!(timing::VREG_SAMPLE < timing::VREG_EFFECT);
+    assert!(timing::TRANSFER_SAMPLE < timing::KV_EFFECT);
+    assert!(timing::TRANSFER_SAMPLE < timing::GATHER_STORE_PORT);
+    assert!(timing::TRANSFER_SAMPLE < timing::RESULT_STORE_PORT);
+    assert!(timing::MATRIX_ROW_SAMPLE < timing::TRANSFER_DECODE);
+    assert!(timing::VMEM_SAMPLE < timing::TRANSFER_DECODE);
     let mut index = 0;
     while index < Geometry::ALL.len() {
         let geometry = &Geometry::ALL[index];
@@ -84,6 +89,24 @@ impl Cell {
         Ok(())
     }
 
+    /// What of this counts from a cycle on when all issues to come are in it or later: whether this token wrote it, an earlier one or none,
+    /// and how long the last write still takes to show.
+    pub fn state(&self, token: u32, cycle: i64) -> (u8, i64) {
+        match self.token {
+            0 => (0, 0),
+            written if written == token => (2, (self.effect - cycle).max(0)),
+            _ => (1, 0),
+        }
+    }
+
+    /// What shows after a cycle shows `cycles` later.
+    pub fn shift(&mut self, token: u32, cycle: i64, cycles: i64) {
+        if self.token == token && self.effect > cycle {
+            self.effect += cycles;
+            self.issue += cycles;
+        }
+    }
+
     /// Writes, with effect from cycle `effect` of the token on.
     pub fn write(&mut self, token: u32, issue: &Issue, effect: i64) -> Result<(), Clash> {
         let other_queue = |by: By| by.queue != issue.by.queue;
@@ -111,104 +134,5 @@ impl Clash {
             Clash::SameCycle { other } => Rule::SameCycle { location, other },
             Clash::Overtaken { other, theirs, ours } => Rule::Overtaken { location, other, theirs, ours },
         }
-    }
-}
-
-/// Who uses the write port of vector memory in which cycle. Issues come in order and their stores fewer than
-/// `WINDOW` cycles later, so a cycle's slot is free again when its turn comes.
-pub(super) struct StorePort {
-    users: [(i64, By); StorePort::WINDOW as usize],
-}
-
-impl StorePort {
-    const WINDOW: i64 = 64;
-
-    pub fn new() -> Self {
-        Self { users: [(-1, Cell::NEW.by); Self::WINDOW as usize] }
-    }
-
-    pub fn take(&mut self, cycle: i64, by: By) -> Result<(), Rule> {
-        let user = &mut self.users[(cycle % Self::WINDOW) as usize];
-        if user.0 == cycle {
-            return Err(Rule::VmemPort { other: user.1, cycle });
-        }
-        *user = (cycle, by);
-        Ok(())
-    }
-}
-
-/// Rows of random numbers: empty at the start of the token, which is the worst case.
-pub(super) struct Noise {
-    row_cycles: i64,
-    rows: i64,
-    /// Generator cycles that have passed without a full queue, up to `cycle`.
-    progress: i64,
-    cycle: i64,
-    taken: i64,
-}
-
-impl Noise {
-    pub fn new(geometry: &Geometry) -> Self {
-        // The row being taken still holds its place for some cycles: one row less is sure to be kept.
-        let rows = geometry.noise_rows as i64 - 1;
-        let row_cycles = timing::noise_row_cycles(geometry);
-        Self { row_cycles, rows: rows.max(1), progress: 0, cycle: timing::NOISE_START_CYCLES, taken: 0 }
-    }
-
-    /// Takes a row in a cycle not before the last one.
-    pub fn take(&mut self, cycle: i64) -> Result<(), Rule> {
-        let full = (self.taken + self.rows) * self.row_cycles;
-        self.progress = (self.progress + (cycle - self.cycle).max(0)).min(full);
-        self.cycle = self.cycle.max(cycle);
-        let made = self.progress / self.row_cycles;
-        if made <= self.taken {
-            return Err(Rule::Noise { made, taken: self.taken });
-        }
-        self.taken += 1;
-        Ok(())
-    }
-}
-
-/// The lanes of the matrix unit's sums.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Sums {
-    /// Lanes that hold a sum of this token.
-    driven: u128,
-    /// Lanes whose sum has a part that nobody ever wrote, and a KV row it came from.
-    unknown: u128,
-    row: i64,
-}
-
-impl Sums {
-    /// A beat adds to `lanes`, or replaces them; `unwritten` is its KV row if that holds nothing yet.
-    pub fn add(&mut self, lanes: u128, clears: bool, unwritten: Option<i64>) -> Result<(), Rule> {
-        if clears {
-            self.unknown &= !lanes;
-        } else {
-            self.require(lanes)?;
-        }
-        self.driven |= lanes;
-        if let Some(row) = unwritten {
-            self.unknown |= lanes;
-            self.row = row;
-        }
-        Ok(())
-    }
-
-    /// All lanes leave, those beyond `seen` as the mask's constant.
-    pub fn emit(&self, lanes: u128, seen: u128) -> Result<(), Rule> {
-        self.require(lanes)?;
-        if self.unknown & seen == 0 {
-            return Ok(());
-        }
-        Err(Rule::Undriven { location: Location::KvRow(self.row) })
-    }
-
-    fn require(&self, lanes: u128) -> Result<(), Rule> {
-        let missing = lanes & !self.driven;
-        if missing == 0 {
-            return Ok(());
-        }
-        Err(Rule::Undriven { location: Location::SumsLane(i64::from(missing.trailing_zeros())) })
     }
 }

@@ -182,7 +182,7 @@ fn write_plants(image: &Image) -> Vec<Plant<'_>> {
         Plant {
             name: "two rows at the write port of vector memory",
             candidates: gathers_after_dots(image, meets, 0),
-            expects: |rule| matches!(rule, Rule::VmemPort { .. }),
+            expects: |rule| matches!(rule, Rule::Port { .. }),
         },
         Plant {
             name: "a row that an older write overwrites",

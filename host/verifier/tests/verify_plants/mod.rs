@@ -63,6 +63,7 @@ fn queue(image: &mut Image, queue: Queue) -> &mut Vec<Word> {
     match queue {
         Queue::Matrix => &mut image.matrix,
         Queue::Vector => &mut image.vector,
+        Queue::Transfer => &mut image.transfer,
     }
 }
 
@@ -83,10 +84,7 @@ fn one<'a>(image: Image) -> Candidates<'a> {
 
 /// One candidate for each instruction of a queue that `change` accepts.
 fn each<'a>(image: &'a Image, of: Queue, change: impl Fn(&mut Instruction) -> bool + 'a) -> Candidates<'a> {
-    let program = decoded(match of {
-        Queue::Matrix => &image.matrix,
-        Queue::Vector => &image.vector,
-    });
+    let program = decoded(image.queue(of));
     let changed = program.into_iter().enumerate().map(move |(index, mut instruction)| {
         let accepted = change(&mut instruction);
         (accepted, index, instruction)
