@@ -188,6 +188,21 @@ mod tests {
     }
 
     #[test]
+    fn moments_are_the_sums_of_products() {
+        let inputs = inputs();
+        let mut moments = Moments::default();
+        for input in &inputs {
+            moments.add(input);
+            moments.add_up_many();
+        }
+        moments.add_up();
+        for (a, b) in (0..12).flat_map(|a| (0..12).map(move |b| (a, b))) {
+            let expected: f64 = inputs.iter().map(|input| f64::from(input[a]) * f64::from(input[b])).sum();
+            assert!((moments.sum(a, b) - expected).abs() < 1e-9, "{a}, {b}");
+        }
+    }
+
+    #[test]
     fn results_suffer_less_than_from_rounding_to_nearest() {
         let inputs = inputs();
         let mut moments = Moments::default();
