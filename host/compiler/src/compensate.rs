@@ -126,7 +126,7 @@ fn upper_factor_of_inverse(matrix: Vec<f64>, count: usize) -> Option<Vec<f64>> {
     let mut lower = vec![0.0; count * count];
     for i in 0..count {
         for j in 0..=i {
-            let known: f64 = (0..j).map(|k| lower[i * count + k] * lower[j * count + k]).sum();
+            let known = dot(&lower[i * count..][..j], &lower[j * count..][..j]);
             let left = reversed(i, j) - known;
             lower[i * count + j] = if i == j { left.sqrt() } else { left / lower[j * count + j] };
         }
@@ -146,6 +146,20 @@ fn upper_factor_of_inverse(matrix: Vec<f64>, count: usize) -> Option<Vec<f64>> {
     }
     inverse.reverse();
     Some(inverse)
+}
+
+/// The product of two vectors, summed in lanes.
+#[multiversion(targets("x86_64+avx2"))]
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
 }
 
 /// Subtracts a multiple of a vector.
