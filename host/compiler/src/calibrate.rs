@@ -2,15 +2,13 @@
 
 use super::channels::Channels;
 use super::compensate::Moments;
+use super::keys::turned_keys;
 use super::simplify::{Simplified, gain};
 use lpu_model::reference::{Next, Reference, Site};
 use lpu_model::{Linear, Matrix, Model, Norm, NormKind};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
-
-/// Positions between two rotations tried for the range of keys.
-const ROTATION_STEP: usize = 4;
 
 /// How much text is sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,53 +283,6 @@ impl<'m> Collector<'m> {
     }
 }
 
-/// Middle and half width of a layer's keys at any position, per channel. What a pair of lanes reaches is a matter of the corners of
-/// its keys alone.
-fn turned_keys(channels: &Channels, context: usize, layer: usize, keys: &[Vec<f32>]) -> Vec<(f64, f64)> {
-    let second = channels.is_second(layer);
-    let width = keys.first().map_or(0, Vec::len);
-    let corners: Vec<Vec<[f64; 2]>> = (0..width / 2)
-        .map(|pair| {
-            corners(keys.iter().map(|key| [key[2 * pair], key[2 * pair + 1]].map(f64::from)).collect())
-        })
-        .collect();
-    let mut ends = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
-    for position in (0..context).step_by(ROTATION_STEP) {
-        let turns = channels.rotation(second, position);
-        for (pair, (ends, corners)) in ends.chunks_exact_mut(2).zip(&corners).enumerate() {
-            let (cos, sin) = turns[pair % turns.len()];
-            for &[x, y] in corners {
-                widen(&mut ends[0], x * cos - y * sin);
-                widen(&mut ends[1], x * sin + y * cos);
-            }
-        }
-    }
-    ends.iter().map(|(low, high)| ((low + high) / 2.0, (high - low) / 2.0)).collect()
-}
-
-/// The corners of the convex hull of points: nothing linear is larger elsewhere among them.
-fn corners(mut points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
-    points.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
-    let turns_left = |[a, b]: [[f64; 2]; 2], c: [f64; 2]| {
-        (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0.0
-    };
-    let half = |points: &mut dyn Iterator<Item = [f64; 2]>| {
-        let mut hull: Vec<[f64; 2]> = Vec::new();
-        for point in points {
-            while let [.., a, b] = hull[..]
-                && !turns_left([a, b], point)
-            {
-                hull.pop();
-            }
-            hull.push(point);
-        }
-        hull
-    };
-    let mut hull = half(&mut points.iter().copied());
-    hull.extend(half(&mut points.iter().rev().copied()));
-    hull
-}
-
 /// The largest magnitude in a matrix.
 fn largest(matrix: Option<&Matrix>) -> f64 {
     let mut max = 0.0;
@@ -349,10 +300,6 @@ fn head_factor(model: &Model, values: &[f32]) -> f64 {
 fn unbiased(linear: &Linear, values: &[f32]) -> Vec<f32> {
     let bias = linear.bias.iter().flatten().copied().chain(std::iter::repeat(0.0));
     values.iter().zip(bias).map(|(value, bias)| value - bias).collect()
-}
-
-fn widen(ends: &mut (f64, f64), value: f64) {
-    *ends = (ends.0.min(value), ends.1.max(value));
 }
 
 fn raise(max: &mut f64, values: &[f32]) {
@@ -382,4 +329,38 @@ fn factor(values: &[f32], kind: NormKind) -> f64 {
     };
     let square = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / length;
     1.0 / (square + f64::from(kind.eps())).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simplify::simplify;
+    use lpu_isa::Geometry;
+    use lpu_model::synthetic::{synthetic, tiny_llama};
+
+    fn ranges(model: &Model, calibration: Calibration) -> Ranges {
+        let channels = Channels::new(&model.config, false, &Geometry::NANO);
+        calibrate(&simplify(model), &channels, 1, calibration)
+    }
+
+    #[test]
+    fn the_same_model_has_the_same_ranges() {
+        let model = synthetic(&tiny_llama(), 5).expect("a possible shape");
+        let found = [(); 2].map(|()| format!("{:?}", ranges(&model, Calibration::default())));
+        assert_eq!(found[0], found[1]);
+    }
+
+    /// The first token alone is large; nothing else says its id again but for chance.
+    #[test]
+    fn the_first_position_can_be_left_out() {
+        let mut model = synthetic(&tiny_llama(), 5).expect("a possible shape");
+        let dim = model.config.dim;
+        model.classifier = Some(synthetic(&tiny_llama(), 6).expect("a possible shape").embedding);
+        model.embedding.dense_mut()[dim..2 * dim].iter_mut().for_each(|value| *value *= 100.0);
+        let calibration = Calibration { texts: 2, tokens: 4, ..Calibration::default() };
+        let all = ranges(&model, calibration);
+        let rest = ranges(&model, Calibration { skip_first: true, moments: false, ..calibration });
+        assert!(all.residual > 10.0 * rest.residual, "{} {}", all.residual, rest.residual);
+        assert!(rest.residual > 0.0 && rest.layers[0].hidden_moments.answers(&[Some(0)], |_| 1.0).is_none());
+    }
 }

@@ -126,7 +126,7 @@ fn upper_factor_of_inverse(matrix: Vec<f64>, count: usize) -> Option<Vec<f64>> {
     let mut lower = vec![0.0; count * count];
     for i in 0..count {
         for j in 0..=i {
-            let known: f64 = (0..j).map(|k| lower[i * count + k] * lower[j * count + k]).sum();
+            let known = dot(&lower[i * count..][..j], &lower[j * count..][..j]);
             let left = reversed(i, j) - known;
             lower[i * count + j] = if i == j { left.sqrt() } else { left / lower[j * count + j] };
         }
@@ -146,6 +146,20 @@ fn upper_factor_of_inverse(matrix: Vec<f64>, count: usize) -> Option<Vec<f64>> {
     }
     inverse.reverse();
     Some(inverse)
+}
+
+/// The product of two vectors, summed in lanes.
+#[multiversion(targets("x86_64+avx2"))]
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
 }
 
 /// Subtracts a multiple of a vector.
@@ -184,6 +198,21 @@ mod tests {
                 let one: f64 = (0..3).map(|k| matrix[i * 3 + k] * inverse(k, j)).sum();
                 assert!((one - f64::from(u8::from(i == j))).abs() < 1e-12, "{one} at {i}, {j}");
             }
+        }
+    }
+
+    #[test]
+    fn moments_are_the_sums_of_products() {
+        let inputs = inputs();
+        let mut moments = Moments::default();
+        for input in &inputs {
+            moments.add(input);
+            moments.add_up_many();
+        }
+        moments.add_up();
+        for (a, b) in (0..12).flat_map(|a| (0..12).map(move |b| (a, b))) {
+            let expected: f64 = inputs.iter().map(|input| f64::from(input[a]) * f64::from(input[b])).sum();
+            assert!((moments.sum(a, b) - expected).abs() < 1e-9, "{a}, {b}");
         }
     }
 

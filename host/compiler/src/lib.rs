@@ -3,7 +3,7 @@
 //! | pass | file | result |
 //! |---|---|---|
 //! | simplify | `simplify.rs`, `features.rs` | the same function with fewer kinds of parts |
-//! | calibrate | `calibrate.rs` | how large each vector gets on text that the model writes itself |
+//! | calibrate | `calibrate.rs`, `keys.rs` | how large each vector gets on text that the model writes itself |
 //! | plan | `plan.rs`, `vectors.rs`, `channels.rs`, `windows.rs` | where everything lies, and how many positions fit |
 //! | formats | `formats` | binary points and shifts |
 //! | quantise | `quantise.rs`, `compensate.rs` | nine-bit weights, one scale a row |
@@ -26,6 +26,7 @@ mod external_image;
 mod features;
 pub mod fit;
 mod formats;
+mod keys;
 mod limit;
 mod noise;
 mod plan;

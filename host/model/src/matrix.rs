@@ -63,7 +63,7 @@ impl Matrix {
         }
     }
 
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = Cow<'_, [f32]>> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = Cow<'_, [f32]>> + DoubleEndedIterator {
         (0..self.outputs).map(|output| self.row(output))
     }
 
@@ -144,5 +144,88 @@ fn check_length(outputs: usize, inputs: usize, found: usize) -> Result<(), Model
     match outputs.checked_mul(inputs) == Some(found) {
         true => Ok(()),
         false => Err(ModelError::MatrixLength { outputs, inputs, found }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::Container;
+
+    fn golden(name: &str) -> Bytes {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/gguf_types/");
+        std::fs::read(format!("{folder}{name}")).expect("recipe.py has made it").into()
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
+    /// Each format's blocks as a matrix, beside the values that the `gguf` package says they hold.
+    fn matrices() -> Vec<(String, Matrix, Vec<f32>)> {
+        let (blocks, values) = (golden("blocks.gguf"), golden("values.gguf"));
+        let (blocks, values) = (Container::parse(&blocks).unwrap(), Container::parse(&values).unwrap());
+        let matrix = |(name, place): (&&str, &crate::import::Place)| {
+            let expected = values.tensors[name].packed.values();
+            let outputs = expected.len() / place.packed.format.values;
+            let matrix = Matrix::of_packed(outputs, expected.len() / outputs, place.packed.clone()).unwrap();
+            (name.to_string(), matrix, expected)
+        };
+        blocks.tensors.iter().map(matrix).collect()
+    }
+
+    #[test]
+    fn rows_are_decoded_to_the_last_bit_however_they_are_packed() {
+        for (name, mut matrix, expected) in matrices() {
+            let is_packed = matches!(matrix.weights, Weights::Packed(_));
+            assert_eq!(is_packed, !["F32", "F64", "I32", "I64"].contains(&name.as_str()), "{name}");
+            for (row, expected) in matrix.rows().zip(expected.chunks(matrix.inputs())) {
+                assert_eq!(bits(&row), bits(expected), "{name}");
+            }
+            let mut buffer = Vec::new();
+            let after_first = matrix.decoded(1..matrix.outputs(), &mut buffer);
+            assert_eq!(bits(after_first), bits(&expected[matrix.inputs()..]), "{name}");
+            let reversed = matrix.selected((0..matrix.outputs()).rev());
+            assert!(reversed.rows().eq(matrix.rows().rev()), "{name}");
+            assert_eq!(reversed.integers(), matrix.integers());
+            assert_eq!(bits(matrix.dense_mut()), bits(&expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn blocks_of_integers_are_the_rows() {
+        let mut found = Vec::new();
+        for (name, matrix, _) in matrices() {
+            let Some(Integers { bits: width, has_offset }) = matrix.integers() else {
+                assert!(matrix.blocks(0).is_none(), "{name}");
+                continue;
+            };
+            let range = if has_offset { 0..1i16 << width } else { -(1 << (width - 1))..1 << (width - 1) };
+            for output in 0..matrix.outputs() {
+                let blocks: Vec<PackedBlock> = matrix.blocks(output).unwrap().collect();
+                let value = |block: &PackedBlock, code: i8| {
+                    let product = block.scale * f32::from(code);
+                    block.offset.map_or(product, |offset| product + offset)
+                };
+                let values = |block: &PackedBlock| block.codes.map(|code| value(block, code));
+                let all: Vec<f32> = blocks.iter().flat_map(values).collect();
+                assert_eq!(bits(&all), bits(&matrix.row(output)), "{name}");
+                assert!(blocks.iter().all(|block| block.offset.is_some() == has_offset));
+                assert!(blocks.iter().flat_map(|block| block.codes).all(|code| range.contains(&code.into())));
+            }
+            found.push((name, width));
+        }
+        found.sort();
+        let expected = [("Q4_0", 4), ("Q4_1", 4), ("Q5_0", 5), ("Q5_1", 5), ("Q8_0", 8)];
+        assert_eq!(found, expected.map(|(name, width)| (name.to_owned(), width)));
+    }
+
+    #[test]
+    fn a_length_that_is_not_the_shape_is_refused() {
+        let wrong = ModelError::MatrixLength { outputs: 2, inputs: 32, found: 32 };
+        assert_eq!(Matrix::new(2, 32, vec![0.0; 32]).unwrap_err(), wrong);
+        let packed =
+            Packed { bytes: Bytes::from(vec![0; 18]), format: crate::packed::Format::of(2).unwrap() };
+        assert_eq!(Matrix::of_packed(2, 32, packed).unwrap_err(), wrong);
     }
 }

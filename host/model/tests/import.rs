@@ -65,6 +65,21 @@ macro_rules! goldens {
     };
 }
 
+/// Matrices stay what their file packs; what the chip's memory can hold as it is has blocks.
+#[test]
+fn blocks_of_a_file_stay_blocks() {
+    let model = lpu_model::load_model(goldens().join("gguf_quants/model.gguf")).unwrap();
+    let layer = &model.layers[0];
+    let bits =
+        |matrix: &lpu_model::Matrix| matrix.integers().map(|integers| (integers.bits, integers.has_offset));
+    assert_eq!(bits(&layer.o.weight), Some((8, false)));
+    assert_eq!(bits(&layer.down.weight), Some((4, false)));
+    assert_eq!(bits(&layer.q.weight), None);
+    assert_eq!(bits(&model.embedding), None);
+    let values = layer.down.weight.blocks(5).unwrap().flat_map(|block| block.values());
+    assert_eq!(values.collect::<Vec<f32>>(), layer.down.weight.row(5).to_vec());
+}
+
 goldens! {
     llama llama3 llama_linear_sharded smollm mistral qwen2 qwen3 gemma stablelm gpt2 gpt_neo microgpt
     gemma2 gemma3 phi3 phi3_longrope olmo2 granite smollm3 gpt_neox gpt_neox_serial

@@ -1,7 +1,7 @@
 //! The forward pass in every supported style, and the measures that compare two sources of logits.
 
 use lpu_model::eval::{self, BoxError, EvalError, LogitSource};
-use lpu_model::reference::{Next, Site, StepError, argmax};
+use lpu_model::reference::{Next, Site, StepError, Unobserved, argmax, keys_and_values_of_position_zero};
 use lpu_model::synthetic::{Extras, micro_gpt, synthetic, synthetic_with, tiny_gpt2, tiny_llama};
 use lpu_model::{
     Activation, Config, Linear, Matrix, Model, ModelError, Norm, Reference, Rope, RopePairing, RopeScaling,
@@ -96,6 +96,51 @@ fn a_step_back_forgets_what_came_later() {
     let position = TOKENS.len() - 1;
     assert_eq!(reference.position(), TOKENS.len());
     assert_eq!(reference.step(TOKENS[position], position).unwrap(), last_logits(&model, &TOKENS));
+}
+
+/// Whatever is computed beside a token: other positions of its text, or another text.
+#[test]
+fn tokens_together_are_those_one_by_one() {
+    let windowed = Config { windows: vec![Some(2), None], ..tiny_llama() };
+    let models =
+        [synthetic(&tiny_gpt2(), SEED).unwrap(), synthetic(&windowed, SEED).unwrap(), everything().unwrap()];
+    for model in models {
+        let alone = |tokens: &[u32]| -> Vec<Vec<f32>> {
+            (1..=tokens.len()).map(|count| last_logits(&model, &tokens[..count])).collect()
+        };
+        let (one, other) = (alone(&TOKENS), alone(&[7, 7, 1]));
+        let of = |text: usize, tokens: &[u32]| -> Vec<Next> {
+            tokens.iter().map(|&token| Next { text, token }).collect()
+        };
+        let mut reference = Reference::with_texts(&model, 2);
+        let whole = reference.run(&of(0, &TOKENS), &mut Unobserved).unwrap();
+        assert_eq!(whole, one);
+        reference.reset();
+        let first = [of(0, &TOKENS[..2]), of(1, &[7])].concat();
+        assert_eq!(reference.run(&first, &mut Unobserved).unwrap(), [&one[..2], &other[..1]].concat());
+        let mixed = [of(1, &[7]), of(0, &TOKENS[2..]), of(1, &[1])].concat();
+        let expected = [&other[1..2], &one[2..], &other[2..]].concat();
+        assert_eq!(reference.run(&mixed, &mut Unobserved).unwrap(), expected);
+        assert_eq!(reference.position(), TOKENS.len());
+    }
+}
+
+#[test]
+fn position_zero_has_the_keys_and_values_that_a_step_shows() {
+    let model = everything().unwrap();
+    let mut seen = [Vec::new(), Vec::new()];
+    let mut note = |site, _, _, values: &[f32]| match site {
+        Site::K => seen[0].push(values.to_vec()),
+        Site::V => seen[1].push(values.to_vec()),
+        _ => {}
+    };
+    Reference::new(&model).run(&[Next { text: 0, token: 9 }], &mut note).unwrap();
+    let found = keys_and_values_of_position_zero(&model, 9).unwrap();
+    assert_eq!(found.len(), model.layers.len());
+    for (layer, found) in found.iter().enumerate() {
+        assert_eq!([&found.keys, &found.values], [&seen[0][layer], &seen[1][layer]]);
+    }
+    assert!(keys_and_values_of_position_zero(&model, 300).is_err());
 }
 
 #[test]

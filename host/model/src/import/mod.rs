@@ -34,7 +34,7 @@ mod tokenizer_files;
 
 pub use error::{ARCHITECTURES, FORMATS, ImportError};
 #[cfg(test)]
-pub use gguf::Container;
+pub use gguf::{Container, Place};
 
 use super::Model;
 use super::llama2c;

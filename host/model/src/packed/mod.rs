@@ -16,6 +16,8 @@ use half::f16;
 
 /// Appends the values of whole blocks.
 type Decode = fn(&[u8], &mut Vec<f32>);
+/// One block, if the bytes are as many as it has.
+type ReadBlock = fn(&[u8]) -> Option<PackedBlock>;
 
 /// Numbers as a file packs them; the bytes may be part of a mapped file.
 #[derive(Clone, Debug)]
@@ -37,7 +39,7 @@ pub struct Format {
     pub bytes: usize,
     decode: Decode,
     /// For blocks of 32 integers: what these are like, and one block.
-    integers: Option<(Integers, fn(&[u8]) -> Option<PackedBlock>)>,
+    integers: Option<(Integers, ReadBlock)>,
 }
 
 /// The codes of a [`PackedBlock`].

@@ -5,6 +5,8 @@ mod reader;
 mod split;
 mod vocabulary;
 
+#[cfg(test)]
+pub use reader::Place;
 pub use reader::{Container, MAGIC};
 
 use super::super::tokenizer::{Facts, Vocabulary};
