@@ -1,7 +1,25 @@
 //! External memory as a slice of the chip: its time in frames and slots, its commands, and what becomes of its words.
 //!
 //! ```text
-//!  memory/        the part outside of the chip, for benches and co-simulation
+//!  shape.rs      sizes and times of a port
+//!  frames.rs     frames, refreshes, slots           the memory's time
+//!  sequencer.rs  granules to commands
+//!  wake.rs       power-up sequence
+//!  phy.rs        pins of an SDR SDRAM
+//!  memory/       the part outside of the chip, for benches and co-simulation
 //! ```
+//!
+//! # Invariants
+//! 1. Commands depend on slot, address and direction alone. No address is faster than another, and no data decides anything.
 
+pub mod frames;
 pub mod memory;
+pub mod phy;
+pub mod sequencer;
+pub mod shape;
+pub mod wake;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
