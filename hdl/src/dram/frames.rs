@@ -104,6 +104,7 @@ mod tests {
     use super::*;
     use crate::bench::{Bench, Random, Response};
     use crate::dram::model::frames;
+    use crate::dram::shape::chips::shapes;
     use crate::emit::emit;
 
     /// `segment` and `hold` of each cycle: segments of all lengths, some longer than a frame, and pauses.
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn strobes_come_as_the_model_says() {
-        for shape in Shape::ALL {
+        for shape in shapes() {
             let script = script(&mut Random::from_seed_variable(), &shape, 100_000);
             let (response, expected) = (run(&shape, &script), frames(&shape, &script));
             for (t, time) in expected.iter().enumerate() {
@@ -143,7 +144,7 @@ mod tests {
     /// Needs no model: what may lie between two strobes, told from the outputs alone.
     #[test]
     fn strobes_keep_their_distances() {
-        for shape in Shape::ALL {
+        for shape in shapes() {
             let script = script(&mut Random::from_seed_variable(), &shape, 100_000);
             let response = run(&shape, &script);
             let (mut last_slot, mut last_refresh, mut begun) = (None, None, 0);

@@ -6,12 +6,14 @@
 //!  sequencer.rs  granules to commands
 //!  wake.rs       power-up sequence
 //!  phy.rs        pins of an SDR SDRAM
+//!  decode/       words to rows of the chip's memories
 //!  memory/       the part outside of the chip, for benches and co-simulation
 //! ```
 //!
 //! # Invariants
 //! 1. Commands depend on slot, address and direction alone. No address is faster than another, and no data decides anything.
 
+pub mod decode;
 pub mod frames;
 pub mod memory;
 pub mod phy;

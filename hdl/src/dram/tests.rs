@@ -5,7 +5,7 @@ use super::memory::{DDR3_1GBIT_X16, Memory, Pins, PowerUp, SDR_IS42S16160G_7, Sh
 use super::model::frames;
 use super::phy::SdrPhy;
 use super::sequencer::{ADDRESS, BANK, COMMAND, GRANULE, LINE, Sequencer};
-use super::shape::Shape;
+use super::shape::{Shape, chips::shapes};
 use crate::bench::{Bench, Random, Response};
 use crate::dialect::*;
 use crate::emit::emit;
@@ -240,7 +240,8 @@ fn serve(
 
 #[test]
 fn an_sdr_sdram_is_served_by_its_sheet() {
-    for (shape, period_ps) in [(Shape::SDR_100, 10_000), (Shape::SDR_50, 20_000)] {
+    let [nano, ulx3s, _] = shapes();
+    for (shape, period_ps) in [(nano, 20_000), (ulx3s, 10_000)] {
         let mut random = Random::from_seed_variable();
         let script = script(&mut random, &shape, 300_000);
         let mut bus = SdrBus {
@@ -275,7 +276,7 @@ fn an_sdr_sdram_is_served_by_its_sheet() {
 
 #[test]
 fn a_wide_memory_is_served_by_its_sheet() {
-    let shape = Shape::WIDE_100;
+    let [.., shape] = shapes();
     let script = script(&mut Random::from_seed_variable(), &shape, 300_000);
     let mut bus = Bus { frames: Frames::new(&shape), sequencer: Sequencer::new(&shape), ..Bus::default() };
     let response = run(&mut bus, &shape, &script, false);
