@@ -16,9 +16,12 @@
 pub mod decode;
 pub mod frames;
 pub mod memory;
+pub mod pack;
 pub mod phy;
 pub mod sequencer;
 pub mod shape;
+pub mod timer;
+pub mod unit;
 pub mod wake;
 
 #[cfg(test)]

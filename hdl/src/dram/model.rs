@@ -13,7 +13,7 @@ pub struct Time {
 pub fn frames(shape: &Shape, script: &[(bool, bool)]) -> Vec<Time> {
     let mut began: Option<usize> = None;
     let mut times = vec![];
-    for t in 0..script.len() {
+    for (t, (segment, hold)) in script.iter().enumerate() {
         let frame = began.map(|began| t - began);
         let slot = |cycle: usize| {
             let after = cycle.checked_sub(shape.refresh)?;
@@ -23,9 +23,8 @@ pub fn frames(shape: &Shape, script: &[(bool, bool)]) -> Vec<Time> {
             refresh: frame == Some(shape.refresh_cycle),
             slot: frame.and_then(slot).unwrap_or(false),
         });
-        let (begin, hold) = script[t];
         let ended = frame.is_none_or(|cycle| cycle + 1 >= shape.frame);
-        if begin || (ended && !hold) {
+        if *segment || (ended && !hold) {
             began = Some(t + 1);
         }
     }

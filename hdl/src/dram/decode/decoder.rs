@@ -5,7 +5,7 @@
 //! | `word`        | in  | 16    | from the memory                                               | 0     |
 //! | `granule`     | in  | 1     | strobe: the first word of a granule that was read             | 0     |
 //! | `fresh`       | in  | 1     | with it: of a transfer's first granule                        | 0     |
-//! | `way` ... `run_step` | in | | fields of that transfer; `row` with its offsets; for two cycles from `fresh` on, steps until the next | 0 |
+//! | `way` ... `run_step` | in | | fields of that transfer, `row` with what is added to it: with `fresh` and in the next cycle | 0 |
 //! | `cells[c]`, `weights`, `kv`, `vmem`, `address`, `outside` | out | | as [`Rows`](super::rows::Rows) | 12 |
 //!
 //! Throughput: a word a cycle.

@@ -9,7 +9,7 @@
 //! | port          | dir | width  | meaning                                                  | cycle |
 //! |---------------|-----|-------:|----------------------------------------------------------|------:|
 //! | `fresh`       | in  | 1      | strobe: a transfer begins                                | 1     |
-//! | `row`, `row_step`, `run_step` | in | 24, 12, 12 | its first row and its steps, from `fresh` on | 1     |
+//! | `row`, `row_step`, `run_step` | in | 24, 12, 12 | its first row and its steps      | 1     |
 //! | `ends`, `ends_run` | in | 1     | strobes: a row ends, and its run                         | 2     |
 //! | `target`      | in  | 3      | [`Way`] of that row                                      | 2     |
 //! | `emits`       | in  | 1      | strobe: a cell, or a pair                                | 11    |
@@ -68,6 +68,8 @@ pub struct Rows {
     way_vmem: Fixed<{ Way::Vmem as u64 }, 3>,
     kv_rows: Setting<24>,
     vmem_rows: Setting<24>,
+    row_step_held: DFF<Bits<12>>,
+    run_step_held: DFF<Bits<12>>,
     row_wide: Extend<12, 24>,
     run_wide: Extend<12, 24>,
     row_now: DFF<Bits<24>>,
@@ -114,10 +116,10 @@ impl Rows {
 impl Logic for Rows {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, row_now, run_now, outside_now);
+        dff_setup!(self, clock, row_now, run_now, row_step_held, run_step_held, outside_now);
         clock!(self, clock, weights_later, kv_later, vmem_later, address_later, outside_later);
-        self.row_wide.x.next = self.row_step.val();
-        self.run_wide.x.next = self.run_step.val();
+        self.row_wide.x.next = self.row_step_held.q.val();
+        self.run_wide.x.next = self.run_step_held.q.val();
         self.next_run.next = self.run_now.q.val() + self.run_wide.y.val();
         if self.ends.val() {
             self.row_now.d.next = self.row_now.q.val() + self.row_wide.y.val();
@@ -129,6 +131,8 @@ impl Logic for Rows {
         if self.fresh.val() {
             self.row_now.d.next = self.row.val();
             self.run_now.d.next = self.row.val();
+            self.row_step_held.d.next = self.row_step.val();
+            self.run_step_held.d.next = self.run_step.val();
         }
         self.is_weights.next = self.ends.val() & (self.target.val() == self.way_weights.val());
         self.is_kv.next = self.ends.val() & (self.target.val() == self.way_kv.val());
