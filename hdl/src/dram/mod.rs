@@ -3,10 +3,14 @@
 //! ```text
 //!  shape.rs      sizes and times of a port
 //!  frames.rs     frames, refreshes, slots           the memory's time
+//!  timer.rs      delay, slots, count                the transfer being executed
+//!  unit.rs       addresses of granules, first row
 //!  sequencer.rs  granules to commands
+//!  decode/       words to rows of the chip's memories
+//!  pack.rs       rows to words
+//!  slice.rs      all of the above, before a port of commands and words
 //!  wake.rs       power-up sequence
 //!  phy.rs        pins of an SDR SDRAM
-//!  decode/       words to rows of the chip's memories
 //!  memory/       the part outside of the chip, for benches and co-simulation
 //! ```
 //!
@@ -20,6 +24,7 @@ pub mod pack;
 pub mod phy;
 pub mod sequencer;
 pub mod shape;
+pub mod slice;
 pub mod timer;
 pub mod unit;
 pub mod wake;

@@ -83,6 +83,8 @@ pub struct Pack {
     // The words.
     load_narrow: Delay<1>,
     load_wide: Delay<1>,
+    /// A word leaves; none does between granules.
+    leaves: Delay<1>,
     narrow_quads: Vec<JoinLanes<4, 36, 144>>,
     wide_quads: Vec<JoinLanes<4, 36, 144>>,
     words: Vec<DFF<Bits<16>>>,
@@ -109,6 +111,7 @@ impl Pack {
             vmem_rows: Setting::new(geometry.vmem_rows),
             load_narrow: Delay::new(ROW_READ),
             load_wide: Delay::new(ROW_READ),
+            leaves: Delay::new(ROW_READ + 1),
             narrow_quads: many(narrow / 4),
             wide_quads: many(wide / 4),
             words: many(words),
@@ -124,7 +127,7 @@ impl Logic for Pack {
     fn update(&mut self) {
         dff_setup!(self, clock, words_left, valid, begins, running, place, row_in_run, row_now, run_now);
         dff_setup!(self, clock, outside_held);
-        clock!(self, clock, load_narrow, load_wide);
+        clock!(self, clock, load_narrow, load_wide, leaves);
         // Cycle 0.
         self.begins.d.next = self.take.val();
         self.valid.d.next = self.take.val() | (self.words_left.q.val() != 0);
@@ -184,6 +187,7 @@ impl Logic for Pack {
 
         // Cycle 1 + ROW_READ.
         self.load_narrow.x.next = (self.reads.val() & !self.is_wide.val()).into();
+        self.leaves.x.next = self.valid.q.val().into();
         self.load_wide.x.next = (self.reads.val() & self.is_wide.val()).into();
         for q in 0..self.narrow_quads.len() {
             for c in 0..4 {
@@ -197,11 +201,15 @@ impl Logic for Pack {
         }
         for w in 0..(self.words.len() - 1) {
             dff_setup!(self, clock, words[w]);
-            self.words[w].d.next = self.words[w + 1].q.val();
+            if self.leaves.y.val().get_bit(0) {
+                self.words[w].d.next = self.words[w + 1].q.val();
+            }
         }
         for w in (self.words.len() - 1)..self.words.len() {
             dff_setup!(self, clock, words[w]);
-            self.words[w].d.next = 0.into();
+            if self.leaves.y.val().get_bit(0) {
+                self.words[w].d.next = 0.into();
+            }
         }
         for q in 0..self.narrow_quads.len() {
             for w in 0..9 {

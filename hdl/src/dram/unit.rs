@@ -34,7 +34,7 @@ const ADDRESS: usize = Transfer::address.width as usize;
 const SUMS: usize = Multiplier::LATENCY + 1;
 
 // The sums are there when the earliest slot begins.
-const _: () = assert!(1 + SUMS <= TRANSFER_LEAD as usize);
+const _: () = assert!(SUMS < TRANSFER_LEAD as usize);
 
 /// The transfer unit.
 #[derive(LogicBlock, Default)]

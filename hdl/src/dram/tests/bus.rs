@@ -1,13 +1,13 @@
 //! Frames, commands and pins in front of the memory's model: random segments of random granules, every rule of the sheet, every word.
 
-use super::frames::Frames;
-use super::memory::{DDR3_1GBIT_X16, Memory, Pins, PowerUp, SDR_IS42S16160G_7, Sheet};
-use super::model::frames;
-use super::phy::SdrPhy;
-use super::sequencer::{ADDRESS, BANK, COMMAND, GRANULE, LINE, Sequencer};
-use super::shape::{Shape, chips::shapes};
 use crate::bench::{Bench, Random, Response};
 use crate::dialect::*;
+use crate::dram::frames::Frames;
+use crate::dram::memory::{DDR3_1GBIT_X16, Memory, Pins, PowerUp, SDR_IS42S16160G_7, Sheet};
+use crate::dram::model::frames;
+use crate::dram::phy::SdrPhy;
+use crate::dram::sequencer::{ADDRESS, BANK, COMMAND, GRANULE, LINE, Sequencer};
+use crate::dram::shape::{Shape, chips::shapes};
 use crate::emit::emit;
 use std::collections::HashMap;
 
