@@ -6,6 +6,7 @@ pub mod census;
 pub mod chip;
 pub mod dialect;
 pub mod dispatch;
+pub mod dram;
 pub mod emit;
 pub mod host_port;
 pub mod icu;

@@ -40,6 +40,7 @@ fn follow(program: &[Instruction], at: &mut Place, blocks: usize, issues: &mut V
                 (at.body, at.trips) = (at.index + 1, count);
                 first
             }
+            Op::Transfer(_) => unreachable!("neither of these queues has transfers"),
             Op::Dot(_) | Op::Gather(_) | Op::Vector(_) => {
                 let issue = |k| (first + k * interval, k == 0, k + 1 == count, at.index, at.offsets);
                 issues.extend((0..count).map(issue));

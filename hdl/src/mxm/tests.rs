@@ -98,6 +98,7 @@ fn random_dot(random: &mut Random, chip: &Geometry) -> Dot {
         maximum: false,
         scalar: random.below(chip.scalars as u64) as u32,
         store: random.below(chip.vmem_rows as u64 + 2) as u32,
+        pieces: 0,
     }
 }
 

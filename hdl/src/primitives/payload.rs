@@ -97,7 +97,8 @@ mod tests {
     /// Every field of the operations of one queue has a port at its place.
     fn ports_are_the_table(on: On, ports: &[(&str, Field)]) {
         let place = |field: &Field| (field.name, field.part, field.low, field.width);
-        for field in TABLE.iter().filter(|row| row.on == on).flat_map(|row| row.fields) {
+        let fields = TABLE.iter().filter(|row| row.on == on).flat_map(|row| row.fields);
+        for field in fields.filter(|field| !field.external) {
             assert!(ports.iter().any(|(_, shown)| place(shown) == place(field)), "{field:?}");
         }
     }

@@ -1,0 +1,4 @@
+//! The slice before the memory's model.
+
+mod bus;
+mod transfers;
