@@ -115,7 +115,10 @@ pub fn unsupported(config: &Config, features: Features) -> Option<&'static str> 
         (features.embedding_norm, "a normalised embedding in external memory"),
         (features.o || features.down || features.gate || features.up, "biases of the MLP in external memory"),
         (features.logits, "biases of the classifier in external memory"),
-        ((0..config.layers).any(|layer| config.window(layer).is_some()), "attention windows in external memory"),
+        (
+            (0..config.layers).any(|layer| config.window(layer).is_some()),
+            "attention windows in external memory",
+        ),
     ];
     parts.into_iter().find_map(|(present, part)| present.then_some(part))
 }

@@ -150,7 +150,8 @@ impl Plan {
         if let Some(feature) = features.unsupported {
             return Err(CompileError::Unsupported { feature });
         }
-        if let Some(feature) = external::unsupported(config, features).filter(|_| geometry.has_external_memory())
+        if let Some(feature) =
+            external::unsupported(config, features).filter(|_| geometry.has_external_memory())
         {
             return Err(CompileError::Unsupported { feature });
         }

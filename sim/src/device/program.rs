@@ -120,39 +120,41 @@ impl Loaded {
         (scale::MANTISSA.put(factor.mantissa as u64) | scale::EXPONENT.put(factor.exponent as u64)) as u32
     }
 
-    /// The memory that holds the logits.
-    pub fn logits_space(&self) -> Space {
-        if self.geometry.has_external_memory() { Space::Dram } else { Space::Vmem }
+    /// The memory that holds the logits, and where: first host word and host words of each group of rows.
+    pub fn logits_parts(&self) -> (Space, Vec<(usize, usize)>) {
+        let (geometry, model) = (&self.geometry, &self.model);
+        let first = model.logits_row as usize;
+        let rows = (model.vocab as usize).div_ceil(geometry.vxm_lanes);
+        if !geometry.has_external_memory() {
+            let words = geometry.host_words_per_vmem_row();
+            return (Space::Vmem, vec![(first * words, rows * words)]);
+        }
+        let words = geometry.granule_bytes() / DRAM_WORD_BYTES;
+        let group = if model.logits_rows == 0 { rows.max(1) } else { model.logits_rows as usize };
+        let part = |number: usize| {
+            let address = (first + number * model.logits_step as usize) * words;
+            let bits = group.min(rows - number * group) * geometry.vxm_lanes * WORD_BITS as usize;
+            (address, bits.div_ceil(DRAM_WORD_BYTES * 8))
+        };
+        (Space::Dram, (0..rows.div_ceil(group)).map(part).collect())
     }
 
-    /// Address of the first logits there, in host words.
-    pub fn logits_address(&self) -> usize {
-        let first = self.model.logits_row as usize;
-        match self.logits_space() {
-            Space::Dram => first * self.geometry.granule_bytes() / DRAM_WORD_BYTES,
-            _ => first * self.geometry.host_words_per_vmem_row(),
-        }
+    /// The logits in the bytes of these words, part by part.
+    pub fn logits(&self, parts: &[Vec<u8>]) -> Vec<i32> {
+        let logits = parts.iter().flat_map(|bytes| match self.geometry.has_external_memory() {
+            true => dram_logits(bytes),
+            false => image::unpack(bytes, WORD_BITS).collect(),
+        });
+        logits.take(self.model.vocab as usize).collect()
     }
+}
 
-    /// Host words that hold the logits, from that address on.
-    pub fn logits_count(&self) -> usize {
-        let bits = self.model.vocab as usize * WORD_BITS as usize;
-        match self.logits_space() {
-            Space::Dram => bits.div_ceil(DRAM_WORD_BYTES * 8),
-            _ => (self.model.vocab as usize).div_ceil(HOST_WORD_BYTES * 8 / WORD_BITS as usize),
-        }
-    }
-
-    /// The logits in the bytes of these words.
-    pub fn logits(&self, bytes: &[u8]) -> Vec<i32> {
-        let vocab = self.model.vocab as usize;
-        if self.logits_space() == Space::Vmem {
-            return image::unpack(bytes, WORD_BITS).take(vocab).collect();
-        }
-        let words = bytes.chunks(HOST_WORD_BYTES).flat_map(|word| &word[..word.len().min(DRAM_WORD_BYTES)]);
-        let packed: Vec<u8> = words.copied().collect();
-        let width = WORD_BITS as usize;
-        let signed = |raw: u64| (raw as i32) << (32 - WORD_BITS) >> (32 - WORD_BITS);
-        (0..vocab).map(|token| signed(lpu_isa::transfer::bits(&packed, token * width, width))).collect()
-    }
+/// The words of vector memory in host words of external memory.
+fn dram_logits(bytes: &[u8]) -> Vec<i32> {
+    let words = bytes.as_chunks::<HOST_WORD_BYTES>().0.iter().flat_map(|word| &word[..DRAM_WORD_BYTES]);
+    let packed: Vec<u8> = words.copied().collect();
+    let width = WORD_BITS as usize;
+    let signed = |raw: u64| (raw as i32) << (32 - WORD_BITS) >> (32 - WORD_BITS);
+    let count = packed.len() * 8 / width;
+    (0..count).map(|index| signed(lpu_isa::transfer::bits(&packed, index * width, width))).collect()
 }

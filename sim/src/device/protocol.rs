@@ -197,18 +197,22 @@ impl<P: HostPort> Device for PortDevice<P> {
 
     fn logits(&mut self) -> Result<Vec<i32>, DeviceError> {
         let loaded = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
-        let (count, address, space) = (loaded.logits_count(), loaded.logits_address(), loaded.logits_space());
+        let (space, parts) = loaded.logits_parts();
         if !self.pause && status::ACTIVE.is_set(self.register(Register::Status)?) {
             return Err(DeviceError::Busy);
         }
         self.settle()?;
-        let mut bytes = Vec::with_capacity(count * HOST_WORD_BYTES);
-        for begin in (0..count).step_by(COMMAND_WORDS_MAX) {
-            let part = COMMAND_WORDS_MAX.min(count - begin);
-            let words = self.port.read(space, (address + begin) as u32, part)?;
-            bytes.extend_from_slice(words.as_flattened());
+        let mut read = Vec::with_capacity(parts.len());
+        for (address, count) in parts {
+            let mut bytes = Vec::with_capacity(count * HOST_WORD_BYTES);
+            for begin in (0..count).step_by(COMMAND_WORDS_MAX) {
+                let part = COMMAND_WORDS_MAX.min(count - begin);
+                let words = self.port.read(space, (address + begin) as u32, part)?;
+                bytes.extend_from_slice(words.as_flattened());
+            }
+            read.push(bytes);
         }
-        Ok(self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?.logits(&bytes))
+        Ok(self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?.logits(&read))
     }
 
     fn faults(&mut self) -> Result<Fault, DeviceError> {

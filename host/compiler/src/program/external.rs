@@ -11,7 +11,9 @@
 
 use super::*;
 use crate::external::{self, ExternalPlan, Stored};
+use lpu_isa::arith::{SHIFT_MAX, Scalar};
 use lpu_isa::instruction::{StepBy, Transfer, Way};
+use lpu_isa::transfer::BLOCK_CODES;
 
 /// Right shift of the decoded embedding.
 pub const EMBEDDING_SHIFT: u32 = 4;
@@ -75,6 +77,7 @@ impl Writer<'_> {
             shift: self.formats.input_shift,
             ..self.residual()
         }));
+        vectors.extend(self.padding(&matrices.q, self.input_entry(), rows.x));
         vectors.extend((0..features.ways()).flat_map(|way| self.rotation(way)));
         s.place_soonest(vectors);
     }
@@ -105,7 +108,8 @@ impl Writer<'_> {
         for head in 0..self.plan.channels.kv_heads {
             self.external_head(s, external, head);
         }
-        for (vector, issues) in self.before_output() {
+        let padding = self.padding(&matrices.o[0], external.mixed, self.plan.rows.q);
+        for (vector, issues) in padding.into_iter().chain(self.before_output()) {
             s.place(vector, issues);
         }
         self.product(s, &matrices.o[0], Entry::At(external.mixed), self.formats.o.sum, vmem.o, true);
@@ -202,6 +206,37 @@ impl Writer<'_> {
             };
             vectors.push((mixed, Issues::burst(end - row)));
             row = end;
+        }
+        vectors
+    }
+
+    /// Zeros into the lanes of a matrix's input that its last block has beyond the vector's `rows`: whoever reads them multiplies by zero.
+    pub(super) fn padding(&self, matrix: &MatrixPlan, entry: usize, rows: usize) -> Vec<Placed> {
+        let Plan { geometry, vreg, .. } = self.plan;
+        let Some(stored) = &matrix.stored else { return Vec::new() };
+        let (groups, one) = (geometry.groups(), 2 * geometry.scalars as u32);
+        let end = stored.blocks * BLOCK_CODES / geometry.vxm_lanes;
+        let mut row = rows;
+        let mut vectors = Vec::new();
+        while row < end {
+            let next = end.min((row / groups + 1) * groups);
+            let zeros = Vector {
+                x: X::VregA,
+                a: vreg.x as u32,
+                b: B::Scalar,
+                scalar: one,
+                // No operand times one is as large as that.
+                shift: SHIFT_MAX - Scalar::ONE.exponent,
+                destination: Destination::Act,
+                entry: (entry + row / groups) as u32,
+                start: 2 * (row % groups) as u32,
+                length: 1,
+                period: geometry.halves().ilog2(),
+                start_step: 2,
+                ..Vector::default()
+            };
+            vectors.push((zeros, Issues::burst(next - row)));
+            row = next;
         }
         vectors
     }

@@ -54,6 +54,7 @@ impl Writer<'_> {
             vectors.extend(self.weighted_gates(first, rows.gates.min(rows.hidden - first)));
         }
         vectors.extend(self.before_down());
+        vectors.extend(self.padding(&self.plan.matrices.down[0], 0, rows.hidden));
         vectors
             .extend(self.hidden(|row| self.scaled(vmem.up + row, vreg.up_factor + row, formats.up.second)));
         vectors

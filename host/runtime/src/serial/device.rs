@@ -424,9 +424,12 @@ impl<L: Line> Device for SerialDevice<L> {
 
     fn logits(&mut self) -> Result<Vec<i32>, DeviceError> {
         let (loaded, _) = self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?;
-        let (address, count) = (loaded.logits_address(), loaded.logits_count());
-        let bytes = self.read(Space::Vmem, address, count)?;
-        Ok(self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?.0.logits(&bytes))
+        let (space, parts) = loaded.logits_parts();
+        let mut read = Vec::with_capacity(parts.len());
+        for (address, count) in parts {
+            read.push(self.read(space, address, count)?);
+        }
+        Ok(self.loaded.as_ref().ok_or(DeviceError::NothingLoaded)?.0.logits(&read))
     }
 
     fn faults(&mut self) -> Result<Fault, DeviceError> {
