@@ -12,6 +12,7 @@ use lpu_model::text;
 use lpu_model::{Model, Reference, Tokenizer};
 use lpu_runtime::saturation;
 use lpu_sim::Emulator;
+use lpu_sim::device::{HostPort, Loaded};
 use lpu_verifier::VerifiedProgram;
 use serde::Serialize;
 use std::io::Write;
@@ -204,9 +205,9 @@ fn print(report: &Report, is_plain: bool) -> Result<(), Failure> {
 struct Machine {
     emulator: Emulator,
     position: usize,
-    vocab: usize,
-    first_row: usize,
-    lanes: usize,
+    program: Loaded,
+    /// Logits of position 0, where the program holds that position.
+    first: Option<Vec<i32>>,
     /// Value of the last bit of a logit.
     unit: f64,
     bar: ProgressBar,
@@ -214,15 +215,29 @@ struct Machine {
 
 impl Machine {
     fn new(image: &VerifiedProgram, bar: ProgressBar) -> Self {
-        Self {
+        let mut machine = Self {
             emulator: Emulator::with_image(image),
             position: 0,
-            vocab: image.model.vocab as usize,
-            first_row: image.model.logits_row as usize,
-            lanes: image.geometry.vxm_lanes,
+            program: Loaded::new(image),
+            first: None,
             unit: (-f64::from(image.model.logit_fraction_bits)).exp2(),
             bar,
+        };
+        if image.model.first_position > 0 {
+            // They stand where those of every other position will be written.
+            machine.first = machine.logits().ok();
         }
+        machine
+    }
+
+    /// The logits of the last position, as a host reads them.
+    fn logits(&mut self) -> Result<Vec<i32>, BoxError> {
+        let (space, parts) = self.program.logits_parts();
+        let mut read = Vec::with_capacity(parts.len());
+        for (address, count) in parts {
+            read.push(self.emulator.read(space, address as u32, count)?.as_flattened().to_vec());
+        }
+        Ok(self.program.logits(&read))
     }
 }
 
@@ -233,17 +248,19 @@ impl LogitSource for Machine {
     }
 
     fn step(&mut self, token: u32, logits: &mut Vec<f64>) -> Result<(), BoxError> {
-        self.emulator.execute(u16::try_from(token)?, self.position);
-        if self.emulator.faults() != Fault::default() {
-            let names = session::fault_names(self.emulator.faults());
-            return Err(format!("the emulator raised {names}; expected no fault").into());
-        }
+        let words = match &self.first {
+            Some(first) if self.position == 0 => first.clone(),
+            _ => {
+                self.emulator.execute(u16::try_from(token)?, self.position);
+                if self.emulator.faults() != Fault::default() {
+                    let names = session::fault_names(self.emulator.faults());
+                    return Err(format!("the emulator raised {names}; expected no fault").into());
+                }
+                self.logits()?
+            }
+        };
         logits.clear();
-        for row in 0..self.vocab.div_ceil(self.lanes) {
-            let words = self.emulator.state().vmem_row(self.first_row + row);
-            logits.extend(words.iter().map(|&word| f64::from(word) * self.unit));
-        }
-        logits.truncate(self.vocab);
+        logits.extend(words.into_iter().map(|word| f64::from(word) * self.unit));
         self.position += 1;
         self.bar.inc(1);
         Ok(())

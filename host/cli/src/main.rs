@@ -170,7 +170,7 @@ impl DeviceKind {
 }
 
 fn geometry_parser() -> impl TypedValueParser<Value = GeometryChoice> {
-    let names = Geometry::ALL.iter().map(|geometry| geometry.name).chain([lpu_compiler::fit::VIRTUAL]);
+    let names = Geometry::known().map(|geometry| geometry.name).chain([lpu_compiler::fit::VIRTUAL]);
     PossibleValuesParser::new(names)
         .map(|name| geometry_of_name(&name).expect("the parser accepts names of this list only"))
 }

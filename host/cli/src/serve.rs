@@ -258,7 +258,7 @@ fn models(config: &Config) -> Result<Vec<ServedModel>, Failure> {
     }
     let geometry = config.geometry.as_deref().map(|name| {
         geometry_of_name(name).ok_or_else(|| {
-            let known = Geometry::ALL.map(|known| known.name).join(", ");
+            let known = Geometry::known().map(|known| known.name).collect::<Vec<_>>().join(", ");
             Failure::input(format!("no chip is named `{name}`; expected virtual, {known}"))
         })
     });

@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         version: env!("CARGO_PKG_VERSION"),
         isa_hash: format!("{ISA_HASH:016x}"),
         link_version: link::VERSION,
-        geometries: Geometry::ALL.iter().map(|geometry| geometry.name).collect(),
+        geometries: Geometry::known().map(|geometry| geometry.name).collect(),
         features: features.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect(),
         optimised: !cfg!(debug_assertions),
     };

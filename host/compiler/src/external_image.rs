@@ -12,8 +12,8 @@ use super::program::EMBEDDING_SHIFT;
 use super::quantise::{Quantised, QuantisedLayer, QuantisedTokens};
 use super::simplify::Simplified;
 use super::store::{Placement, Store};
-use lpu_isa::arith::{WEIGHT_BITS, kv_encode};
-use lpu_model::{Layer, Matrix, Model, keys_and_values_of_position_zero};
+use lpu_isa::arith::{WEIGHT_BITS, WORD_BITS, kv_encode, saturate};
+use lpu_model::{Layer, Matrix, Model, Reference, keys_and_values_of_position_zero};
 
 /// External memory with all weights, the formats that follow from them, and the scales of their rows.
 pub struct Filled {
@@ -63,6 +63,7 @@ pub fn fill(
     }
     if let Some(token) = first {
         store_position_zero(model, plan, external, &formats, token, &mut store);
+        store_first_logits(simplified, plan, external, &formats, token, &mut store);
     }
     Ok(Filled { formats, dram: store.bytes })
 }
@@ -130,6 +131,25 @@ fn store_embedding(model: &Model, external: &ExternalPlan, formats: &Formats, st
     let unit = f64::from(formats.embedding.words + EMBEDDING_SHIFT as i32).exp2();
     for (token, row) in model.embedding.rows().enumerate() {
         store.vector(external.embedding + token * external.embedding_granules, &row, unit);
+    }
+}
+
+/// The logits behind the first token, where those of every other position are written.
+fn store_first_logits(
+    simplified: &Simplified,
+    plan: &Plan,
+    external: &ExternalPlan,
+    formats: &Formats,
+    token: u32,
+    store: &mut Store,
+) {
+    let mut reference = Reference::new(&simplified.model);
+    let Ok(logits) = reference.step(token, 0) else { return };
+    let unit = f64::from(formats.logits).exp2();
+    let word = |logit: &f32| saturate((f64::from(*logit) * unit).round() as i64, WORD_BITS) as i32;
+    for (chunk, logits) in logits.chunks(external.chunk_rows * plan.geometry.vxm_lanes).enumerate() {
+        let words: Vec<i32> = logits.iter().map(word).collect();
+        store.words(external.classifier + chunk * external.chunk_granules + external.logits, &words);
     }
 }
 

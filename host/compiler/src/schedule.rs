@@ -307,8 +307,9 @@ impl Scheduler {
         }
         for queue in Queue::ALL.into_iter().take(self.geometry.queues()) {
             let wait = self.fit(queue, if queue == Queue::Vector { &bound } else { &[] }, Issues::burst(0));
+            let (nops, delay) = wait.instructions(self.blocks());
             let queue = &mut self.queues[queue as usize];
-            queue.instructions.extend(wait.nop.into_iter().chain([wait.delay]).map(nop));
+            queue.instructions.extend(nops.into_iter().chain([delay]).map(nop));
             queue.instructions.push(Instruction { control: Control::default(), op: Op::End(End {}) });
         }
         self.queues.map(|queue| queue.instructions)
@@ -383,9 +384,10 @@ impl Scheduler {
     }
 
     fn commit(&mut self, op: Op, issues: Issues, wait: Wait, start: &[i64], all: Vec<Effects>) {
-        let control = Control { delay: wait.delay, count: issues.count, interval: issues.interval };
+        let (nops, delay) = wait.instructions(self.blocks());
+        let control = Control { delay, count: issues.count, interval: issues.interval };
         let queue = self.queue_mut(queue_of(&op));
-        queue.instructions.extend(wait.nop.map(nop));
+        queue.instructions.extend(nops.into_iter().map(nop));
         queue.instructions.push(Instruction { control, op });
         for (index, start) in start.iter().enumerate() {
             queue.free[index] = start + issues.count.at(index + 1) * i64::from(issues.interval);

@@ -188,9 +188,10 @@ impl Scheduler {
     }
 
     fn commit_transfer(&mut self, moving: &Moving, wait: Wait, slots: &[i64]) {
-        let control = Control { delay: wait.delay, count: moving.count, interval: 1 };
+        let (nops, delay) = wait.instructions(self.blocks());
+        let control = Control { delay, count: moving.count, interval: 1 };
         let queue = self.queue_mut(Queue::Transfer);
-        queue.instructions.extend(wait.nop.map(nop));
+        queue.instructions.extend(nops.into_iter().map(nop));
         queue.instructions.push(Instruction { control, op: Op::Transfer(moving.transfer) });
         for (index, slot) in slots.iter().enumerate() {
             let last = slot + moving.granules(index) - 1;

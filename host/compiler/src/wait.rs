@@ -7,8 +7,11 @@ use lpu_isa::instruction::Affine;
 use lpu_isa::timing::MIN_PERIOD_CYCLES;
 use std::collections::HashSet;
 
-/// Slopes tried for a delay.
+/// Slopes tried for any delay; those of the pieces that it is fitted to are tried, too, as far as a delay can have them.
 const SLOPES: std::ops::RangeInclusive<i64> = -80..=80;
+const SLOPE_LIMITS: std::ops::RangeInclusive<i64> = -2048..=2047;
+/// Longest constant part of one delay.
+const CONSTANT_MAX: i32 = i16::MAX as i32;
 
 /// Cycles to wait: a delay, and a `Nop` before it where one delay alone would be late.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +23,17 @@ pub struct Wait {
 impl Wait {
     pub fn at(&self, blocks: usize) -> i64 {
         self.nop.map_or(0, |nop| nop.at(blocks)) + self.delay.at(blocks)
+    }
+
+    /// `Nop`s, and the delay behind them, that wait as long with up to `blocks` blocks begun. A delay has 16 bits.
+    pub fn instructions(&self, blocks: usize) -> (Vec<Affine>, Affine) {
+        let mut nops = Vec::new();
+        for wait in self.nop {
+            let rest = split(wait, blocks, &mut nops);
+            nops.push(rest);
+        }
+        let delay = split(self.delay, blocks, &mut nops);
+        (nops, delay)
     }
 
     /// The wait that is at least `least` for each number of blocks, and as short as possible; the delay alone is at least `own`.
@@ -68,9 +82,10 @@ fn nops(least: &[i64]) -> impl Iterator<Item = Affine> {
 /// vertex moves to fewer blocks.
 fn shortest_delay(least: &[i64]) -> (Affine, i64) {
     let mut hull = upper_hull(least);
+    let slopes = slopes(&hull);
     let Some(mut vertex) = hull.pop() else { return (Affine::default(), 0) };
     let mut best = (Affine::default(), i64::MAX);
-    for slope in SLOPES {
+    for slope in slopes {
         let intercept = |(blocks, least): (i64, i64)| least - slope * blocks;
         while let Some(before) = hull.last().filter(|before| intercept(**before) >= intercept(vertex)) {
             vertex = *before;
@@ -83,6 +98,28 @@ fn shortest_delay(least: &[i64]) -> (Affine, i64) {
         }
     }
     best
+}
+
+/// Takes constant parts off a delay that is too long for one instruction, for numbers of blocks up to `blocks`.
+fn split(mut delay: Affine, blocks: usize, nops: &mut Vec<Affine>) -> Affine {
+    let shortest = |delay: Affine| delay.constant + (delay.per_block * blocks as i32).min(delay.per_block);
+    while delay.constant > CONSTANT_MAX && shortest(delay) > CONSTANT_MAX + MIN_PERIOD_CYCLES as i32 {
+        nops.push(Affine::fixed(CONSTANT_MAX));
+        delay.constant -= CONSTANT_MAX;
+    }
+    delay
+}
+
+/// Slopes worth a try for points with this hull, in order.
+fn slopes(hull: &[(i64, i64)]) -> Vec<i64> {
+    let edges = hull.windows(2).flat_map(|edge| {
+        let slope = (edge[1].1 - edge[0].1).div_euclid(edge[1].0 - edge[0].0);
+        [slope, slope + 1]
+    });
+    let mut slopes: Vec<i64> = SLOPES.chain(edges.filter(|slope| SLOPE_LIMITS.contains(slope))).collect();
+    slopes.sort_unstable();
+    slopes.dedup();
+    slopes
 }
 
 /// The points `(blocks, least)` with a positive `least` that no line between two others passes above.
@@ -163,7 +200,11 @@ mod tests {
             let (delay, total) = shortest_delay(&least);
             assert!(least.iter().zip(1..).all(|(least, blocks)| delay.at(blocks) >= *least), "{least:?}");
             let none = least.iter().all(|least| *least == 0);
-            assert_eq!(total, if none { 0 } else { SLOPES.map(late_enough).min().unwrap() }, "{least:?}");
+            assert_eq!(
+                total,
+                if none { 0 } else { SLOPE_LIMITS.map(late_enough).min().unwrap() },
+                "{least:?}"
+            );
         }
     }
 

@@ -36,6 +36,11 @@ pub enum GenerateError {
         "the chip cannot express the temperature {temperature}; expected 0.05 to 100, or 0 for the most likely token"
     )]
     Temperature { temperature: f64 },
+    #[error(
+        "expected a prompt behind the start token {first}, found none: this program holds that token's position and does not run it; \
+         begin the text with a word"
+    )]
+    NothingToRead { first: u32 },
     #[error("no tokenizer of {vocab} pieces belongs to the model; expected one to turn text into tokens")]
     NoTokenizer { vocab: u32 },
 }
@@ -82,7 +87,7 @@ impl Engine {
             geometry: program.geometry,
             predictor: Predictor::new(program),
             tokenizer,
-            held: Vec::new(),
+            held: vec![program.model.bos as u16; program.model.first_position as usize],
         })
     }
 
@@ -116,6 +121,19 @@ impl Engine {
         Ok(if ids.is_empty() { vec![bos] } else { ids })
     }
 
+    /// The prompt with the token in front of it whose keys and values are part of the program, where they are.
+    fn with_first(&self, prompt: &[u32]) -> Result<Vec<u32>, GenerateError> {
+        let bos = self.model.bos;
+        if self.model.first_position == 0 {
+            return Ok(prompt.to_vec());
+        }
+        let rest = prompt.strip_prefix(&[bos]).unwrap_or(prompt);
+        if rest.is_empty() {
+            return Err(GenerateError::NothingToRead { first: bos });
+        }
+        Ok([&[bos], rest].concat())
+    }
+
     /// Starts to answer a prompt. Positions whose inputs are those of the last prompt are not run again. An empty prompt is
     /// the token that starts a text.
     ///
@@ -125,6 +143,7 @@ impl Engine {
         options.check(self.model.vocab)?;
         let start = self.encode("")?;
         let prompt = if prompt.is_empty() { &start } else { prompt };
+        let prompt = &self.with_first(prompt)?[..];
         let context = (self.model.context as usize).min(self.geometry.positions);
         if prompt.len() > context {
             let geometry = self.geometry.name;

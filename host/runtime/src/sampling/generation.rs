@@ -137,7 +137,8 @@ impl<'e> Generation<'e> {
     ) -> Self {
         let common = engine.held.iter().zip(&prompt).take_while(|(held, wanted)| held == wanted).count();
         // Logits follow from the last position, so that it is always run.
-        let reused = if options.keep_logits { 0 } else { common.min(prompt.len() - 1) };
+        let first = engine.model.first_position as usize;
+        let reused = if options.keep_logits { first } else { common.min(prompt.len() - 1) };
         let mut decoder = StreamDecoder::default();
         if let Some(tokenizer) = &engine.tokenizer {
             prompt.iter().for_each(|&id| _ = decoder.push(tokenizer, id.into()));
