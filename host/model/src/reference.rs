@@ -193,6 +193,11 @@ impl<'m> Reference<'m> {
         Ok(&self.logits)
     }
 
+    /// The logits that follow each of the tokens that were run last.
+    pub fn logits(&self) -> &[Vec<f32>] {
+        &self.logits
+    }
+
     /// Where the next tokens of texts stand.
     fn places(&self, tokens: &[Next]) -> Result<Vec<Place>, StepError> {
         let mut positions: Vec<usize> = self.texts.iter().map(|text| text.position).collect();
