@@ -9,7 +9,7 @@ use lpu_compiler::{Features, lay_out};
 use lpu_isa::host::Fault;
 use lpu_model::eval::{self, BoxError, Comparison, Encoded, EvalError, LogitSource, compare};
 use lpu_model::text;
-use lpu_model::{Model, Reference, Tokenizer};
+use lpu_model::{Model, ReadAhead, Tokenizer};
 use lpu_runtime::saturation;
 use lpu_sim::Emulator;
 use lpu_sim::device::{HostPort, Loaded};
@@ -88,7 +88,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let chip = image_for(arguments, &model, &tokenizer, encoded.positions().max(1))?;
     let bar = progress(encoded.predictions() as u64, "evaluating", "tokens");
     let mut machine = Machine::new(&chip.image, bar.clone());
-    let found = compare(&mut Reference::new(&model), &mut machine, &encoded.contexts);
+    let found = compare(&mut ReadAhead::new(&model), &mut machine, &encoded.contexts);
     bar.finish_and_clear();
     let saturations = machine.emulator.saturations();
     report(arguments, &encoded, chip.limit, &found.map_err(failure)?, saturations)

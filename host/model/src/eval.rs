@@ -20,6 +20,14 @@ pub trait LogitSource {
     /// When the machine behind it fails.
     fn reset(&mut self) -> Result<(), BoxError>;
 
+    /// Forgets all tokens, and is told those that will be read, so that many of them can be computed at a time.
+    ///
+    /// # Errors
+    /// When the machine behind it fails.
+    fn begin(&mut self, _tokens: &[u32]) -> Result<(), BoxError> {
+        self.reset()
+    }
+
     /// Reads the next token and replaces `logits` by those that follow it.
     ///
     /// # Errors
@@ -228,7 +236,9 @@ pub fn compare(
 
 /// One prediction: `token` stands at `position` of `story`, `next` follows it.
 #[derive(Clone, Copy)]
-struct Place {
+struct Place<'s> {
+    /// The ids of the story that are read.
+    ids: &'s [u32],
     story: usize,
     position: usize,
     token: u32,
@@ -237,21 +247,22 @@ struct Place {
 
 fn for_each_prediction(
     stories: &[Vec<u32>],
-    mut visit: impl FnMut(Place) -> Result<(), EvalError>,
+    mut visit: impl FnMut(Place<'_>) -> Result<(), EvalError>,
 ) -> Result<(), EvalError> {
     for (story, ids) in stories.iter().enumerate() {
+        let read = &ids[..ids.len().saturating_sub(1)];
         for (position, pair) in ids.windows(2).enumerate() {
-            visit(Place { story, position, token: pair[0], next: pair[1] })?;
+            visit(Place { ids: read, story, position, token: pair[0], next: pair[1] })?;
         }
     }
     Ok(())
 }
 
-impl Place {
+impl Place<'_> {
     fn run(&self, source: &mut dyn LogitSource, logits: &mut Vec<f64>) -> Result<(), EvalError> {
-        let Self { story, position, token, .. } = *self;
-        let reset = if position == 0 { source.reset() } else { Ok(()) };
-        reset.and_then(|()| source.step(token, logits)).map_err(|source| EvalError::Source {
+        let Self { ids, story, position, token, .. } = *self;
+        let begun = if position == 0 { source.begin(ids) } else { Ok(()) };
+        begun.and_then(|()| source.step(token, logits)).map_err(|source| EvalError::Source {
             story,
             position,
             source,

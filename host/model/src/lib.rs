@@ -24,6 +24,7 @@ mod import;
 pub mod llama2c;
 mod matrix;
 mod packed;
+mod read_ahead;
 pub mod reference;
 pub mod synthetic;
 pub mod text;
@@ -35,6 +36,7 @@ pub use import::{
 };
 pub use matrix::Matrix;
 pub use packed::{Integers, PackedBlock};
+pub use read_ahead::ReadAhead;
 pub use reference::{KeysValues, Reference, keys_and_values_of_position_zero};
 pub use synthetic::synthetic;
 pub use tokenizer::Tokenizer;

@@ -157,40 +157,45 @@ impl<'m> Reference<'m> {
         let embed = |(next, place): (&Next, &Place)| embed(self.model, next.token, place.position);
         let mut residual: Vec<Vec<f32>> = tokens.iter().zip(&places).map(embed).collect();
         for (index, layer) in layers.iter().enumerate() {
-            let mut observe = |site, vectors: &[Vec<f32>]| show(observer, site, index, vectors);
-            observe(Site::Residual, &residual);
+            let mut observe = |site, column, values: &[f32]| observer.observe(site, index, column, values);
+            observe_all(&mut observe, Site::Residual, &residual);
 
             let attn_in = each(&residual, |_, residual| before(config, &layer.attn_norm, residual));
-            observe(Site::AttnIn, &attn_in);
+            observe_all(&mut observe, Site::AttnIn, &attn_in);
             let mut caches: Vec<&mut KeysValues> =
                 self.texts.iter_mut().map(|text| &mut text.keys_values[index]).collect();
             let attn_out = attention(config, (index, layer), &places, &mut caches, &attn_in, &mut observe);
-            observe(Site::AttnOut, &attn_out);
+            observe_all(&mut observe, Site::AttnOut, &attn_out);
             let attn_added = after(config, layer.attn_post_norm.as_ref(), attn_out);
 
             let mut mid = residual.clone();
             if !config.block.parallel {
                 add_each(&mut mid, &attn_added);
             }
-            observe(Site::ResidualMid, &mid);
+            observe_all(&mut observe, Site::ResidualMid, &mid);
             let mlp_in = each(&mid, |_, mid| before(config, &layer.mlp_norm, mid));
-            observe(Site::MlpIn, &mlp_in);
+            observe_all(&mut observe, Site::MlpIn, &mlp_in);
             let mlp_out = mlp(config, layer, &mlp_in, &mut observe);
-            observe(Site::MlpOut, &mlp_out);
+            observe_all(&mut observe, Site::MlpOut, &mlp_out);
             add_each(&mut residual, &attn_added);
             add_each(&mut residual, &after(config, layer.mlp_post_norm.as_ref(), mlp_out));
         }
-        let mut observe = |site, vectors: &[Vec<f32>]| show(observer, site, layers.len(), vectors);
-        observe(Site::Residual, &residual);
+        let mut observe = |site, column, values: &[f32]| observer.observe(site, layers.len(), column, values);
+        observe_all(&mut observe, Site::Residual, &residual);
         if let Some(norm) = &self.model.final_norm {
             residual = each(&residual, |_, residual| normalised(residual, norm, config.norm));
         }
-        observe(Site::FinalIn, &residual);
+        observe_all(&mut observe, Site::FinalIn, &residual);
         self.logits = products(self.model.classifier_matrix(), &residual);
         self.logits.iter_mut().for_each(|logits| cap(logits, config.block.logit_cap));
-        observe(Site::Logits, &self.logits);
+        observe_all(&mut observe, Site::Logits, &self.logits);
         places.iter().for_each(|place| self.texts[place.text].position = place.position + 1);
         Ok(&self.logits)
+    }
+
+    /// The logits that follow each of the tokens that were run last.
+    pub fn logits(&self) -> &[Vec<f32>] {
+        &self.logits
     }
 
     /// Where the next tokens of texts stand.
@@ -226,8 +231,8 @@ pub fn keys_and_values_of_position_zero(model: &Model, token: u32) -> Result<Vec
     Ok(reference.texts.remove(0).keys_values)
 }
 
-fn show(observer: &mut impl Observer, site: Site, layer: usize, vectors: &[Vec<f32>]) {
-    vectors.iter().enumerate().for_each(|(column, vector)| observer.observe(site, layer, column, vector));
+fn observe_all(observe: &mut impl FnMut(Site, usize, &[f32]), site: Site, vectors: &[Vec<f32>]) {
+    vectors.iter().enumerate().for_each(|(column, vector)| observe(site, column, vector));
 }
 
 fn embed(model: &Model, token: u32, position: usize) -> Vec<f32> {
@@ -260,22 +265,22 @@ fn mlp(
     config: &Config,
     layer: &Layer,
     input: &[Vec<f32>],
-    observe: &mut impl FnMut(Site, &[Vec<f32>]),
+    observe: &mut impl FnMut(Site, usize, &[f32]),
 ) -> Vec<Vec<f32>> {
     let up = linear(&layer.up, input);
-    observe(Site::Up, &up);
+    observe_all(observe, Site::Up, &up);
     let activation = config.activation;
     let hidden = match &layer.gate {
         Some(gate) => {
             let gate = linear(gate, input);
-            observe(Site::Gate, &gate);
+            observe_all(observe, Site::Gate, &gate);
             each(&gate, |column, gate| {
                 gate.iter().zip(&up[column]).map(|(gate, up)| activation.of(*gate) * up).collect()
             })
         }
         None => each(&up, |_, up| up.iter().map(|up| activation.of(*up)).collect()),
     };
-    observe(Site::Hidden, &hidden);
+    observe_all(observe, Site::Hidden, &hidden);
     linear(&layer.down, &hidden)
 }
 

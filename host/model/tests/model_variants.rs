@@ -4,7 +4,8 @@ use lpu_model::eval::{self, BoxError, EvalError, LogitSource};
 use lpu_model::reference::{Next, Site, StepError, Unobserved, argmax, keys_and_values_of_position_zero};
 use lpu_model::synthetic::{Extras, micro_gpt, synthetic, synthetic_with, tiny_gpt2, tiny_llama};
 use lpu_model::{
-    Activation, Config, Linear, Matrix, Model, ModelError, Norm, Reference, Rope, RopePairing, RopeScaling,
+    Activation, Config, Linear, Matrix, Model, ModelError, Norm, ReadAhead, Reference, Rope, RopePairing,
+    RopeScaling,
 };
 
 const SEED: u64 = 42;
@@ -221,6 +222,24 @@ fn a_source_compared_with_itself_agrees() {
 }
 
 #[test]
+fn a_reference_that_reads_ahead_says_the_same() {
+    let config = Config { context: 200, ..tiny_llama() };
+    let model = synthetic(&config, SEED).unwrap();
+    let long: Vec<u32> = (0..150).map(|position| position * 7 % 300).collect();
+    let stories = [TOKENS.to_vec(), long];
+    let found = eval::compare(&mut Reference::new(&model), &mut ReadAhead::new(&model), &stories).unwrap();
+    assert_eq!((found.kl_nats, found.reference), (0.0, found.other));
+    assert_eq!(found.reference.predictions, 153);
+
+    let mut ahead = ReadAhead::new(&model);
+    ahead.begin(&[3, 4]).unwrap();
+    let mut logits = Vec::new();
+    ahead.step(3, &mut logits).unwrap();
+    let error = ahead.step(5, &mut logits).unwrap_err().to_string();
+    assert_eq!(error, "token 5 is read where 4 was announced");
+}
+
+#[test]
 fn unusable_logits_are_told() {
     let stories = [vec![0, 1]];
     let error = eval::score(&mut Fixed(vec![0.0, f64::NAN]), &stories).unwrap_err().to_string();
@@ -232,8 +251,14 @@ fn unusable_logits_are_told() {
     let error = eval::score(&mut Fixed(vec![0.0; 2]), &[vec![0]]).unwrap_err();
     assert!(matches!(error, EvalError::NothingToPredict), "{error}");
     let model = synthetic(&micro_gpt(), SEED).unwrap();
-    let error = eval::score(&mut Reference::new(&model), &[vec![0; 18]]).unwrap_err().to_string();
-    assert!(error.starts_with("story 0, position 16: position 16 is beyond the context of 16"), "{error}");
+    let sources: [&mut dyn LogitSource; 2] = [&mut Reference::new(&model), &mut ReadAhead::new(&model)];
+    for source in sources {
+        let error = eval::score(source, &[vec![0; 18]]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("story 0, position 16: position 16 is beyond the context of 16"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use lpu_model::reference::argmax;
 use lpu_model::{Model, Reference, Tokenizer};
 use lpu_runtime::schedule::ideal_mean;
 use lpu_sim::device::RunRequest;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -135,7 +136,7 @@ pub fn measure(rung: &Rung) -> Result<Row, Failure> {
         mxm_utilisation: ideal_mean / cycles_mean,
         tokens_per_second: image.geometry.clock_hz as f64 / cycles_mean,
         time: Times { jitter_us: Times::new(&measured).jitter_us, ..all },
-        cpu: cpu(&rung.model, u32::from(first), positions)?,
+        cpu: one_thread()?.install(|| cpu(&rung.model, u32::from(first), positions))?,
         published: rung.published,
     })
 }
@@ -146,6 +147,11 @@ fn calibration(model: &Model) -> Calibration {
         count if count > 1_000_000 => Calibration { texts: 1, tokens: 16, ..Calibration::default() },
         _ => Calibration::default(),
     }
+}
+
+/// Where the fp32 reference, which uses all cores otherwise, runs on one.
+fn one_thread() -> Result<ThreadPool, Failure> {
+    ThreadPoolBuilder::new().num_threads(1).build().map_err(Failure::machine)
 }
 
 /// Greedy text of the fp32 reference, position by position, again and again.

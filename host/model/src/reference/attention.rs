@@ -1,8 +1,8 @@
 //! Causal attention of many tokens, those of one text or of several.
 
-use super::Site;
 use super::product::{dot, linear};
 use super::vectors::{Rotation, cap, each, normalised, softmax};
+use super::{Site, observe_all};
 use crate::{Config, Layer, Norm};
 use multiversion::multiversion;
 
@@ -38,39 +38,40 @@ pub fn attention(
     places: &[Place],
     caches: &mut [&mut KeysValues],
     input: &[Vec<f32>],
-    observe: &mut impl FnMut(Site, &[Vec<f32>]),
+    observe: &mut impl FnMut(Site, usize, &[f32]),
 ) -> Vec<Vec<f32>> {
     let q = linear(&layer.q, input);
     let k = linear(&layer.k, input);
     let v = linear(&layer.v, input);
-    observe(Site::QProjected, &q);
-    observe(Site::KProjected, &k);
+    observe_all(observe, Site::QProjected, &q);
+    observe_all(observe, Site::KProjected, &k);
+    let rotations: Vec<Rotation> =
+        places.iter().map(|place| Rotation::at(config.rope_of(index), place.position)).collect();
     let prepared = |norm: Option<&Norm>, heads: &[Vec<f32>]| {
-        let rotation = |column: usize| Rotation::at(config.rope_of(index), places[column].position);
-        each(heads, |column, heads| prepared_heads(config, norm, &rotation(column), heads))
+        each(heads, |column, heads| prepared_heads(config, norm, &rotations[column], heads))
     };
     let q = prepared(layer.q_norm.as_ref(), &q);
     let k = prepared(layer.k_norm.as_ref(), &k);
-    observe(Site::Q, &q);
-    observe(Site::K, &k);
-    observe(Site::V, &v);
+    observe_all(observe, Site::Q, &q);
+    observe_all(observe, Site::K, &k);
+    observe_all(observe, Site::V, &v);
 
     for ((place, keys), values) in places.iter().zip(&k).zip(&v) {
         caches[place.text].set(place.position, keys, values);
     }
     let window = config.window(index);
-    let heads =
-        each(&q, |column, q| heads(config, window, caches[places[column].text], places[column].position, q));
-    for head in 0..config.heads {
-        let of = |part: fn(&Head) -> &Vec<f32>| {
-            heads.iter().map(|heads| part(&heads[head]).clone()).collect::<Vec<_>>()
-        };
-        observe(Site::Scores, &of(|head| &head.scores));
-        observe(Site::Probabilities, &of(|head| &head.probabilities));
+    let mixed = each(&q, |column, q| {
+        let Place { text, position } = places[column];
+        mix_heads(config, window, caches[text], position, q)
+    });
+    for (column, (heads, _)) in mixed.iter().enumerate() {
+        for Head { scores, probabilities } in heads {
+            observe(Site::Scores, column, scores);
+            observe(Site::Probabilities, column, probabilities);
+        }
     }
-    let mix: Vec<Vec<f32>> =
-        heads.iter().map(|heads| heads.iter().flat_map(|head| &head.mix).copied().collect()).collect();
-    observe(Site::Mix, &mix);
+    let mix: Vec<Vec<f32>> = mixed.into_iter().map(|(_, mix)| mix).collect();
+    observe_all(observe, Site::Mix, &mix);
     linear(&layer.o, &mix)
 }
 
@@ -87,37 +88,37 @@ fn prepared_heads(config: &Config, norm: Option<&Norm>, rotation: &Rotation, hea
     heads
 }
 
-/// What a head makes of keys and values.
+/// How a head sees the positions.
 struct Head {
     scores: Vec<f32>,
     probabilities: Vec<f32>,
-    mix: Vec<f32>,
 }
 
-/// The heads of one token at `position`; later positions may already be in the cache.
-fn heads(
+/// The heads of one token at `position`, and the values that they mix; later positions may already be in the cache.
+fn mix_heads(
     config: &Config,
     window: Option<usize>,
     cache: &KeysValues,
     position: usize,
     q: &[f32],
-) -> Vec<Head> {
+) -> (Vec<Head>, Vec<f32>) {
     let (width, head_dim) = (config.kv_dim(), config.head_dim);
     let first = window.map_or(0, |window| (position + 1).saturating_sub(window));
     let seen = first * width..(position + 1) * width;
     let (keys, values) = (&cache.keys[seen.clone()], &cache.values[seen]);
-    let head = |(head, q): (usize, &[f32])| {
+    let mut mix = vec![0.0; config.q_dim()];
+    let head = |(head, (q, mix)): (usize, (&[f32], &mut [f32]))| {
         let lane = config.kv_head_of(head) * head_dim;
         let mut scores = Vec::with_capacity(position + 1 - first);
         score(q, keys, width, lane, config.attention_scale(), &mut scores);
         cap(&mut scores, config.block.score_cap);
         let mut probabilities = scores.clone();
         softmax(&mut probabilities);
-        let mut mix = vec![0.0; head_dim];
-        mix_values(&probabilities, values, width, lane, &mut mix);
-        Head { scores, probabilities, mix }
+        mix_values(&probabilities, values, width, lane, mix);
+        Head { scores, probabilities }
     };
-    q.chunks_exact(head_dim).enumerate().map(head).collect()
+    let heads = q.chunks_exact(head_dim).zip(mix.chunks_exact_mut(head_dim)).enumerate().map(head).collect();
+    (heads, mix)
 }
 
 /// The scaled products of a query with a head's keys, which begin at `lane` of each `width` values.
