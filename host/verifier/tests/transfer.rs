@@ -1,9 +1,12 @@
 //! The verifier accepts programs whose weights and keys come from external memory, and names each planted fault by its rule.
 
+mod transfer_plants;
 mod transfer_program;
 
-use lpu_verifier::verify;
+use lpu_verifier::{Violation, verify};
 use std::time::Instant;
+use transfer_plants::hazards::{results, turnaround};
+use transfer_plants::{Plant, plants};
 use transfer_program::{Shape, legal};
 
 #[test]
@@ -12,6 +15,38 @@ fn legal_programs_pass() {
         let report = verify(&legal(&shape)).unwrap_or_else(|violation| panic!("{violation}"));
         assert_eq!(report.cycles.len(), shape.context as usize);
     }
+}
+
+#[test]
+fn each_planted_fault_of_a_transfer_is_named() {
+    let image = legal(&Shape::small());
+    let plants = plants(&image);
+    assert!(plants.len() >= 12);
+    let unnamed: Vec<String> = plants.into_iter().filter_map(unnamed).collect();
+    assert!(unnamed.is_empty(), "{unnamed:#?}");
+}
+
+/// A plant that the verifier does not name, with the first verdicts on its images.
+fn unnamed(Plant { name, images, expects }: Plant) -> Option<String> {
+    let verdicts: Vec<_> = images.iter().map(verify).collect();
+    let named = verdicts.iter().any(|verdict| verdict.as_ref().is_err_and(|found| expects(&found.rule)));
+    let shown = |verdict: &Result<_, Violation>| match verdict {
+        Ok(_) => "legal".into(),
+        Err(violation) => violation.to_string(),
+    };
+    let first = verdicts.iter().take(4).map(shown).collect::<Vec<String>>();
+    (!named).then(|| format!("{name}: {first:?}"))
+}
+
+#[test]
+fn what_is_only_near_a_fault_is_legal() {
+    let image = legal(&Shape::small());
+    let legal = |name, image| {
+        verify(&image).unwrap_or_else(|violation| panic!("{name}: {violation}"));
+    };
+    legal("the port of the other half", results(&image, 60));
+    let granule = image.geometry.dram_granule_cycles as i32;
+    legal("an empty slot before the bus turns around", turnaround(&image, granule));
 }
 
 /// 500 positions of two million beats and as many rows.
