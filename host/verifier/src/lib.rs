@@ -40,7 +40,6 @@ pub use verified::VerifiedProgram;
 use check::Checker;
 use lpu_isa::image::Image;
 use lpu_isa::instruction::{Op, Queue};
-use lpu_isa::transfer::Frames;
 use program::Program;
 use repeat::Repeats;
 use stream::{Merged, Next};
@@ -126,8 +125,8 @@ fn check_segment(
     checker: &mut Checker,
     runs: &[Vec<Run>; 3],
 ) -> Result<(), (Issue, Rule)> {
-    let frames = checker.geometry.has_external_memory().then(|| Frames::of(&checker.geometry));
-    for next in Merged::new(program, frames, runs) {
+    let geometry = checker.geometry;
+    for next in Merged::new(program, &geometry, runs) {
         let issue = match &next {
             Next::Issue(issue) => issue,
             Next::Row(row) => &row.issue,

@@ -113,7 +113,7 @@ impl Place {
             return Known::None;
         }
         let runs = 0..self.count / plan.granules;
-        let rows = runs.flat_map(|number| (0..plan.places.len()).map(move |k| (number, k)));
+        let rows = runs.flat_map(|number| (0..plan.rows()).map(move |k| (number, k)));
         let knows = |(number, k)| {
             let (first, end) = self.bits(plan, number, k);
             state.dram.knows(first, end)
@@ -125,7 +125,7 @@ impl Place {
     fn put(&self, state: &mut Checker, plan: &Plan, number: i64, k: usize, known: bool) {
         let (first, end) = self.bits(plan, number, k);
         state.dram.write(first, end, known);
-        if k + 1 == plan.places.len() {
+        if k + 1 == plan.rows() {
             let all = (self.address + (number + 1) * plan.granules) as usize * plan.layout.granule_bits();
             state.dram.write(end, all, true);
         }
@@ -195,10 +195,10 @@ fn bring(state: &mut Checker, way: Way, row: &RowIssue<'_>, address: i64) -> Res
     match way {
         Way::Weights => {
             let address = state.weight_row(address)?;
-            state.write_weights(issue, address, usize::from(plan.places[k].lanes), port)
+            state.write_weights(issue, address, row.lanes, port)
         }
         Way::Kv => {
-            let known = state.moving.known.of(*number as usize * plan.places.len() + k);
+            let known = state.moving.known.of(*number as usize * plan.rows() + k);
             state.write_kv(issue, address, port, known)
         }
         Way::Vmem | Way::FromKv | Way::FromVmem => state.write_vmem(issue, address, port),
@@ -235,7 +235,7 @@ pub(super) fn repeat(
     if !is_back(transfer.way) {
         return place.known(state, plan) == *moved;
     }
-    let rows = plan.places.len();
+    let rows = plan.rows();
     for number in 0..place.count / plan.granules {
         for k in 0..rows {
             place.put(state, plan, number, k, moved.of(number as usize * rows + k));

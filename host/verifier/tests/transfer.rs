@@ -3,9 +3,9 @@
 mod transfer_plants;
 mod transfer_program;
 
-use lpu_verifier::{Violation, verify};
+use lpu_verifier::{Location, Rule, Violation, verify};
 use std::time::Instant;
-use transfer_plants::hazards::{results, turnaround};
+use transfer_plants::hazards::{hurried, results, turnaround};
 use transfer_plants::{Plant, plants};
 use transfer_program::{Shape, legal};
 
@@ -47,6 +47,20 @@ fn what_is_only_near_a_fault_is_legal() {
     legal("the port of the other half", results(&image, 60));
     let granule = image.geometry.dram_granule_cycles as i32;
     legal("an empty slot before the bus turns around", turnaround(&image, granule));
+}
+
+/// `first_beat` of the program computes the first cycle from the layout of the last row.
+#[test]
+fn rows_may_be_read_from_the_cycle_in_which_they_show() {
+    for shape in [Shape::small(), Shape::wide()] {
+        let image = legal(&Shape { interval: 1, ..shape });
+        verify(&image).unwrap_or_else(|violation| panic!("{violation}"));
+        let rule = verify(&hurried(&image, 1)).expect_err("a cycle too early").rule;
+        let Rule::TooEarly { location: Location::WeightRow(_), ready, sampled, .. } = rule else {
+            panic!("{rule}")
+        };
+        assert_eq!(ready, sampled + 1);
+    }
 }
 
 /// 500 positions of two million beats and as many rows.
