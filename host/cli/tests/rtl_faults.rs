@@ -74,6 +74,7 @@ fn answer(rule: &Rule) -> Answer {
         Rule::NoExternalMemory { .. } | Rule::DramSize { .. } => Silent(LOADER),
         Rule::DramAddress { .. } => Flags(&[Fault::DRAM_ADDRESS]),
         Rule::PartialRun { .. } => Silent(DEFINED),
+        Rule::GranuleLost { .. } => Silent(UNSEEN),
     }
 }
 

@@ -56,22 +56,19 @@ fn rows_may_be_read_from_the_cycle_in_which_they_show() {
         let image = legal(&Shape { interval: 1, ..shape });
         verify(&image).unwrap_or_else(|violation| panic!("{violation}"));
         let rule = verify(&hurried(&image, 1)).expect_err("a cycle too early").rule;
-        let Rule::TooEarly { location: Location::WeightRow(_), ready, sampled, .. } = rule else {
-            panic!("{rule}")
-        };
-        assert_eq!(ready, sampled + 1);
+        assert!(matches!(rule, Rule::Collision { location: Location::WeightRow(_), .. }), "{rule}");
     }
 }
 
-/// 500 positions of two million beats and as many rows.
+/// Two million beats and as many rows at each position; a chip's 512 positions take four times as long.
 #[test]
 fn a_model_of_134_million_weights_is_verified_at_every_position_in_seconds() {
-    let image = legal(&Shape::smollm2());
+    let image = legal(&Shape { context: 128, ..Shape::smollm2() });
     let begin = Instant::now();
     let report = verify(&image).unwrap_or_else(|violation| panic!("{violation}"));
     let seconds = begin.elapsed().as_secs_f64();
     println!("{} issues, {} accesses, {seconds:.1} s", report.issues, report.reads + report.writes);
-    assert!(report.issues / 512 > 4_000_000, "{} issues", report.issues);
+    assert!(report.issues / 128 > 4_000_000, "{} issues", report.issues);
     // Tests are built to be debugged, on machines that do other things too.
-    assert!(seconds < 120.0, "{seconds} s");
+    assert!(seconds < 60.0, "{seconds} s");
 }

@@ -119,6 +119,7 @@ A row to the chip counts as issued with the word that brings its last bit, a row
 the matrix queue's issue comes first, then the vector queue's, then the row. Legal only if
   every granule exists, and holds what the image or a token of the run wrote, for every token that may come in; way Kv may bring rows that
     nobody wrote, whose scores leave through the mask
+  no token writes a granule of the image that ways Weights and Vmem bring rows from before this token writes it
   a row of weight or vector memory is read after this token wrote it, or lies in the image and no token writes it
   count is a multiple of n, run and with codes blocks are at least 1, offset_codes is 0 with Rows, and format is Rows on the way back
   step_by is not Token on the way back, and moves no row if it is

@@ -129,6 +129,11 @@ fn granules(image: &Image) -> Vec<Plant> {
             moved(image, Way::Weights, |_, transfer| transfer.address = held as u32 - 1),
             nothing,
         ),
+        plant(
+            "logits over the weights of the image",
+            moved(image, Way::FromVmem, |_, transfer| transfer.address = held as u32 / 2),
+            |rule| matches!(rule, Rule::GranuleLost { .. }),
+        ),
         plant("weights that the image does not hold in the last trip", shortened, nothing),
         plant("weights that the image does not hold in a late trip", cut, nothing),
         plant(
