@@ -49,7 +49,8 @@ fn answer(rule: &Rule) -> Answer {
             Location::KvRow(_) => Flags(&[Fault::KV_CONFLICT]),
             Location::Act { .. } => Flags(&[Fault::ACT_CONFLICT]),
             Location::Scalar(_) => Flags(&[Fault::SCALAR_CONFLICT]),
-            Location::WeightRow(_) | Location::SumsLane(_) => Silent("no program can write it so"),
+            Location::WeightRow(_) => Silent(UNSEEN),
+            Location::SumsLane(_) => Silent("no program can write it so"),
             Location::Granule(_) => Silent("granules move one after another"),
             Location::VmemRow(_) | Location::Vreg(_) => Silent("the memory shows what it held before"),
         },
@@ -73,6 +74,7 @@ fn answer(rule: &Rule) -> Answer {
         Rule::NoExternalMemory { .. } | Rule::DramSize { .. } => Silent(LOADER),
         Rule::DramAddress { .. } => Flags(&[Fault::DRAM_ADDRESS]),
         Rule::PartialRun { .. } => Silent(DEFINED),
+        Rule::GranuleLost { .. } => Silent(UNSEEN),
     }
 }
 

@@ -20,6 +20,8 @@ use propose::Pools;
 
 /// Cycles that no token of a random program exceeds.
 pub const TOKEN_CYCLES_MAX: u64 = 300;
+/// The same on chips with external memory, which takes its time.
+pub const TOKEN_CYCLES_MAX_EXTERNAL: u64 = 1200;
 /// Times that a proposed instruction is begun later before it is given up.
 const REPAIRS_MAX: usize = 24;
 /// Largest delay that repairing may lead to.
@@ -117,8 +119,17 @@ fn memories(random: &mut Random, geometry: &Geometry) -> Image {
     let context = (blocks + random.below(3) + 2) as u32;
     let vocab = random.within(geometry.vxm_lanes as i32, 5 * geometry.vxm_lanes as i32) as u32;
     let model = ModelInfo { name: "random".into(), vocab, context, ..ModelInfo::default() };
-    let tokenizer = Vec::new();
-    Image { model, weights, vmem, tokenizer, ..Image::empty(*geometry) }
+    let dram = external(random, geometry);
+    Image { model, weights, vmem, dram, ..Image::empty(*geometry) }
+}
+
+/// Some granules of external memory, where there is one.
+fn external(random: &mut Random, geometry: &Geometry) -> Vec<u8> {
+    if !geometry.has_external_memory() {
+        return Vec::new();
+    }
+    let bytes = (propose::GRANULES as usize + random.below(8)) * geometry.granule_bytes();
+    (0..bytes).map(|_| random.next() as u8).collect()
 }
 
 fn request(random: &mut Random, model: &ModelInfo) -> RunRequest {
@@ -138,10 +149,10 @@ fn request(random: &mut Random, model: &ModelInfo) -> RunRequest {
 /// A legal program that grows.
 struct Growing {
     image: Image,
-    /// Both queues: matrix, vector.
-    programs: [Vec<Instruction>; 2],
+    /// The chip's queues: matrix, vector, transfer.
+    programs: Vec<Vec<Instruction>>,
     /// Where the section in work ends: the index of its `Sync`, `EndLoop` or last operation, in each queue.
-    ends: [usize; 2],
+    ends: Vec<usize>,
     pools: Pools,
 }
 
@@ -156,12 +167,9 @@ impl Growing {
         let end = instruction(Control::default(), Op::End(End {}));
         let wait = instruction(Control::after(40), Op::Nop(Nop {}));
         let choose = instruction(Control::after(4), Op::Vector(choose));
-        Self {
-            pools: Pools::new(&image),
-            image,
-            programs: [vec![wait, end], vec![choose, wait, end]],
-            ends: [0, 0],
-        }
+        let mut programs = vec![vec![wait, end], vec![choose, wait, end]];
+        programs.resize(geometry.queues(), vec![end]);
+        Self { pools: Pools::new(&image), image, ends: vec![0; programs.len()], programs }
     }
 
     /// Ends the section in work, if there is one, and begins another, perhaps a loop.
@@ -174,13 +182,13 @@ impl Growing {
         }
     }
 
-    /// Leaves the loop in work, or lets both queues meet; what follows is the next section.
+    /// Leaves the loop in work, or lets the queues meet; what follows is the next section.
     fn close(&mut self) {
         let in_loop = matches!(self.programs[0][self.ends[0]].op, Op::EndLoop(_));
-        if in_loop { self.ends = self.ends.map(|end| end + 1) } else { self.meet() }
+        if in_loop { self.ends.iter_mut().for_each(|end| *end += 1) } else { self.meet() }
     }
 
-    /// Lets both queues meet in a `Sync`, if the next trip of a loop bears the delay.
+    /// Lets the queues meet in a `Sync`, if the next trip of a loop bears the delay.
     fn meet(&mut self) {
         self.try_change(|programs, ends| {
             for (program, end) in programs.iter_mut().zip(ends) {
@@ -191,22 +199,24 @@ impl Growing {
     }
 
     /// Makes a change, or none if the program would not be legal with it.
-    fn try_change(&mut self, change: impl FnOnce(&mut [Vec<Instruction>; 2], &mut [usize; 2])) {
-        let before = (self.programs.clone(), self.ends);
+    fn try_change(&mut self, change: impl FnOnce(&mut [Vec<Instruction>], &mut [usize])) {
+        let before = (self.programs.clone(), self.ends.clone());
         change(&mut self.programs, &mut self.ends);
-        if !self.check().is_ok_and(|report| is_short(&report)) {
+        if !self.check().is_ok_and(|report| self.is_short(&report)) {
             (self.programs, self.ends) = before;
         }
     }
 
-    /// A loop without a body in both queues; what follows grows inside.
+    /// A loop without a body in all queues; what follows grows inside.
     fn open_loop(&mut self, random: &mut Random) {
         let trips = random.within(1, 3);
         let per_block = random.within(-1, 1);
         let count = Affine { constant: trips - per_block, per_block };
         let delay = random.within(4, 7);
-        let steps =
-            [0; 2].map(|_| EndLoop { first_step: random.within(-2, 3), second_step: random.within(-2, 9) });
+        let queues = 0..self.programs.len();
+        let steps: Vec<EndLoop> = queues
+            .map(|_| EndLoop { first_step: random.within(-2, 3), second_step: random.within(-2, 9) })
+            .collect();
         // Trips that depend on the blocks begun may vanish at late positions; then there is no loop.
         self.try_change(|programs, ends| {
             let control = Control { delay: Affine::fixed(delay), count, interval: 0 };
@@ -236,7 +246,7 @@ impl Growing {
     fn repair(&mut self, new: By) -> bool {
         for _ in 0..REPAIRS_MAX {
             let violation = match self.check() {
-                Ok(report) => return is_short(&report),
+                Ok(report) => return self.is_short(&report),
                 Err(violation) => violation,
             };
             let Some((place, wait)) = self.remedy(new, &violation) else { return false };
@@ -262,8 +272,9 @@ impl Growing {
             Rule::Overtaken { theirs, ours, .. } => theirs - ours + 1,
             Rule::Period { least, found } => least - found,
             Rule::Collision { .. } | Rule::Port { .. } | Rule::SameCycle { .. } => 1,
+            Rule::Turnaround { .. } => self.image.geometry.dram_granule_cycles as i64,
             Rule::Noise { .. } => self.image.geometry.vxm_lanes as i64,
-            // The other queue may write it later in this section.
+            // The other queues may write it later in this section.
             Rule::Undriven { .. } => 11,
             _ => return None,
         };
@@ -283,12 +294,15 @@ impl Growing {
         };
         self.image.matrix = encode(&self.programs[Queue::Matrix as usize]);
         self.image.vector = encode(&self.programs[Queue::Vector as usize]);
+        self.image.transfer = self.programs.get(Queue::Transfer as usize).map(encode).unwrap_or_default();
         verify(&self.image)
     }
-}
 
-fn is_short(report: &Report) -> bool {
-    report.cycles.iter().all(|&cycles| cycles <= TOKEN_CYCLES_MAX)
+    fn is_short(&self, report: &Report) -> bool {
+        let external = self.image.geometry.has_external_memory();
+        let most = if external { TOKEN_CYCLES_MAX_EXTERNAL } else { TOKEN_CYCLES_MAX };
+        report.cycles.iter().all(|&cycles| cycles <= most)
+    }
 }
 
 fn instruction(control: Control, op: Op) -> Instruction {

@@ -1,10 +1,13 @@
 //! Random instructions that have a good chance to be legal: they mostly read what was written.
 
 use super::Random;
-use lpu_isa::Geometry;
 use lpu_isa::image::Image;
 use lpu_isa::instruction::*;
-use lpu_isa::timing;
+use lpu_isa::transfer::Layout;
+use lpu_isa::{Geometry, timing};
+
+/// Granules of external memory that transfers read from; they write behind them too.
+pub(super) const GRANULES: u32 = 24;
 
 /// What earlier instructions wrote, for later ones to read.
 pub(super) struct Pools {
@@ -13,6 +16,8 @@ pub(super) struct Pools {
     act: Vec<u32>,
     kv: Vec<u32>,
     scalars: Vec<u32>,
+    /// Rows of weights that transfers brought.
+    weights: Vec<u32>,
 }
 
 impl Pools {
@@ -26,6 +31,7 @@ impl Pools {
             act: Vec::new(),
             kv: Vec::new(),
             scalars: vec![one, one + 1],
+            weights: Vec::new(),
         }
     }
 
@@ -42,7 +48,13 @@ impl Pools {
                 }
             }
             Op::Vector(vector) => self.add_vector(geometry, vector, instruction.control.count.at(1) as u32),
-            Op::Nop(_) | Op::Loop(_) | Op::EndLoop(_) | Op::Sync(_) | Op::End(_) | Op::Transfer(_) => {}
+            Op::Transfer(transfer) => match transfer.way {
+                Way::Weights => self.weights.push(transfer.row),
+                Way::Kv => self.kv.push(transfer.row),
+                Way::Vmem => self.vmem.push(transfer.row),
+                Way::FromKv | Way::FromVmem => {}
+            },
+            Op::Nop(_) | Op::Loop(_) | Op::EndLoop(_) | Op::Sync(_) | Op::End(_) => {}
         }
     }
 
@@ -101,7 +113,7 @@ pub(super) fn primers(random: &mut Random, image: &Image, pools: &Pools) -> Vec<
     primers
 }
 
-/// The queue of an operation; of one that both have, any.
+/// The queue of an operation; of one that all have, that of the matrix or the vector unit.
 pub(super) fn queue(random: &mut Random, op: &Op) -> Queue {
     match op.row().on {
         On::Matrix => Queue::Matrix,
@@ -113,6 +125,9 @@ pub(super) fn queue(random: &mut Random, op: &Op) -> Queue {
 
 /// A proposal.
 pub(super) fn instruction(random: &mut Random, image: &Image, pools: &Pools) -> Instruction {
+    if image.geometry.has_external_memory() && random.once_in(3) {
+        return transfer(random, image, pools);
+    }
     let op = match random.below(20) {
         0 => Op::Nop(Nop {}),
         1 | 2 => Op::Gather(gather(random, image)),
@@ -177,7 +192,13 @@ fn dot(random: &mut Random, image: &Image, pools: &Pools) -> Dot {
     let results = geometry.mxm_lanes >> tap;
     let memory = random.of(&[Memory::Weights, Memory::Kv]);
     let image_rows = image.weights.len() / geometry.mxm_lanes;
-    let row = if memory == Memory::Kv { known(random, &pools.kv) } else { row(random, image_rows) };
+    let brought = geometry.has_external_memory() && !pools.weights.is_empty() && !random.once_in(3);
+    let row = match memory {
+        Memory::Kv => known(random, &pools.kv),
+        Memory::Weights if brought => known(random, &pools.weights),
+        Memory::Weights => row(random, image_rows),
+    };
+    let pieces = if geometry.has_external_memory() { random.below(5) as u32 } else { 0 };
     Dot {
         memory,
         offset: random.once_in(2),
@@ -196,7 +217,56 @@ fn dot(random: &mut Random, image: &Image, pools: &Pools) -> Dot {
         maximum: random.once_in(2),
         scalar: random.below(geometry.scalars) as u32,
         store: scratch(random, image),
-        pieces: 0,
+        pieces,
+    }
+}
+
+/// Granules that come or go, a run or a few.
+fn transfer(random: &mut Random, image: &Image, pools: &Pools) -> Instruction {
+    let ways = [Way::Weights, Way::Weights, Way::Kv, Way::Vmem, Way::FromKv, Way::FromVmem];
+    let way = random.of(&ways);
+    let back = matches!(way, Way::FromKv | Way::FromVmem);
+    let formats = [Format::Rows, Format::Codes4, Format::Codes5, Format::Codes6, Format::Codes8];
+    let format = if back { Format::Rows } else { random.of(&formats) };
+    let steps = [StepBy::None, StepBy::None, StepBy::Token, StepBy::Position, StepBy::Block];
+    let step_by = random.of(&steps);
+    let numbered = step_by != StepBy::Token;
+    let transfer = Transfer {
+        way,
+        format,
+        offset_codes: format != Format::Rows && random.once_in(2),
+        step_by,
+        address_offset: random.once_in(2),
+        row_offset: random.once_in(2),
+        shift: random.below(16) as u32,
+        run: random.within(1, 6) as u32,
+        blocks: random.within(1, 3) as u32,
+        address: random.below(GRANULES as usize) as u32,
+        address_step: if random.once_in(3) { random.below(3) as u32 } else { 0 },
+        row: transfer_row(random, image, pools, way),
+        row_step: random.within(-1, 2),
+        run_step: random.within(-3, 6),
+        row_number_step: if numbered && random.once_in(3) { random.below(4) as u32 } else { 0 },
+    };
+    let granules = Layout::of(&image.geometry, &transfer).run_granules() as i32;
+    let control = control(random, 2);
+    let count = Affine::fixed(granules * control.count.constant.clamp(1, 2));
+    Instruction { control: Control { count, interval: 1, ..control }, op: Op::Transfer(transfer) }
+}
+
+/// A row that a transfer may write, or one that was written.
+fn transfer_row(random: &mut Random, image: &Image, pools: &Pools, way: Way) -> u32 {
+    let geometry = &image.geometry;
+    match way {
+        Way::Weights => {
+            let constants = image.weights.len() / geometry.mxm_lanes;
+            let free = (geometry.weight_rows - constants).max(1);
+            (constants + random.below(free)) as u32 % geometry.weight_rows as u32
+        }
+        Way::Kv => row(random, geometry.kv_rows),
+        Way::Vmem => scratch(random, image),
+        Way::FromKv => known(random, &pools.kv),
+        Way::FromVmem => known(random, &pools.vmem),
     }
 }
 

@@ -3,7 +3,8 @@
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
 use lpu_isa::instruction::*;
-use lpu_random_program::{TOKEN_CYCLES_MAX, random_program};
+use lpu_random_program::{TOKEN_CYCLES_MAX, TOKEN_CYCLES_MAX_EXTERNAL, random_program};
+use lpu_sim::prediction::predict;
 use lpu_sim::{Device, Emulator, PortDevice};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,8 @@ const SEEDS: u64 = 200;
 
 #[test]
 fn the_emulator_takes_the_cycles_that_the_verifier_counts() {
-    for geometry in Geometry::ALL {
+    for geometry in Geometry::ALL.into_iter().chain([Geometry::NANO_SDRAM]) {
+        let most = most_cycles(&geometry);
         for seed in 0..SEEDS / 4 {
             let program = random_program(seed, &geometry);
             let mut device = PortDevice::new(Emulator::new(geometry));
@@ -23,10 +25,16 @@ fn the_emulator_takes_the_cycles_that_the_verifier_counts() {
                 cycles.push(u64::from(step.cycles));
             }
             assert_eq!(cycles, program.report.cycles, "{} seed {seed}", geometry.name);
+            let predicted = (0..cycles.len()).map(|position| predict(&program.image, position) as u64);
+            assert!(predicted.eq(cycles.iter().copied()), "{} seed {seed}", geometry.name);
             assert_eq!(device.faults(), Ok(Fault::default()), "{} seed {seed}", geometry.name);
-            assert!(cycles.iter().all(|&most| most <= TOKEN_CYCLES_MAX), "{} seed {seed}", geometry.name);
+            assert!(cycles.iter().all(|&cycles| cycles <= most), "{} seed {seed}", geometry.name);
         }
     }
+}
+
+fn most_cycles(geometry: &Geometry) -> u64 {
+    if geometry.has_external_memory() { TOKEN_CYCLES_MAX_EXTERNAL } else { TOKEN_CYCLES_MAX }
 }
 
 #[test]
@@ -64,13 +72,20 @@ fn possible(row: &Row, field: &Field) -> Vec<u64> {
 
 #[test]
 fn every_mode_of_every_instruction_is_used() {
-    let mut seen = Seen::new();
-    for seed in 0..SEEDS {
-        let image = random_program(seed, &Geometry::NANO).image;
-        image.matrix.iter().chain(&image.vector).for_each(|word| see(&mut seen, word));
+    for geometry in [Geometry::NANO, Geometry::NANO_SDRAM] {
+        let mut seen = Seen::new();
+        for seed in 0..SEEDS {
+            let image = random_program(seed, &geometry).image;
+            let words = Queue::ALL.into_iter().flat_map(|queue| image.queue(queue));
+            words.for_each(|word| see(&mut seen, word));
+        }
+        check_seen(&seen, geometry.has_external_memory());
     }
-    for row in TABLE.iter().filter(|row| row.on != On::Transfer) {
-        for field in row.fields.iter().filter(|field| !field.external) {
+}
+
+fn check_seen(seen: &Seen, external: bool) {
+    for row in TABLE.iter().filter(|row| external || row.on != On::Transfer) {
+        for field in row.fields.iter().filter(|field| external || !field.external) {
             let values = &seen[&(row.name, field.name)];
             if field.width <= 3 {
                 for value in possible(row, field) {

@@ -40,7 +40,6 @@ pub use verified::VerifiedProgram;
 use check::Checker;
 use lpu_isa::image::Image;
 use lpu_isa::instruction::{Op, Queue};
-use lpu_isa::transfer::Frames;
 use program::Program;
 use repeat::Repeats;
 use stream::{Merged, Next};
@@ -66,13 +65,18 @@ pub struct Report {
 /// # Errors
 /// The first broken rule, in order of position, then of cycle between meetings of the queues.
 pub fn verify(image: &Image) -> Result<Report, Violation> {
+    verify_with(image, repeat::TRIPS_LEAST)
+}
+
+/// Checks an image, passing over equal trips of loops of `trips_least` trips or more.
+fn verify_with(image: &Image, trips_least: i64) -> Result<Report, Violation> {
     let program = program::load(image)?;
     let mut checker = Checker::new(image);
     let mut report = Report { instructions: program.instructions(), ..Report::default() };
     for position in 0..image.model.context as usize {
         let cycles = match position < image.model.first_position as usize {
             true => count_cycles(&program, &checker, position)?,
-            false => check_position(&program, &mut checker, position)?,
+            false => check_position(&program, &mut checker, position, trips_least)?,
         };
         report.cycles.push(cycles as u64);
     }
@@ -89,10 +93,15 @@ fn count_cycles(program: &Program, checker: &Checker, position: usize) -> Result
     Ok(walk.end() + lpu_isa::timing::TURNAROUND_CYCLES)
 }
 
-fn check_position(program: &Program, checker: &mut Checker, position: usize) -> Result<i64, Violation> {
+fn check_position(
+    program: &Program,
+    checker: &mut Checker,
+    position: usize,
+    trips_least: i64,
+) -> Result<i64, Violation> {
     checker.begin(position);
     let mut walk = Walk::new(program, &checker.geometry, position);
-    let mut repeats = Repeats::new(program);
+    let mut repeats = Repeats::new(program, trips_least);
     let mut runs = [const { Vec::new() }; 3];
     while walk.segment(&mut runs)? {
         check_segment(program, checker, &runs).map_err(|(issue, rule)| at(&issue, position, rule))?;
@@ -116,8 +125,8 @@ fn check_segment(
     checker: &mut Checker,
     runs: &[Vec<Run>; 3],
 ) -> Result<(), (Issue, Rule)> {
-    let frames = checker.geometry.has_external_memory().then(|| Frames::of(&checker.geometry));
-    for next in Merged::new(program, frames, runs) {
+    let geometry = checker.geometry;
+    for next in Merged::new(program, &geometry, runs) {
         let issue = match &next {
             Next::Issue(issue) => issue,
             Next::Row(row) => &row.issue,
@@ -137,3 +146,9 @@ fn check_issue(program: &Program, checker: &mut Checker, issue: &Issue, next: &N
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+extern crate self as lpu_verifier;
+
+#[cfg(test)]
+mod tests;

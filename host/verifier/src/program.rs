@@ -17,37 +17,24 @@ pub(super) struct Program {
     pub plans: Vec<Option<Plan>>,
 }
 
-/// How the rows of a transfer lie in a run, of which a program may have many.
+/// How the rows of a transfer lie in a run.
 pub(super) struct Plan {
     pub layout: Layout,
+    /// Whether rows go back to external memory.
+    pub back: bool,
     /// Granules of a run.
     pub granules: i64,
-    pub places: Vec<Place>,
-}
-
-/// A row of a run: at most 2^16 of them, eight bytes each.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    /// Granule of the run in which the row is issued: that of its last bit on the way to the chip, of its first one back.
-    pub granule: u32,
-    /// Word of this granule.
-    pub word: u16,
-    /// Lanes that are not fill.
-    pub lanes: u16,
 }
 
 impl Plan {
     fn of(geometry: &Geometry, transfer: &Transfer) -> Self {
         let layout = Layout::of(geometry, transfer);
-        let back = is_back(transfer.way);
-        let place = |row| {
-            let (first, end) = layout.row_bits(row);
-            let (granule, word) = layout.word_of(if back { first } else { end - 1 });
-            let lanes = layout.row_codes(row).1;
-            Place { granule: granule as u32, word: word as u16, lanes: lanes as u16 }
-        };
-        let places = (0..layout.run()).map(place).collect();
-        Self { layout, granules: layout.run_granules() as i64, places }
+        Self { layout, back: is_back(transfer.way), granules: layout.run_granules() as i64 }
+    }
+
+    /// Rows of a run.
+    pub fn rows(&self) -> usize {
+        self.layout.run()
     }
 }
 

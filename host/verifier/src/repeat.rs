@@ -26,7 +26,7 @@ use super::walk::{Trip, Walk};
 use lpu_isa::instruction::*;
 
 /// Trips below which looking for equal ones is not worth while.
-const TRIPS_LEAST: i64 = 4;
+pub(super) const TRIPS_LEAST: i64 = 4;
 
 /// The state at the start of a trip: of it, what verdicts depend on.
 struct Start {
@@ -93,12 +93,13 @@ impl Start {
 /// The loop in work.
 pub(super) struct Repeats<'a> {
     program: &'a Program,
+    trips_least: i64,
     before: Option<Start>,
 }
 
 impl<'a> Repeats<'a> {
-    pub fn new(program: &'a Program) -> Self {
-        Self { program, before: None }
+    pub fn new(program: &'a Program, trips_least: i64) -> Self {
+        Self { program, trips_least, before: None }
     }
 
     /// Passes over the trips that are left if they are like the one that has ended.
@@ -114,7 +115,7 @@ impl<'a> Repeats<'a> {
 
     fn begin_trip(&mut self, trip: &Trip, walk: &mut Walk<'_>, checker: &mut Checker) {
         let before = self.before.take();
-        if trip.trips < TRIPS_LEAST {
+        if trip.trips < self.trips_least {
             return;
         }
         let Some(rows) = rows_moved(self.program, trip, checker) else { return };

@@ -166,6 +166,11 @@ pub enum Rule {
     )]
     DramAddress { first: i64, last: i64, granules: usize },
     #[error(
+        "expected granule {granule} of external memory to stay as the image has it, for weights or words are read from it, \
+         found it written: the next run would read something else"
+    )]
+    GranuleLost { granule: usize },
+    #[error(
         "expected an empty slot or a refresh after {other}, which moves rows the other way, found none: delay this transfer \
          by a granule's cycles"
     )]

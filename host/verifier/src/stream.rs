@@ -2,6 +2,7 @@
 
 use super::program::{Plan, Program};
 use super::walk::{Issue, Run};
+use lpu_isa::Geometry;
 use lpu_isa::instruction::Queue;
 use lpu_isa::transfer::Frames;
 use std::slice::Iter;
@@ -57,54 +58,99 @@ pub(super) struct RowIssue<'a> {
     pub plan: &'a Plan,
     /// Number of its run within the transfer.
     pub number: i64,
+    /// Lanes that are not fill.
+    pub lanes: usize,
+}
+
+/// A row of a result.
+struct Line {
+    /// The bit with which it is issued, counted from the result's first: its last one on the way to the chip, its first one back.
+    bit: usize,
+    lanes: usize,
 }
 
 /// The rows of the transfer queue.
 pub(super) struct Rows<'a> {
     plans: &'a [Option<Plan>],
     frames: Frames,
+    /// Base-2 logarithm of the bits of a word.
+    word: u32,
     runs: Iter<'a, Run>,
     current: Option<(&'a Run, &'a Plan)>,
-    /// The next row: its run, and its number in it.
+    /// The rows of a result, all results being alike.
+    lines: Vec<Line>,
+    /// The next row: its run, its number in it, and that in its result, which begins with this bit of the run.
     number: i64,
     k: usize,
-    /// The granule of the transfer that it is issued in, and when that begins.
+    line: usize,
+    result: usize,
+    /// The granule of the transfer in which it is issued, the granule's first bit in the run, and its slot's cycle.
     granule: i64,
+    bit: usize,
     begin: i64,
     due: i64,
 }
 
 impl<'a> Rows<'a> {
-    pub fn new(program: &'a Program, frames: Frames, runs: &'a [Run]) -> Self {
-        let plans = &program.plans;
-        let (current, due) = (None, NEVER);
-        let mut rows =
-            Self { plans, frames, runs: runs.iter(), current, number: 0, k: 0, granule: 0, begin: 0, due };
+    pub fn new(program: &'a Program, geometry: &Geometry, runs: &'a [Run]) -> Self {
+        let mut rows = Self {
+            plans: &program.plans,
+            frames: Frames::of(geometry),
+            word: geometry.dram_bits.trailing_zeros(),
+            runs: runs.iter(),
+            current: None,
+            lines: Vec::new(),
+            number: 0,
+            k: 0,
+            line: 0,
+            result: 0,
+            granule: 0,
+            bit: 0,
+            begin: 0,
+            due: NEVER,
+        };
         rows.begin();
         rows
     }
 
+    /// Goes to the next transfer.
     fn begin(&mut self) {
         let run = self.runs.next();
         self.current = run.and_then(|run| Some((run, self.plans[run.by.index].as_ref()?)));
-        (self.number, self.k) = (0, 0);
-        match run {
-            Some(run) => (self.granule, self.begin) = (0, run.first),
-            None => self.due = NEVER,
-        }
+        self.due = NEVER;
+        let Some((_, plan)) = self.current else { return };
+        let layout = &plan.layout;
+        let line = |row| {
+            let (first, end) = layout.row_bits(row);
+            Line { bit: if plan.back { first } else { end - 1 }, lanes: layout.row_codes(row).1 }
+        };
+        self.lines.clear();
+        self.lines.extend((0..layout.rows_per_result().min(plan.rows())).map(line));
+        self.begin_run(0);
+    }
+
+    fn begin_run(&mut self, number: i64) {
+        let Some((run, plan)) = self.current else { return };
+        self.number = number;
+        (self.k, self.line, self.result) = (0, 0, 0);
+        self.bit = 0;
+        self.granule = number * plan.granules;
+        self.begin = run.segment + self.frames.begin(run.slot + self.granule);
         self.place();
     }
 
     /// When the next row is issued.
     fn place(&mut self) {
         let Some((run, plan)) = self.current else { return };
-        let place = plan.places[self.k];
-        let granule = self.number * plan.granules + i64::from(place.granule);
-        if granule != self.granule {
-            self.granule = granule;
-            self.begin = run.segment + self.frames.begin(run.slot + granule);
+        let bit = self.result + self.lines[self.line].bit;
+        let granule_bits = plan.layout.granule_bits();
+        if bit >= self.bit + granule_bits {
+            let granules = (bit - self.bit) / granule_bits;
+            self.bit += granules * granule_bits;
+            self.granule += granules as i64;
+            self.begin = run.segment + self.frames.begin(run.slot + self.granule);
         }
-        self.due = self.begin + i64::from(place.word);
+        self.due = self.begin + ((bit - self.bit) >> self.word) as i64;
     }
 
     /// Cycle of the next row.
@@ -115,21 +161,27 @@ impl<'a> Rows<'a> {
     /// The next row; then the one after it is.
     pub fn take(&mut self) -> Option<RowIssue<'a>> {
         let (run, plan) = self.current?;
-        let ends = self.k + 1 == plan.places.len();
+        let ends = self.k + 1 == plan.rows();
         let last = ends && (self.number + 1) * plan.granules >= run.count;
         let issue = Issue { by: run.by, cycle: self.due, k: self.k as i64, last, offsets: run.offsets };
-        let row = RowIssue { issue, run, plan, number: self.number };
-        if last {
-            self.begin();
-            return Some(row);
+        let row = RowIssue { issue, run, plan, number: self.number, lanes: self.lines[self.line].lanes };
+        match (last, ends) {
+            (true, _) => self.begin(),
+            (false, true) => self.begin_run(self.number + 1),
+            (false, false) => self.step(plan),
         }
-        if ends {
-            (self.number, self.k) = (self.number + 1, 0);
-        } else {
-            self.k += 1;
+        Some(row)
+    }
+
+    /// Goes to the next row of the run.
+    fn step(&mut self, plan: &Plan) {
+        self.k += 1;
+        self.line += 1;
+        if self.line == self.lines.len() {
+            self.line = 0;
+            self.result = plan.layout.result_begin(self.k);
         }
         self.place();
-        Some(row)
     }
 }
 
@@ -147,8 +199,9 @@ pub(super) enum Next<'a> {
 }
 
 impl<'a> Merged<'a> {
-    pub fn new(program: &'a Program, frames: Option<Frames>, runs: &'a [Vec<Run>; 3]) -> Self {
-        let rows = frames.map(|frames| Rows::new(program, frames, &runs[Queue::Transfer as usize]));
+    pub fn new(program: &'a Program, geometry: &Geometry, runs: &'a [Vec<Run>; 3]) -> Self {
+        let external = geometry.has_external_memory();
+        let rows = external.then(|| Rows::new(program, geometry, &runs[Queue::Transfer as usize]));
         let stream = |queue: Queue| Stream::new(&runs[queue as usize]);
         Self { matrix: stream(Queue::Matrix), vector: stream(Queue::Vector), rows }
     }

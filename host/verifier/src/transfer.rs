@@ -104,6 +104,30 @@ impl Place {
         (begin + first, begin + end)
     }
 
+    /// Begins a transfer: what is known of the rows that it brings, or none of those that it takes so far.
+    fn begin(&self, state: &mut Checker, way: Way, plan: &Plan) -> Result<Known, Rule> {
+        self.check(state.geometry.dram_granules)?;
+        let known = if plan.back { Known::Rows(Vec::new()) } else { self.known(state, plan) };
+        let lost = match way {
+            Way::FromKv | Way::FromVmem => state.dram.constant(self.address as usize, self.count as usize),
+            Way::Kv => None,
+            Way::Weights | Way::Vmem => {
+                if let Some(granule) = self.unknown(state) {
+                    return Err(Rule::Undriven { location: Location::Granule(granule as i64) });
+                }
+                self.read(state)
+            }
+        };
+        lost.map_or(Ok(known), |granule| Err(Rule::GranuleLost { granule }))
+    }
+
+    /// Reads what must be the same in every run: the first granule that may not be.
+    fn read(&self, state: &mut Checker) -> Option<usize> {
+        let (token, count) = (state.token, self.count as usize);
+        let first = |index| (self.address + self.address_step * index) as usize;
+        (0..self.tokens).find_map(|index| state.dram.read(token, first(index), count))
+    }
+
     /// What is known of the rows that come from here.
     fn known(&self, state: &Checker, plan: &Plan) -> Known {
         if self.unknown(state).is_none() {
@@ -113,7 +137,7 @@ impl Place {
             return Known::None;
         }
         let runs = 0..self.count / plan.granules;
-        let rows = runs.flat_map(|number| (0..plan.places.len()).map(move |k| (number, k)));
+        let rows = runs.flat_map(|number| (0..plan.rows()).map(move |k| (number, k)));
         let knows = |(number, k)| {
             let (first, end) = self.bits(plan, number, k);
             state.dram.knows(first, end)
@@ -124,10 +148,11 @@ impl Place {
     /// A row arrives in external memory, the last one of a run with zeros that fill its last granule.
     fn put(&self, state: &mut Checker, plan: &Plan, number: i64, k: usize, known: bool) {
         let (first, end) = self.bits(plan, number, k);
-        state.dram.write(first, end, known);
-        if k + 1 == plan.places.len() {
+        let token = state.token;
+        state.dram.write(token, first, end, known);
+        if k + 1 == plan.rows() {
             let all = (self.address + (number + 1) * plan.granules) as usize * plan.layout.granule_bits();
-            state.dram.write(end, all, true);
+            state.dram.write(token, end, all, true);
         }
     }
 }
@@ -143,19 +168,9 @@ impl Known {
 }
 
 impl Moving {
-    fn begin(state: &Checker, transfer: &Transfer, row: &RowIssue<'_>) -> Result<Self, Rule> {
+    fn begin(state: &mut Checker, transfer: &Transfer, row: &RowIssue<'_>) -> Result<Self, Rule> {
         let place = Place::of(state, transfer, row.run.count, row.run.offsets);
-        place.check(state.geometry.dram_granules)?;
-        if is_back(transfer.way) {
-            return Ok(Self { place, known: Known::Rows(Vec::new()) });
-        }
-        let known = place.known(state, row.plan);
-        if matches!(transfer.way, Way::Weights | Way::Vmem)
-            && known != Known::All
-            && let Some(granule) = place.unknown(state)
-        {
-            return Err(Rule::Undriven { location: Location::Granule(granule as i64) });
-        }
+        let known = place.begin(state, transfer.way, row.plan)?;
         Ok(Self { place, known })
     }
 }
@@ -195,10 +210,10 @@ fn bring(state: &mut Checker, way: Way, row: &RowIssue<'_>, address: i64) -> Res
     match way {
         Way::Weights => {
             let address = state.weight_row(address)?;
-            state.write_weights(issue, address, usize::from(plan.places[k].lanes), port)
+            state.write_weights(issue, address, row.lanes, port)
         }
         Way::Kv => {
-            let known = state.moving.known.of(*number as usize * plan.places.len() + k);
+            let known = state.moving.known.of(*number as usize * plan.rows() + k);
             state.write_kv(issue, address, port, known)
         }
         Way::Vmem | Way::FromKv | Way::FromVmem => state.write_vmem(issue, address, port),
@@ -220,8 +235,8 @@ fn take(state: &mut Checker, way: Way, row: &RowIssue<'_>, address: i64) -> Resu
     Ok(true)
 }
 
-/// Does to external memory what a transfer of another trip does that moves rows of which as much is known, `moved`. Whether this is so and all its
-/// granules exist.
+/// Does to external memory what a transfer of another trip does that moves rows of which as much is known, `moved`. Whether this is so and breaks no
+/// rule.
 pub(super) fn repeat(
     state: &mut Checker,
     transfer: &Transfer,
@@ -229,13 +244,11 @@ pub(super) fn repeat(
     place: Place,
     moved: &Known,
 ) -> bool {
-    if place.check(state.geometry.dram_granules).is_err() {
-        return false;
+    let Ok(known) = place.begin(state, transfer.way, plan) else { return false };
+    if !plan.back {
+        return known == *moved;
     }
-    if !is_back(transfer.way) {
-        return place.known(state, plan) == *moved;
-    }
-    let rows = plan.places.len();
+    let rows = plan.rows();
     for number in 0..place.count / plan.granules {
         for k in 0..rows {
             place.put(state, plan, number, k, moved.of(number as usize * rows + k));

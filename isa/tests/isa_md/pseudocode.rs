@@ -114,4 +114,14 @@ for run u = 0 .. count/n - 1, row k = 0 .. run-1:
                  transfer_store_port + w cycles after the slot of the row's last bit, in word w of its granule
   from the chip: bits = M[r]; port used w + TRANSFER_SAMPLE cycles after the slot of the row's first bit, in word w
 Vector memory has a write port for its lower and one for its upper half of rows; KV memory has one. Transfers use them both ways.
+
+A row to the chip counts as issued with the word that brings its last bit, a row back with the word that takes its first one. In one cycle
+the matrix queue's issue comes first, then the vector queue's, then the row. Legal only if
+  every granule exists, and holds what the image or a token of the run wrote, for every token that may come in; way Kv may bring rows that
+    nobody wrote, whose scores leave through the mask
+  no token writes a granule of the image that ways Weights and Vmem bring rows from before this token writes it
+  a row of weight or vector memory is read after this token wrote it, or lies in the image and no token writes it
+  count is a multiple of n, run and with codes blocks are at least 1, offset_codes is 0 with Rows, and format is Rows on the way back
+  step_by is not Token on the way back, and moves no row if it is
+  a port takes one row a cycle, and a slot stays empty or a refresh lies between granules of a segment that move opposite ways
 ";
