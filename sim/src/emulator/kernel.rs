@@ -10,26 +10,42 @@ use multiversion::multiversion;
 /// Lanes whose products are added at once.
 const WIDE: usize = 32;
 
-/// Adds to the sums of one result each the products of some rows: row `b` with the entry that begins at lane `b * step`. All lanes of a row
-/// are summed in `sums.len()` parts.
-#[multiversion(targets("x86_64+avx2"))]
-pub fn accumulate(matrix: &[i16], act: &[i16], lanes: usize, step: usize, sums: &mut [i32]) {
-    if sums.len() == 1 && step == lanes && lanes.is_multiple_of(WIDE) {
-        sums[0] = sums[0].wrapping_add(wide_dot(matrix, act));
-        return;
-    }
-    for (index, row) in matrix.chunks_exact(lanes).enumerate() {
-        add_dots(row, &act[index * step..][..lanes], sums);
-    }
+/// Rows of a matrix with what multiplies them.
+#[derive(Clone, Copy, Debug)]
+pub struct Product<'a> {
+    /// Rows that follow one another.
+    pub matrix: &'a [i16],
+    /// Entries of the activation file from the first one on.
+    pub act: &'a [i16],
+    /// Lanes of a row.
+    pub lanes: usize,
+    /// Lanes from the entry of one row to that of the next.
+    pub step: usize,
+    /// Rows that make results together. The rows after them have the next results, and begin with the first entry again if there are
+    /// several.
+    pub pieces: usize,
 }
 
-/// As [`accumulate`], but each row has sums of its own, one row's after another's.
+/// Adds the products to the sums, result after result.
 #[multiversion(targets("x86_64+avx2"))]
-pub fn spread(matrix: &[i16], act: &[i16], lanes: usize, step: usize, sums: &mut [i32]) {
-    let results = sums.len() * lanes / matrix.len();
-    let rows = matrix.chunks_exact(lanes).zip(sums.chunks_exact_mut(results));
-    for (index, (row, sums)) in rows.enumerate() {
-        add_dots(row, &act[index * step..][..lanes], sums);
+pub fn multiply(product: Product<'_>, sums: &mut [i32]) {
+    let Product { matrix, act, lanes, step, pieces } = product;
+    let groups = matrix.len() / (lanes * pieces);
+    let results = sums.len() / groups;
+    if pieces > 1 && results == 1 && step == lanes && lanes.is_multiple_of(WIDE) {
+        let act = &act[..lanes * pieces];
+        for (rows, sum) in matrix.chunks_exact(lanes * pieces).zip(sums) {
+            *sum = sum.wrapping_add(wide_dot(rows, act));
+        }
+        return;
+    }
+    for (group, (rows, sums)) in
+        matrix.chunks_exact(lanes * pieces).zip(sums.chunks_exact_mut(results)).enumerate()
+    {
+        for (piece, row) in rows.chunks_exact(lanes).enumerate() {
+            let entry = if pieces > 1 { piece } else { group };
+            add_dots(row, &act[entry * step..][..lanes], sums);
+        }
     }
 }
 
@@ -271,27 +287,36 @@ mod tests {
     #[test]
     fn products_are_summed_as_written_out() {
         let number = |byte: u8| i16::from(byte as i8);
-        let matrix: Vec<i16> = random(3, 3 * 64).into_iter().map(number).collect();
-        let act: Vec<i16> = random(4, 3 * 64).into_iter().map(|byte| number(byte) * 255).collect();
+        let matrix: Vec<i16> = random(3, 6 * 64).into_iter().map(number).collect();
+        let act: Vec<i16> = random(4, 6 * 64).into_iter().map(|byte| number(byte) * 255).collect();
         for (results, step) in
             [1, 2, 4, 8, 16, 32].into_iter().flat_map(|results| [(results, 0), (results, 64)])
         {
             let width = 64 / results;
-            let part = |row: usize, result: usize| -> i32 {
+            let part = |row: usize, entry: usize, result: usize| -> i32 {
                 (result * width..(result + 1) * width)
-                    .map(|lane| i32::from(matrix[row * 64 + lane]) * i32::from(act[row * step + lane]))
+                    .map(|lane| i32::from(matrix[row * 64 + lane]) * i32::from(act[entry * step + lane]))
                     .sum()
             };
+            let product = |pieces| Product { matrix: &matrix, act: &act, lanes: 64, step, pieces };
             let mut sums = vec![i32::MAX; results];
-            accumulate(&matrix, &act, 64, step, &mut sums);
+            multiply(product(6), &mut sums);
             for (result, sum) in sums.into_iter().enumerate() {
-                let expected = (0..3).map(|row| part(row, result)).sum::<i32>();
-                assert_eq!(sum, i32::MAX.wrapping_add(expected), "{results} results");
+                let expected = (0..6).map(|row| part(row, row, result)).sum::<i32>();
+                assert_eq!(sum, i32::MAX.wrapping_add(expected), "{results} results, step {step}");
             }
-            let mut sums = vec![5; 3 * results];
-            spread(&matrix, &act, 64, step, &mut sums);
+            let mut sums = vec![5; 6 * results];
+            multiply(product(1), &mut sums);
             for (index, sum) in sums.into_iter().enumerate() {
-                assert_eq!(sum, 5 + part(index / results, index % results), "{results} results");
+                let row = index / results;
+                assert_eq!(sum, 5 + part(row, row, index % results), "{results} results, step {step}");
+            }
+            let mut sums = vec![-9; 2 * results];
+            multiply(product(3), &mut sums);
+            for (index, sum) in sums.into_iter().enumerate() {
+                let rows = index / results * 3..index / results * 3 + 3;
+                let expected = rows.map(|row| part(row, row % 3, index % results)).sum::<i32>();
+                assert_eq!(sum, expected - 9, "{results} results, step {step}, in pieces");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What the matrix queue's instructions compute: `Dot` and `Gather`.
 
-use super::kernel;
+use super::kernel::{self, Product};
 use super::queue::Block;
 use super::state::{Issue, State};
 use crate::trace::{Location, Sink};
@@ -125,7 +125,7 @@ impl State {
         if clear {
             part.fill(0);
         }
-        kernel::accumulate(matrix, act, lanes, lanes, part);
+        kernel::multiply(Product { matrix, act, lanes, step: 0, pieces: 1 }, part);
         self.sums = sums;
     }
 
