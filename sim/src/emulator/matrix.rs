@@ -4,7 +4,7 @@ use super::kernel::{self, Product};
 use super::queue::Block;
 use super::state::{Issue, State};
 use crate::trace::{Location, Sink};
-use lpu_isa::arith::{self, Scalar, WORD_BITS, WORD_MIN};
+use lpu_isa::arith::{Scalar, WORD_MIN};
 use lpu_isa::instruction::{Clear, Dot, Emit, Gather, Index, Memory};
 use lpu_isa::timing;
 
@@ -156,16 +156,10 @@ impl State {
         let row = self.vmem_address(i64::from(dot.store) + run.emitted);
         run.emitted += 1;
         let out = &mut self.vmem[row * width..][..width];
-        let mut saturated = false;
-        for (out, &sum) in out.iter_mut().zip(&self.sums) {
-            let exact = arith::round_shift(i64::from(sum), dot.shift);
-            *out = arith::saturate(exact, WORD_BITS) as i32;
-            saturated |= i64::from(*out) != exact;
-        }
+        self.saturations += u64::from(kernel::round_sums(&self.sums, dot.shift, out));
         if dot.mask && issue.last {
             out[(self.position & (width - 1)) + 1..].fill(WORD_MIN);
         }
-        self.saturations += u64::from(saturated);
         if dot.maximum {
             run.maximum = out.iter().fold(run.maximum, |maximum, &lane| maximum.max(lane));
         }

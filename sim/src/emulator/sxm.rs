@@ -1,5 +1,6 @@
 //! Where a vector result goes: activation file, KV memory, vector memory, the choice of the next token, reductions.
 
+use super::kernel::saturated;
 use super::state::{Issue, State};
 use super::vector::VectorRun;
 use crate::trace::{Location, Sink};
@@ -50,7 +51,7 @@ impl State {
         self.next_entry_written = (run.entry + 1) & entry_mask;
         let z = source_row(vector, issue.k, y);
         self.count_unless_fits(&z, ACT_BITS);
-        let lanes = z.map(|lane| arith::saturate(i64::from(lane), ACT_BITS) as i16);
+        let lanes = z.map(|lane| saturated(lane, ACT_BITS) as i16);
         let half = V / 2;
         let base = run.entry * self.geometry.mxm_lanes;
         for h in written_halves(vector, first_half(vector, issue.k), self.geometry.halves()) {
@@ -125,7 +126,7 @@ impl State {
     ) {
         let row = self.vmem_address(result_row(vector, run, issue.k));
         self.count_unless_fits(y, WORD_BITS);
-        let out = y.map(|lane| arith::saturate(i64::from(lane), WORD_BITS) as i32);
+        let out = y.map(|lane| saturated(lane, WORD_BITS));
         self.vmem[row * V..][..V].copy_from_slice(&out);
         issue.tell(sink, self.position, timing::RESULT_STORE_PORT, Location::Vmem(row), &out);
     }

@@ -1,11 +1,12 @@
 //! What a `Vector` instruction computes: operands, function, registers. Where the result stream goes is in `sxm.rs`.
 
+use super::kernel::{self, Operands, saturated, words};
 use super::queue::Block;
 use super::state::{Issue, State};
 use crate::trace::{Location, Sink};
-use lpu_isa::arith::{self, SHIFT_MAX, SHIFTED_BITS, Scalar, VECTOR_BITS};
+use lpu_isa::arith::{Scalar, WORD_BITS};
 use lpu_isa::host::Fault;
-use lpu_isa::instruction::{B, C, Function, Vector, VmemIndex, X};
+use lpu_isa::instruction::{B, C, Vector, VmemIndex, X};
 use lpu_isa::timing;
 
 /// Lanes of the widest vector unit.
@@ -29,15 +30,6 @@ struct Reads {
     a: usize,
     bc: usize,
     scalar: usize,
-}
-
-/// Operands of one issue.
-struct Operands<const V: usize> {
-    x: [i32; V],
-    b: [i32; V],
-    c: [i32; V],
-    /// Scalar exponent of each half of the lanes.
-    exponents: [i32; 2],
 }
 
 impl State {
@@ -75,7 +67,7 @@ impl State {
     ) {
         let reads = self.reads(vector, run, issue.k);
         let operands = self.operands::<V>(vector, reads, issue);
-        let (mut y, saturated) = compute(vector, &operands);
+        let (mut y, saturated) = kernel::compute(vector, &operands);
         self.saturations += u64::from(saturated);
         if vector.relu {
             y = y.map(|lane| lane.max(0));
@@ -119,21 +111,21 @@ impl State {
         };
         let mut x = match vector.x {
             X::Vmem => row(&self.vmem, reads.vmem),
-            X::VregA => row(&self.vreg, reads.a).map(|lane| arith::operand(lane, vector.x_shift)),
+            X::VregA => words(row(&self.vreg, reads.a), vector.x_shift),
         };
         if vector.swap {
             x.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.reverse());
         }
         let scalar = self.scalar(reads.scalar);
         if vector.subtract {
-            x = x.map(|lane| arith::subtract(lane, scalar.mantissa));
+            x = x.map(|lane| saturated(lane.wrapping_sub(scalar.mantissa), WORD_BITS));
         }
         let mut upper = Scalar { mantissa: scalar.mantissa, exponent: 0 };
         let mut lower = upper;
         let b = match vector.b {
             B::Vmem => row(&self.vmem, reads.vmem),
-            B::VregA => row(&self.vreg, reads.a).map(|lane| arith::operand(lane, 0)),
-            B::VregB => row(&self.vreg, reads.bc).map(|lane| arith::operand(lane, 0)),
+            B::VregA => words(row(&self.vreg, reads.a), 0),
+            B::VregB => words(row(&self.vreg, reads.bc), 0),
             B::X => x,
             B::Scalar | B::ScalarPair => {
                 lower = scalar;
@@ -160,42 +152,4 @@ impl State {
 /// The register at an address; one outside the file falls on some register inside.
 fn register(row: usize, rows: usize) -> usize {
     if row < rows { row } else { row % rows }
-}
-
-/// The function, with shift and addition: the result, and whether a lane saturated.
-fn compute<const V: usize>(vector: &Vector, operands: &Operands<V>) -> ([i32; V], bool) {
-    let Operands { x, b, c, exponents } = operands;
-    let mut y = [0; V];
-    let mut saturated = false;
-    match vector.function {
-        Function::Sigmoid => y = x.map(arith::sigmoid),
-        Function::Multiply => {
-            for (half, exponent) in exponents.iter().enumerate() {
-                let shift = vector.shift + exponent;
-                for lane in half * V / 2..(half + 1) * V / 2 {
-                    let product = i64::from(x[lane]) * i64::from(b[lane]);
-                    y[lane] = shifted_sum(product, shift, c[lane], &mut saturated);
-                }
-            }
-        }
-        Function::Exp2 => {
-            for lane in 0..V {
-                let (coarse, fine, extra) = arith::exp2_factors(x[lane]);
-                let product = i64::from(coarse) * i64::from(fine);
-                y[lane] = shifted_sum(product, vector.shift + extra, c[lane], &mut saturated);
-            }
-        }
-    }
-    (y, saturated)
-}
-
-/// [`arith::shift_product`] and [`arith::add`], telling whether either saturated.
-#[inline(always)]
-fn shifted_sum(product: i64, shift: i32, addend: i32, saturated: &mut bool) -> i32 {
-    let exact = arith::round_shift(product, shift.clamp(0, SHIFT_MAX) as u32);
-    let shifted = arith::saturate(exact, SHIFTED_BITS);
-    let sum = shifted + i64::from(addend);
-    let result = arith::saturate(sum, VECTOR_BITS);
-    *saturated |= shifted != exact || result != sum;
-    result as i32
 }

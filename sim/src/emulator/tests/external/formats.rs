@@ -22,7 +22,8 @@ fn coded(
         for _ in 0..transfer.blocks {
             let (scale, offset) = (next(16), next(16));
             bits.put(16, scale);
-            let offset = if offset >= 1 << 15 { offset - (1 << 16) } else { offset };
+            let signed = |number: i64| if number >= 1 << 15 { number - (1 << 16) } else { number };
+            let offset = signed(offset);
             if transfer.offset_codes {
                 bits.put(16, offset);
             }
@@ -31,7 +32,7 @@ fn coded(
                 bits.put(width, code);
                 let exact = match transfer.offset_codes {
                     true => (scale * code + offset * 16) as f64,
-                    false => (scale * (code - (1 << (width - 1)))) as f64,
+                    false => (signed(scale) * (code - (1 << (width - 1)))) as f64,
                 };
                 let limit = f64::from(1 << (lane_bits - 1));
                 let rounded = (exact / f64::from(transfer.shift).exp2() + 0.5).floor();

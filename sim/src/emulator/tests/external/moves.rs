@@ -198,11 +198,11 @@ fn addresses_outside_external_memory_are_faults() {
 #[test]
 fn rows_outside_their_memory_are_faults_but_in_the_ring() {
     for (way, row, fault) in [
-        (Way::Weights, 2047, Fault::default()),
-        (Way::Kv, 1023, Fault::MATRIX_ADDRESS),
-        (Way::Vmem, 511, Fault::VMEM_ADDRESS),
-        (Way::FromKv, 1023, Fault::MATRIX_ADDRESS),
-        (Way::FromVmem, 511, Fault::VMEM_ADDRESS),
+        (Way::Weights, CHIP.weight_rows as u32 - 1, Fault::default()),
+        (Way::Kv, CHIP.kv_rows as u32 - 1, Fault::MATRIX_ADDRESS),
+        (Way::Vmem, CHIP.vmem_rows as u32 - 1, Fault::VMEM_ADDRESS),
+        (Way::FromKv, CHIP.kv_rows as u32 - 1, Fault::MATRIX_ADDRESS),
+        (Way::FromVmem, CHIP.vmem_rows as u32 - 1, Fault::VMEM_ADDRESS),
     ] {
         let moved = Transfer { way, row, row_step: 1, run: 2, ..Transfer::default() };
         for sink in [false, true] {
