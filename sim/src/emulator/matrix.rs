@@ -7,6 +7,7 @@ use crate::trace::{Location, Sink};
 use lpu_isa::arith::{Scalar, WORD_MIN};
 use lpu_isa::instruction::{Clear, Dot, Emit, Gather, Index, Memory};
 use lpu_isa::timing;
+use std::ops::Range;
 
 /// What a `Dot` carries from beat to beat.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +128,21 @@ impl State {
         }
         kernel::multiply(Product { matrix, act, lanes, step: 0, pieces: 1 }, part);
         self.sums = sums;
+    }
+
+    /// Rows of vector memory that the beats to come may store, if they are all inside.
+    pub(super) fn stored_rows(&self, dot: &Dot, run: &DotRun, beats: i64) -> Option<Range<i64>> {
+        let first = i64::from(dot.store) + run.emitted;
+        let results = beats / i64::from(dot.pieces.max(1)) + 1;
+        let width = self.geometry.vxm_lanes / run.results;
+        let most = match dot.emit {
+            Emit::Never => 0,
+            Emit::Last => 1,
+            Emit::Wrap | Emit::WrapOrLast if dot.lane_advance => results / width as i64 + 2,
+            Emit::Wrap | Emit::WrapOrLast => results + 1,
+        };
+        let end = first + most;
+        (end <= self.geometry.vmem_rows as i64).then_some(first..end)
     }
 
     pub(super) fn dot_memory(&self, dot: &Dot) -> &[i16] {

@@ -216,7 +216,7 @@ fn written_halves(vector: &Vector, start: i64, halves: usize) -> impl Iterator<I
 }
 
 /// Row that an issue writes, or number of the row that it compares, as far as every destination has it.
-fn result_row(vector: &Vector, run: &VectorRun, k: i64) -> i64 {
+pub(super) fn result_row(vector: &Vector, run: &VectorRun, k: i64) -> i64 {
     let offset = if vector.row_offset { run.offsets[1] } else { 0 };
     i64::from(vector.row) + offset + k * i64::from(vector.row_step)
 }

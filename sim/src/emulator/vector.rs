@@ -3,11 +3,13 @@
 use super::kernel::{self, Operands, saturated, words};
 use super::queue::Block;
 use super::state::{Issue, State};
+use super::sxm::result_row;
 use crate::trace::{Location, Sink};
 use lpu_isa::arith::{Scalar, WORD_BITS};
 use lpu_isa::host::Fault;
-use lpu_isa::instruction::{B, C, Vector, VmemIndex, X};
+use lpu_isa::instruction::{B, C, Destination, Vector, VmemIndex, X};
 use lpu_isa::timing;
+use std::ops::Range;
 
 /// Lanes of the widest vector unit.
 pub(super) const LANES_MAX: usize = 128;
@@ -38,21 +40,27 @@ impl State {
         VectorRun { offsets: block.offsets, entry, sums: [0; LANES_MAX] }
     }
 
-    /// One issue. The width is a constant to the compiler, which unrolls with it.
+    /// Issues from one on: how many, the cycles from one to the next, and how many the instruction has. The width is a constant to the
+    /// compiler, which unrolls with it.
     pub(super) fn vector<S: Sink>(
         &mut self,
         vector: &Vector,
         run: &mut VectorRun,
         issue: Issue,
+        (count, interval, all): (i64, i64, i64),
         sink: &mut S,
     ) {
+        let each = (0..count).map(|number| {
+            let k = issue.k + number;
+            Issue { cycle: issue.cycle + number * interval, k, last: k + 1 == all, ..issue }
+        });
         match self.geometry.vxm_lanes {
-            4 => self.vector_of::<4, S>(vector, run, issue, sink),
-            8 => self.vector_of::<8, S>(vector, run, issue, sink),
-            16 => self.vector_of::<16, S>(vector, run, issue, sink),
-            32 => self.vector_of::<32, S>(vector, run, issue, sink),
-            64 => self.vector_of::<64, S>(vector, run, issue, sink),
-            _ => self.vector_of::<LANES_MAX, S>(vector, run, issue, sink),
+            4 => self.vector_of::<4, S>(vector, run, each, sink),
+            8 => self.vector_of::<8, S>(vector, run, each, sink),
+            16 => self.vector_of::<16, S>(vector, run, each, sink),
+            32 => self.vector_of::<32, S>(vector, run, each, sink),
+            64 => self.vector_of::<64, S>(vector, run, each, sink),
+            _ => self.vector_of::<LANES_MAX, S>(vector, run, each, sink),
         }
     }
 
@@ -62,27 +70,44 @@ impl State {
         &mut self,
         vector: &Vector,
         run: &mut VectorRun,
-        issue: Issue,
+        issues: impl Iterator<Item = Issue>,
         sink: &mut S,
     ) {
-        let reads = self.reads(vector, run, issue.k);
-        let operands = self.operands::<V>(vector, reads, issue);
-        let (mut y, saturated) = kernel::compute(vector, &operands);
-        self.saturations += u64::from(saturated);
-        if vector.relu {
-            y = y.map(|lane| lane.max(0));
+        for issue in issues {
+            let reads = self.reads(vector, run, issue.k);
+            let operands = self.operands::<V>(vector, reads, issue);
+            let (mut y, saturated) = kernel::compute(vector, &operands);
+            self.saturations += u64::from(saturated);
+            if vector.relu {
+                y = y.map(|lane| lane.max(0));
+            }
+            if vector.write {
+                let advance = if vector.target_advance { issue.k as usize } else { 0 };
+                let row = register(vector.target as usize + advance, self.geometry.vreg_rows);
+                self.vreg[row * V..][..V].copy_from_slice(&y);
+                issue.tell(sink, self.position, timing::VREG_EFFECT - 1, Location::Vreg(row), &y);
+            }
+            self.send(vector, run, issue, &y, sink);
+            self.reduce(vector, run, issue, &y, sink);
         }
-        if vector.write {
-            let advance = if vector.target_advance { issue.k as usize } else { 0 };
-            let row = register(vector.target as usize + advance, self.geometry.vreg_rows);
-            self.vreg[row * V..][..V].copy_from_slice(&y);
-            issue.tell(sink, self.position, timing::VREG_EFFECT - 1, Location::Vreg(row), &y);
-        }
-        self.send(vector, run, issue, &y, sink);
-        self.reduce(vector, run, issue, &y, sink);
     }
 
-    fn reads(&mut self, vector: &Vector, run: &VectorRun, k: i64) -> Reads {
+    /// Rows of vector memory that issues read and write.
+    pub(super) fn vmem_rows_used(
+        &self,
+        vector: &Vector,
+        run: &VectorRun,
+        ks: Range<i64>,
+    ) -> [Option<Range<i64>>; 2] {
+        let last = ks.end - 1;
+        let span = |a: i64, b: i64| a.min(b)..a.max(b) + 1;
+        let read = self.vmem_read(vector, run, ks.start)..self.vmem_read(vector, run, last) + 1;
+        let written = span(result_row(vector, run, ks.start), result_row(vector, run, last));
+        [reads_vmem(vector).then_some(read), (vector.destination == Destination::Vmem).then_some(written)]
+    }
+
+    /// Row of vector memory that an issue reads, before it wraps.
+    fn vmem_read(&self, vector: &Vector, run: &VectorRun, k: i64) -> i64 {
         let width = self.geometry.vxm_lanes;
         let index = match vector.vmem_index {
             VmemIndex::None => 0,
@@ -91,15 +116,19 @@ impl State {
             VmemIndex::PositionLane => self.position % width,
         };
         let offset = if vector.vmem_offset { run.offsets[0] } else { 0 };
+        let advance = if vector.vmem_advance { k } else { 0 };
+        i64::from(vector.vmem) + offset + index as i64 + advance
+    }
+
+    fn reads(&mut self, vector: &Vector, run: &VectorRun, k: i64) -> Reads {
         let advance = |advances: bool| if advances { k } else { 0 };
-        let vmem = i64::from(vector.vmem) + offset + index as i64 + advance(vector.vmem_advance);
-        let used = vector.x == X::Vmem || vector.b == B::Vmem || vector.c == C::Vmem;
+        let vmem = self.vmem_read(vector, run, k);
         let rows = self.geometry.vreg_rows;
         Reads {
             a: register(vector.a as usize + advance(vector.a_advance) as usize, rows),
             bc: register(vector.bc as usize + advance(vector.bc_advance) as usize, rows),
             scalar: vector.scalar as usize + k as usize * vector.scalar_step as usize,
-            vmem: if used { self.vmem_address(vmem) } else { 0 },
+            vmem: if reads_vmem(vector) { self.vmem_address(vmem) } else { 0 },
         }
     }
 
@@ -147,6 +176,10 @@ impl State {
         };
         Operands { x, b, c, exponents: [lower.exponent, upper.exponent] }
     }
+}
+
+fn reads_vmem(vector: &Vector) -> bool {
+    vector.x == X::Vmem || vector.b == B::Vmem || vector.c == C::Vmem
 }
 
 /// The register at an address; one outside the file falls on some register inside.
