@@ -87,7 +87,8 @@ impl State {
         }
         let matrix = &self.dot_memory(dot)[row * lanes..][..stretch.beats() * lanes];
         let act = &self.act[run.entry * lanes..];
-        kernel::multiply(Product { matrix, act, lanes, step, pieces: stretch.pieces }, part);
+        let Stretch { groups, pieces } = stretch;
+        kernel::multiply(Product { matrix, act, lanes, tap: dot.tap, step, pieces, groups }, part);
         self.sums = sums;
     }
 }

@@ -126,7 +126,7 @@ impl State {
         if clear {
             part.fill(0);
         }
-        kernel::multiply(Product { matrix, act, lanes, step: 0, pieces: 1 }, part);
+        kernel::multiply(Product { matrix, act, lanes, tap: dot.tap, step: 0, pieces: 1, groups: 1 }, part);
         self.sums = sums;
     }
 

@@ -83,6 +83,10 @@ impl Emulator {
 
     /// A chip with an image's program and memories, to be used with [`Emulator::execute`].
     pub fn with_image(image: &Image) -> Self {
+        Self::loaded(image, image.dram.clone())
+    }
+
+    fn loaded(image: &Image, dram: Vec<u8>) -> Self {
         let mut emulator = Self::new(image.geometry);
         for (words, source) in emulator.words.iter_mut().zip(Queue::ALL.map(|queue| image.queue(queue))) {
             let count = words.len().min(source.len());
@@ -95,7 +99,7 @@ impl Emulator {
         for (word, &value) in vmem.iter_mut().zip(&image.vmem) {
             *word = value;
         }
-        emulator.state.dram = Dram::new(Arc::new(image.dram.clone()));
+        emulator.state.dram = Dram::new(Arc::new(dram));
         emulator.decode();
         emulator
     }
@@ -143,6 +147,14 @@ impl Emulator {
         state.noise.end_token(cycles);
         let token = state.best.map_or(0, |(_, number)| number as u16);
         Executed { token, cycles }
+    }
+}
+
+impl From<Image> for Emulator {
+    /// As [`Emulator::with_image`]; what goes to external memory is not copied.
+    fn from(mut image: Image) -> Self {
+        let dram = std::mem::take(&mut image.dram);
+        Self::loaded(&image, dram)
     }
 }
 

@@ -10,6 +10,7 @@ use lpu_isa::timing;
 
 impl State {
     /// Sends a result row to its destination.
+    #[inline(always)]
     pub(super) fn send<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
@@ -28,12 +29,14 @@ impl State {
         }
     }
 
+    #[inline(always)]
     fn count_unless_fits<const V: usize>(&mut self, lanes: &[i32; V], bits: u32) {
         // A lane fits if the bits above its sign bit equal the sign.
         let excess = lanes.iter().fold(0, |excess, &lane| excess | (lane >> (bits - 1)) ^ (lane >> 31));
         self.saturations += u64::from(excess != 0);
     }
 
+    #[inline(always)]
     fn send_act<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
@@ -68,6 +71,7 @@ impl State {
         self.matrix_address(row, self.geometry.kv_rows, false)
     }
 
+    #[inline(always)]
     fn send_key<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
@@ -116,6 +120,7 @@ impl State {
         }
     }
 
+    #[inline(always)]
     fn send_vmem<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
@@ -132,6 +137,7 @@ impl State {
     }
 
     /// Compares a row of candidates with the best so far: larger wins, of equals the lower number.
+    #[inline(always)]
     fn compare(&mut self, vector: &Vector, run: &VectorRun, issue: Issue, y: &[i32]) {
         if vector.restart && issue.k == 0 {
             self.best = None;
@@ -152,6 +158,7 @@ impl State {
     }
 
     /// Sums the instruction's rows and, after the last, writes the scalar.
+    #[inline(always)]
     pub(super) fn reduce<S: Sink>(
         &mut self,
         vector: &Vector,

@@ -9,6 +9,7 @@ use lpu_isa::arith::{Scalar, WORD_BITS};
 use lpu_isa::host::Fault;
 use lpu_isa::instruction::{B, C, Destination, Vector, VmemIndex, X};
 use lpu_isa::timing;
+use multiversion::multiversion;
 use std::ops::Range;
 
 /// Lanes of the widest vector unit.
@@ -34,6 +35,37 @@ struct Reads {
     scalar: usize,
 }
 
+/// Issues one by one, on the vector unit of the machine that runs this. Never part of its caller, so that the call costs the stack of one width
+/// and not of all.
+#[multiversion(targets("x86_64+avx2"), attrs(inline(never)))]
+fn vector_of<const V: usize, S: Sink>(
+    state: &mut State,
+    vector: &Vector,
+    run: &mut VectorRun,
+    issues: Issues,
+    sink: &mut S,
+) {
+    for k in issues.ks {
+        let cycle = issues.first.cycle + (k - issues.first.k) * issues.interval;
+        state.vector_row::<V, S>(
+            vector,
+            run,
+            Issue { cycle, k, last: k + 1 == issues.all, ..issues.first },
+            sink,
+        );
+    }
+}
+
+/// Issues of an instruction from one on.
+struct Issues {
+    first: Issue,
+    ks: Range<i64>,
+    /// Cycles from one to the next.
+    interval: i64,
+    /// How many the instruction has.
+    all: i64,
+}
+
 impl State {
     pub(super) fn begin_vector(&self, vector: &Vector, block: &Block) -> VectorRun {
         let entry = vector.entry as usize & (self.geometry.act_entries - 1);
@@ -50,46 +82,40 @@ impl State {
         (count, interval, all): (i64, i64, i64),
         sink: &mut S,
     ) {
-        let each = (0..count).map(|number| {
-            let k = issue.k + number;
-            Issue { cycle: issue.cycle + number * interval, k, last: k + 1 == all, ..issue }
-        });
+        let each = Issues { first: issue, ks: issue.k..issue.k + count, interval, all };
         match self.geometry.vxm_lanes {
-            4 => self.vector_of::<4, S>(vector, run, each, sink),
-            8 => self.vector_of::<8, S>(vector, run, each, sink),
-            16 => self.vector_of::<16, S>(vector, run, each, sink),
-            32 => self.vector_of::<32, S>(vector, run, each, sink),
-            64 => self.vector_of::<64, S>(vector, run, each, sink),
-            _ => self.vector_of::<LANES_MAX, S>(vector, run, each, sink),
+            4 => vector_of::<4, S>(self, vector, run, each, sink),
+            8 => vector_of::<8, S>(self, vector, run, each, sink),
+            16 => vector_of::<16, S>(self, vector, run, each, sink),
+            32 => vector_of::<32, S>(self, vector, run, each, sink),
+            64 => vector_of::<64, S>(self, vector, run, each, sink),
+            _ => vector_of::<LANES_MAX, S>(self, vector, run, each, sink),
         }
     }
 
-    // Not inlined, so that the call costs the stack of one width and not of all.
-    #[inline(never)]
-    fn vector_of<const V: usize, S: Sink>(
+    #[inline(always)]
+    fn vector_row<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
         run: &mut VectorRun,
-        issues: impl Iterator<Item = Issue>,
+        issue: Issue,
         sink: &mut S,
     ) {
-        for issue in issues {
-            let reads = self.reads(vector, run, issue.k);
-            let operands = self.operands::<V>(vector, reads, issue);
-            let (mut y, saturated) = kernel::compute(vector, &operands);
-            self.saturations += u64::from(saturated);
-            if vector.relu {
-                y = y.map(|lane| lane.max(0));
-            }
-            if vector.write {
-                let advance = if vector.target_advance { issue.k as usize } else { 0 };
-                let row = register(vector.target as usize + advance, self.geometry.vreg_rows);
-                self.vreg[row * V..][..V].copy_from_slice(&y);
-                issue.tell(sink, self.position, timing::VREG_EFFECT - 1, Location::Vreg(row), &y);
-            }
-            self.send(vector, run, issue, &y, sink);
-            self.reduce(vector, run, issue, &y, sink);
+        let reads = self.reads(vector, run, issue.k);
+        let operands = self.operands::<V>(vector, reads, issue);
+        let (mut y, saturated) = kernel::compute(vector, &operands);
+        self.saturations += u64::from(saturated);
+        if vector.relu {
+            y = y.map(|lane| lane.max(0));
         }
+        if vector.write {
+            let advance = if vector.target_advance { issue.k as usize } else { 0 };
+            let row = register(vector.target as usize + advance, self.geometry.vreg_rows);
+            self.vreg[row * V..][..V].copy_from_slice(&y);
+            issue.tell(sink, self.position, timing::VREG_EFFECT - 1, Location::Vreg(row), &y);
+        }
+        self.send(vector, run, issue, &y, sink);
+        self.reduce(vector, run, issue, &y, sink);
     }
 
     /// Rows of vector memory that issues read and write.
@@ -120,6 +146,7 @@ impl State {
         i64::from(vector.vmem) + offset + index as i64 + advance
     }
 
+    #[inline(always)]
     fn reads(&mut self, vector: &Vector, run: &VectorRun, k: i64) -> Reads {
         let advance = |advances: bool| if advances { k } else { 0 };
         let vmem = self.vmem_read(vector, run, k);
@@ -132,6 +159,7 @@ impl State {
         }
     }
 
+    #[inline(always)]
     fn operands<const V: usize>(&mut self, vector: &Vector, reads: Reads, issue: Issue) -> Operands<V> {
         let row = |memory: &[i32], row: usize| -> [i32; V] {
             let mut lanes = [0; V];

@@ -12,8 +12,8 @@ pub struct Operands<const V: usize> {
     pub exponents: [i32; 2],
 }
 
-/// The function, with shift and addition: the result, and whether a lane saturated.
-#[multiversion(targets("x86_64+avx2"))]
+/// The function, with shift and addition: the result, and whether a lane saturated. Part of its caller, which is compiled for the vector unit.
+#[inline(always)]
 pub fn compute<const V: usize>(vector: &Vector, operands: &Operands<V>) -> ([i32; V], bool) {
     let Operands { x, b, c, exponents } = operands;
     let mut y = [0; V];

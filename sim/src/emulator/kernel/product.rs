@@ -15,62 +15,74 @@ pub struct Product<'a> {
     pub act: &'a [i16],
     /// Lanes of a row.
     pub lanes: usize,
+    /// Base-2 logarithm of the lanes that make a result.
+    pub tap: u32,
     /// Lanes from the entry of one row to that of the next.
     pub step: usize,
     /// Rows that make results together. The rows after them have the next results, and begin with the first entry again if there are
     /// several.
     pub pieces: usize,
+    /// How often that happens.
+    pub groups: usize,
 }
 
 /// Adds the products to the sums, result after result.
 #[multiversion(targets("x86_64+avx2"))]
 pub fn multiply(product: Product<'_>, sums: &mut [i32]) {
-    let Product { matrix, act, lanes, step, pieces } = product;
-    let groups = matrix.len() / (lanes * pieces);
-    let results = sums.len() / groups;
-    if pieces > 1 && results == 1 && step == lanes && lanes.is_multiple_of(WIDE) {
-        let act = &act[..lanes * pieces];
-        for (rows, sum) in matrix.chunks_exact(lanes * pieces).zip(sums) {
-            *sum = sum.wrapping_add(wide_dot(rows, act));
+    // A fixed width lets the compiler use the vector unit.
+    match product.tap {
+        2 => multiply_by::<4>(product, sums),
+        3 => multiply_by::<8>(product, sums),
+        4 => multiply_by::<16>(product, sums),
+        5 => multiply_by::<32>(product, sums),
+        6 => multiply_by::<64>(product, sums),
+        7 => multiply_by::<128>(product, sums),
+        8 => multiply_by::<256>(product, sums),
+        tap => multiply_widest(product, 1 << tap, sums),
+    }
+}
+
+#[inline(always)]
+fn multiply_by<const CHUNK: usize>(product: Product<'_>, sums: &mut [i32]) {
+    let Product { matrix, act, lanes, step, pieces, groups, .. } = product;
+    if lanes == CHUNK && step == lanes && pieces > 1 && CHUNK.is_multiple_of(WIDE) {
+        // One sum over all pieces.
+        let size = lanes * pieces;
+        for (group, sum) in sums.iter_mut().enumerate().take(groups) {
+            *sum = sum.wrapping_add(wide_dot(&matrix[group * size..][..size], &act[..size]));
         }
         return;
     }
-    for (group, (rows, sums)) in
-        matrix.chunks_exact(lanes * pieces).zip(sums.chunks_exact_mut(results)).enumerate()
-    {
-        for (piece, row) in rows.chunks_exact(lanes).enumerate() {
+    let results = lanes / CHUNK;
+    for group in 0..groups {
+        let sums = &mut sums[group * results..][..results];
+        for piece in 0..pieces {
+            let row = &matrix[(group * pieces + piece) * lanes..][..lanes];
             let entry = if pieces > 1 { piece } else { group };
-            add_dots(row, &act[entry * step..][..lanes], sums);
-        }
-    }
-}
-
-/// The fixed width lets the compiler use the vector unit.
-#[inline(always)]
-fn add_dots(matrix: &[i16], act: &[i16], sums: &mut [i32]) {
-    match matrix.len() / sums.len() {
-        4 => add_dots_of::<4>(matrix, act, sums),
-        8 => add_dots_of::<8>(matrix, act, sums),
-        16 => add_dots_of::<16>(matrix, act, sums),
-        width if width.is_multiple_of(WIDE) => {
-            for (sum, (matrix, act)) in sums.iter_mut().zip(matrix.chunks(width).zip(act.chunks(width))) {
-                *sum = sum.wrapping_add(wide_dot(matrix, act));
-            }
-        }
-        width => {
-            for (sum, (matrix, act)) in sums.iter_mut().zip(matrix.chunks(width).zip(act.chunks(width))) {
-                *sum = sum.wrapping_add(dot(matrix, act));
+            let act = &act[entry * step..][..lanes];
+            for (sum, (row, act)) in
+                sums.iter_mut().zip(row.as_chunks::<CHUNK>().0.iter().zip(act.as_chunks::<CHUNK>().0))
+            {
+                let added = if CHUNK.is_multiple_of(WIDE) { wide_dot(row, act) } else { dot(row, act) };
+                *sum = sum.wrapping_add(added);
             }
         }
     }
 }
 
-#[inline(always)]
-fn add_dots_of<const CHUNK: usize>(matrix: &[i16], act: &[i16], sums: &mut [i32]) {
-    let (matrix, _) = matrix.as_chunks::<CHUNK>();
-    let (act, _) = act.as_chunks::<CHUNK>();
-    for (sum, (matrix, act)) in sums.iter_mut().zip(matrix.iter().zip(act)) {
-        *sum = sum.wrapping_add(dot(matrix, act));
+/// As [`multiply_by`], for results of lanes that no chip with a name has.
+fn multiply_widest(product: Product<'_>, chunk: usize, sums: &mut [i32]) {
+    let Product { matrix, act, lanes, step, pieces, groups, .. } = product;
+    let results = lanes / chunk;
+    for row in 0..groups * pieces {
+        let (group, piece) = (row / pieces, row % pieces);
+        let entry = if pieces > 1 { piece } else { group };
+        for result in 0..results {
+            let row = &matrix[row * lanes + result * chunk..][..chunk];
+            let act = &act[entry * step + result * chunk..][..chunk];
+            let sum = &mut sums[group * results + result];
+            *sum = sum.wrapping_add(dot(row, act));
+        }
     }
 }
 
@@ -106,7 +118,9 @@ mod tests {
                     .map(|lane| i32::from(matrix[row * 64 + lane]) * i32::from(act[entry * step + lane]))
                     .sum()
             };
-            let product = |pieces| Product { matrix: &matrix, act: &act, lanes: 64, step, pieces };
+            let tap = (64 / results as u32).ilog2();
+            let (matrix, act, lanes) = (&matrix[..], &act[..], 64);
+            let product = |pieces| Product { matrix, act, lanes, tap, step, pieces, groups: 6 / pieces };
             let mut sums = vec![i32::MAX; results];
             multiply(product(6), &mut sums);
             for (result, sum) in sums.into_iter().enumerate() {

@@ -60,12 +60,27 @@ fn both_ways_of_loading_give_the_same_memory() {
     let mut device = PortDevice::new(Emulator::new(CHIP));
     device.load(&image).expect("loads");
     let mut direct = Emulator::with_image(&image);
+    let mut taken = Emulator::from(image);
     let mut expected = dram_bytes;
     expected.resize(200_064, 0);
     assert_eq!(dram(&mut direct, 0, 65_536 * 2), expected[..65_536 * 2]);
     for address in [0, 65_528, 131_000, 199_936] {
         let wanted = &expected[address..address + 128];
         assert_eq!(dram(&mut direct, address, 128), wanted, "with_image, {address}");
+        assert_eq!(dram(&mut taken, address, 128), wanted, "from, {address}");
         assert_eq!(dram(device.port(), address, 128), wanted, "host port, {address}");
     }
+}
+
+/// Words are written up to the end of memory; of a command that goes beyond it, those that exist.
+#[test]
+fn the_host_port_writes_to_the_end_of_external_memory() {
+    let mut emulator = Emulator::new(CHIP);
+    let words = (CHIP.dram_granules * 8) as u32;
+    emulator.write(Space::Dram, words - 2, &[[1; 9]; 2]).expect("answers");
+    assert_eq!(emulator.faults(), Fault::default());
+    emulator.write(Space::Dram, words - 1, &[[2; 9]; 2]).expect("answers");
+    assert_eq!(emulator.faults(), Fault::HOST_ACCESS);
+    let at = (words as usize - 2) * 8;
+    assert_eq!(dram(&mut emulator, at, 16), [[1; 8], [2; 8]].concat());
 }
