@@ -20,8 +20,8 @@ fn busy(begin: Instant) -> f64 {
 /// Seconds that each figure is measured for, at least.
 const SECONDS: f64 = 2.0;
 
-fn measure(name: &str, image: &Image, first: usize, positions: usize) {
-    let mut emulator = Emulator::with_image(image);
+fn measure(name: &str, image: Image, first: usize, positions: usize) {
+    let mut emulator = Emulator::from(image);
     emulator.execute(0, first);
     let clock = Instant::now();
     let begin = busy(clock);
@@ -41,7 +41,7 @@ fn main() {
     let which = std::env::args().nth(1);
     let wanted = |name: &str| which.as_deref().is_none_or(|which| which == name);
     if wanted("chip") {
-        measure("stories260K's shape", &chip::image(), 0, 1024);
+        measure("stories260K's shape", chip::image(), 0, 1024);
     }
     if wanted("stream") {
         let all = Parts::ALL;
@@ -49,7 +49,7 @@ fn main() {
         let run = |name: &str, parts| {
             let mut image = stream::image(parts);
             image.dram = dram.clone();
-            measure(name, &image, 128, 8);
+            measure(name, image, 128, 8);
         };
         run("SmolLM2-135M's shape", all);
         run("  without its beats", Parts { beats: false, ..all });

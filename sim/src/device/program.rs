@@ -17,6 +17,15 @@ pub fn spread(seed: u32) -> u32 {
 
 /// The words of a program, space by space, each from address zero.
 pub fn program_words(image: &Image) -> Vec<(Space, Vec<HostWord>)> {
+    let mut spaces = chip_words(image);
+    if image.geometry.has_external_memory() {
+        spaces.push((Space::Dram, dram_words(&image.dram)));
+    }
+    spaces
+}
+
+/// The words of a program but those of external memory, which may be a thousand times as many.
+pub(super) fn chip_words(image: &Image) -> Vec<(Space, Vec<HostWord>)> {
     let words = |bytes: Vec<u8>| bytes.as_chunks::<HOST_WORD_BYTES>().0.to_vec();
     let mut spaces = vec![
         (Space::Weights, words(image::pack_nines(&image.weights))),
@@ -25,14 +34,13 @@ pub fn program_words(image: &Image) -> Vec<(Space, Vec<HostWord>)> {
         (Space::VectorQueue, queue_words(&image.vector)),
     ];
     if image.geometry.has_external_memory() {
-        spaces.push((Space::Dram, dram_words(&image.dram)));
         spaces.push((Space::TransferQueue, queue_words(&image.transfer)));
     }
     spaces
 }
 
 /// External memory, eight bytes a word.
-fn dram_words(bytes: &[u8]) -> Vec<HostWord> {
+pub(super) fn dram_words(bytes: &[u8]) -> Vec<HostWord> {
     let word = |bytes: &[u8]| {
         let mut word = HostWord::default();
         word[..bytes.len()].copy_from_slice(bytes);

@@ -1,9 +1,10 @@
 //! The verbs of a device in terms of its host port: the only place where the protocol of registers is written.
 
-use super::program::{Loaded, program_words, spread};
+use super::program::{Loaded, chip_words, dram_words, spread};
 use super::{Device, DeviceError, HostPort, HostWord, Identity, RunRequest, Step, from_number, number_of};
 use lpu_isa::host::{
-    Fault, HOST_WORD_BYTES, IDENTITY, NO_TOKEN, Register, Space, TOKEN_QUEUE_WORDS, control, mode, status,
+    DRAM_WORD_BYTES, Fault, HOST_WORD_BYTES, IDENTITY, NO_TOKEN, Register, Space, TOKEN_QUEUE_WORDS, control,
+    mode, status,
 };
 use lpu_isa::image::Image;
 use std::collections::VecDeque;
@@ -136,8 +137,12 @@ impl<P: HostPort> Device for PortDevice<P> {
         self.identify()?.check(image)?;
         self.loaded = None;
         self.stop()?;
-        for (space, words) in program_words(image) {
+        for (space, words) in chip_words(image) {
             self.write(space, 0, &words)?;
+        }
+        for (index, bytes) in image.dram.chunks(COMMAND_WORDS_MAX * DRAM_WORD_BYTES).enumerate() {
+            let address = (index * COMMAND_WORDS_MAX) as u32;
+            self.port.write(Space::Dram, address, &dram_words(bytes))?;
         }
         self.set(Register::Faults, u64::from(u32::MAX))?;
         self.loaded = Some(Loaded::new(image));

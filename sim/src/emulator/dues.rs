@@ -66,7 +66,7 @@ impl Dues {
     }
 
     /// Goes on to the row after it.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self) {
         self.bit = self.end();
         self.k += 1;
@@ -78,6 +78,7 @@ impl Dues {
         }
     }
 
+    #[cold]
     fn begin_run(&mut self, slot: i64) {
         (self.run_slot, self.slot) = (slot, slot);
         (self.k, self.number, self.bit) = (0, 0, 0);
@@ -87,7 +88,7 @@ impl Dues {
         self.set_due();
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_due(&mut self) {
         let bit = if self.to_chip { self.end() - 1 } else { self.bit };
         let word = bit >> self.word_bits_log2;
@@ -98,21 +99,30 @@ impl Dues {
     }
 
     /// First bit after the row that comes next.
+    #[inline(always)]
     fn end(&self) -> usize {
         let last = self.number + 1 == self.layout.rows_per_result();
-        self.row_bits
-            .map_or_else(|| self.layout.row_bits(self.k).1, |bits| self.bit + bits[usize::from(last)])
+        match self.row_bits {
+            Some([row, last_row]) => self.bit + if last { last_row } else { row },
+            None => self.layout.row_bits(self.k).1,
+        }
     }
 
+    #[inline(always)]
     fn next_granule(&mut self) {
         self.slot += 1;
         self.place += 1;
         self.words += self.granule_cycles as usize;
         self.begin += self.granule_cycles;
         if self.place == self.frame_slots {
-            self.place = 0;
-            self.begin = self.segment + self.frames.begin(self.slot);
+            self.next_frame();
         }
+    }
+
+    #[cold]
+    fn next_frame(&mut self) {
+        self.place = 0;
+        self.begin = self.segment + self.frames.begin(self.slot);
     }
 }
 

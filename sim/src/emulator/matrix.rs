@@ -1,12 +1,13 @@
 //! What the matrix queue's instructions compute: `Dot` and `Gather`.
 
-use super::kernel;
+use super::kernel::{self, Product};
 use super::queue::Block;
 use super::state::{Issue, State};
 use crate::trace::{Location, Sink};
-use lpu_isa::arith::{self, Scalar, WORD_BITS, WORD_MIN};
+use lpu_isa::arith::{Scalar, WORD_MIN};
 use lpu_isa::instruction::{Clear, Dot, Emit, Gather, Index, Memory};
 use lpu_isa::timing;
+use std::ops::Range;
 
 /// What a `Dot` carries from beat to beat.
 #[derive(Clone, Copy, Debug)]
@@ -125,8 +126,23 @@ impl State {
         if clear {
             part.fill(0);
         }
-        kernel::accumulate(matrix, act, lanes, lanes, part);
+        kernel::multiply(Product { matrix, act, lanes, tap: dot.tap, step: 0, pieces: 1, groups: 1 }, part);
         self.sums = sums;
+    }
+
+    /// Rows of vector memory that the beats to come may store, if they are all inside.
+    pub(super) fn stored_rows(&self, dot: &Dot, run: &DotRun, beats: i64) -> Option<Range<i64>> {
+        let first = i64::from(dot.store) + run.emitted;
+        let results = beats / i64::from(dot.pieces.max(1)) + 1;
+        let width = self.geometry.vxm_lanes / run.results;
+        let most = match dot.emit {
+            Emit::Never => 0,
+            Emit::Last => 1,
+            Emit::Wrap | Emit::WrapOrLast if dot.lane_advance => results / width as i64 + 2,
+            Emit::Wrap | Emit::WrapOrLast => results + 1,
+        };
+        let end = first + most;
+        (end <= self.geometry.vmem_rows as i64).then_some(first..end)
     }
 
     pub(super) fn dot_memory(&self, dot: &Dot) -> &[i16] {
@@ -156,16 +172,10 @@ impl State {
         let row = self.vmem_address(i64::from(dot.store) + run.emitted);
         run.emitted += 1;
         let out = &mut self.vmem[row * width..][..width];
-        let mut saturated = false;
-        for (out, &sum) in out.iter_mut().zip(&self.sums) {
-            let exact = arith::round_shift(i64::from(sum), dot.shift);
-            *out = arith::saturate(exact, WORD_BITS) as i32;
-            saturated |= i64::from(*out) != exact;
-        }
+        self.saturations += u64::from(kernel::round_sums(&self.sums, dot.shift, out));
         if dot.mask && issue.last {
             out[(self.position & (width - 1)) + 1..].fill(WORD_MIN);
         }
-        self.saturations += u64::from(saturated);
         if dot.maximum {
             run.maximum = out.iter().fold(run.maximum, |maximum, &lane| maximum.max(lane));
         }

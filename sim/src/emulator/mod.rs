@@ -3,7 +3,8 @@
 //! ```text
 //!  sequencer.rs   registers, runs, prompt, records     what the host sees
 //!  queue.rs       when does each instruction issue     ┐ time
-//!  dues.rs        when does each row of a transfer     ┘
+//!  dues.rs        when does each row of a transfer     │
+//!  order.rs       which issue comes first              ┘
 //!  matrix.rs      Dot, Gather                          ┐
 //!  vector.rs      Vector: operands, function           ├ values
 //!  transfer.rs    Transfer                             │
@@ -25,6 +26,7 @@ mod dues;
 mod kernel;
 mod matrix;
 mod noise;
+mod order;
 pub mod queue;
 mod sequencer;
 mod state;
@@ -35,20 +37,16 @@ mod vector;
 
 pub use state::State;
 
-use crate::trace::{Origin, Silent, Sink, Tap, Trace};
+use crate::trace::{Silent, Sink, Tap, Trace};
 use dram::Dram;
 use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
 use lpu_isa::image::Image;
-use lpu_isa::instruction::{Dot, Gather, Memory, Op, Queue, Vector, Way, Word};
-use matrix::DotRun;
-use queue::{Block, MATRIX, Program, QUEUES, TRANSFER, VECTOR, Walk};
+use lpu_isa::instruction::{Queue, Word};
+use order::issue_all;
+use queue::{Program, QUEUES, Walk};
 use sequencer::Sequencer;
-use state::Issue;
 use std::sync::Arc;
-use stream::Reads;
-use transfer::TransferRun;
-use vector::VectorRun;
 
 /// A chip.
 #[derive(Clone, Debug)]
@@ -85,6 +83,10 @@ impl Emulator {
 
     /// A chip with an image's program and memories, to be used with [`Emulator::execute`].
     pub fn with_image(image: &Image) -> Self {
+        Self::loaded(image, image.dram.clone())
+    }
+
+    fn loaded(image: &Image, dram: Vec<u8>) -> Self {
         let mut emulator = Self::new(image.geometry);
         for (words, source) in emulator.words.iter_mut().zip(Queue::ALL.map(|queue| image.queue(queue))) {
             let count = words.len().min(source.len());
@@ -97,7 +99,7 @@ impl Emulator {
         for (word, &value) in vmem.iter_mut().zip(&image.vmem) {
             *word = value;
         }
-        emulator.state.dram = Dram::new(Arc::new(image.dram.clone()));
+        emulator.state.dram = Dram::new(Arc::new(dram));
         emulator.decode();
         emulator
     }
@@ -148,6 +150,14 @@ impl Emulator {
     }
 }
 
+impl From<Image> for Emulator {
+    /// As [`Emulator::with_image`]; what goes to external memory is not copied.
+    fn from(mut image: Image) -> Self {
+        let dram = std::mem::take(&mut image.dram);
+        Self::loaded(&image, dram)
+    }
+}
+
 impl Tap for Emulator {
     fn record(&mut self, on: bool) {
         self.recorded = on.then(Vec::new);
@@ -156,163 +166,6 @@ impl Tap for Emulator {
     fn take(&mut self) -> Vec<Trace> {
         self.recorded.as_mut().map(std::mem::take).unwrap_or_default()
     }
-}
-
-/// An instruction that is issuing.
-struct Active<R> {
-    origin: Origin,
-    next: i64,
-    interval: i64,
-    k: i64,
-    count: i64,
-    run: R,
-}
-
-enum MatrixRun<'a> {
-    Dot(&'a Dot, DotRun),
-    Gather(&'a Gather),
-}
-
-impl<R> Active<R> {
-    fn new(queue: Queue, block: &Block, run: R) -> Self {
-        let origin = Origin { queue, instruction: block.index };
-        Self { origin, next: block.first, interval: block.interval, k: 0, count: block.count, run }
-    }
-
-    /// The issue that is due; then the one after it is.
-    fn take(&mut self) -> Issue {
-        let issue =
-            Issue { cycle: self.next, k: self.k, last: self.k + 1 == self.count, origin: self.origin };
-        self.next += self.interval;
-        self.k += 1;
-        issue
-    }
-
-    /// As many of the issues that are due as there are, at most so many: the first, and their number.
-    fn take_many(&mut self, most: i64) -> (Issue, i64) {
-        let count = most.min(self.count - self.k);
-        let first = self.take();
-        self.next += self.interval * (count - 1);
-        self.k += count - 1;
-        (first, count)
-    }
-
-    fn done(&self) -> bool {
-        self.k == self.count
-    }
-}
-
-/// Issues what the queues have, in order of cycles, until each ended or waits. In one cycle the matrix queue comes first, transfers last.
-fn issue_all<S: Sink>(state: &mut State, programs: &[Program; QUEUES], walk: &mut Walk<'_>, sink: &mut S) {
-    let mut matrix = next_matrix(state, &programs[MATRIX], walk);
-    let mut vector = next_vector(state, &programs[VECTOR], walk);
-    let mut transfer = next_transfer(state, &programs[TRANSFER], walk);
-    loop {
-        let matrix_due = matrix.as_ref().map_or(i64::MAX, |active| active.next);
-        let vector_due = vector.as_ref().map_or(i64::MAX, |active| active.next);
-        let transfer_due = transfer.as_ref().map_or(i64::MAX, TransferRun::due);
-        match (&mut matrix, &mut vector, &mut transfer) {
-            (Some(active), _, _) if matrix_due <= vector_due.min(transfer_due) => {
-                issue_matrix(state, active, vector_due.min(transfer_due), sink);
-                if active.done() {
-                    matrix = next_matrix(state, &programs[MATRIX], walk);
-                }
-            }
-            (_, Some(active), _) if vector_due <= transfer_due => {
-                while !active.done() && active.next < matrix_due && active.next <= transfer_due {
-                    let issue = active.take();
-                    let (vector, run) = &mut active.run;
-                    state.vector(vector, run, issue, sink);
-                }
-                if active.done() {
-                    vector = next_vector(state, &programs[VECTOR], walk);
-                }
-            }
-            (_, _, Some(run)) => {
-                if !S::ON && run.streams() {
-                    let others = Reads::From(matrix_due.min(vector_due));
-                    let reads =
-                        if run.transfer.way == Way::Weights { weight_reads(matrix.as_ref()) } else { others };
-                    state.stream(run, reads);
-                }
-                while !run.done() && run.due() < matrix_due.min(vector_due) {
-                    state.transfer(run, sink);
-                }
-                if run.done() {
-                    transfer = next_transfer(state, &programs[TRANSFER], walk);
-                }
-            }
-            _ => return,
-        }
-    }
-}
-
-/// Issues of the matrix queue up to a cycle.
-fn issue_matrix<S: Sink>(state: &mut State, active: &mut Active<MatrixRun<'_>>, until: i64, sink: &mut S) {
-    while !active.done() && active.next <= until {
-        match &mut active.run {
-            MatrixRun::Dot(..) if !S::ON => {
-                let due = (until - active.next) / active.interval + 1;
-                let (issue, count) = active.take_many(due);
-                let MatrixRun::Dot(dot, run) = &mut active.run else { return };
-                state.burst(dot, run, issue, count, active.count - 1);
-            }
-            MatrixRun::Dot(..) => {
-                let issue = active.take();
-                let MatrixRun::Dot(dot, run) = &mut active.run else { return };
-                state.beat(dot, run, issue, sink);
-            }
-            MatrixRun::Gather(gather) => {
-                let gather = *gather;
-                state.gather(gather, active.take(), sink);
-            }
-        }
-    }
-}
-
-/// What the matrix queue still reads of weight memory, as far as it is known.
-fn weight_reads(matrix: Option<&Active<MatrixRun<'_>>>) -> Reads {
-    let Some(Active { next, interval, k, count, run, .. }) = matrix else {
-        return Reads::From(i64::MAX);
-    };
-    let left = count - k;
-    match run {
-        MatrixRun::Dot(dot, _) if dot.memory == Memory::Kv => Reads::From(next + interval * left),
-        MatrixRun::Dot(dot, run) if dot.row_step == 1 => {
-            Reads::Ring { row: run.row + k, next: *next, interval: *interval, count: left }
-        }
-        _ => Reads::From(*next),
-    }
-}
-
-fn next_transfer(state: &State, program: &Program, walk: &mut Walk<'_>) -> Option<TransferRun> {
-    let block = walk.next(TRANSFER)?;
-    let Op::Transfer(transfer) = &program.get(block.index)?.as_ref()?.op else { return None };
-    Some(state.begin_transfer(transfer, &block))
-}
-
-fn next_matrix<'a>(
-    state: &State,
-    program: &'a Program,
-    walk: &mut Walk<'_>,
-) -> Option<Active<MatrixRun<'a>>> {
-    let block = walk.next(MATRIX)?;
-    let run = match &program.get(block.index)?.as_ref()?.op {
-        Op::Dot(dot) => MatrixRun::Dot(dot, state.begin_dot(dot, &block)),
-        Op::Gather(gather) => MatrixRun::Gather(gather),
-        _ => return None,
-    };
-    Some(Active::new(Queue::Matrix, &block, run))
-}
-
-fn next_vector<'a>(
-    state: &State,
-    program: &'a Program,
-    walk: &mut Walk<'_>,
-) -> Option<Active<(&'a Vector, VectorRun)>> {
-    let block = walk.next(VECTOR)?;
-    let Op::Vector(vector) = &program.get(block.index)?.as_ref()?.op else { return None };
-    Some(Active::new(Queue::Vector, &block, (vector, state.begin_vector(vector, &block))))
 }
 
 #[cfg(test)]

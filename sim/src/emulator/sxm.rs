@@ -1,5 +1,6 @@
 //! Where a vector result goes: activation file, KV memory, vector memory, the choice of the next token, reductions.
 
+use super::kernel::saturated;
 use super::state::{Issue, State};
 use super::vector::VectorRun;
 use crate::trace::{Location, Sink};
@@ -9,6 +10,7 @@ use lpu_isa::timing;
 
 impl State {
     /// Sends a result row to its destination.
+    #[inline(always)]
     pub(super) fn send<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
@@ -27,12 +29,14 @@ impl State {
         }
     }
 
+    #[inline(always)]
     fn count_unless_fits<const V: usize>(&mut self, lanes: &[i32; V], bits: u32) {
         // A lane fits if the bits above its sign bit equal the sign.
         let excess = lanes.iter().fold(0, |excess, &lane| excess | (lane >> (bits - 1)) ^ (lane >> 31));
         self.saturations += u64::from(excess != 0);
     }
 
+    #[inline(always)]
     fn send_act<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
@@ -50,7 +54,7 @@ impl State {
         self.next_entry_written = (run.entry + 1) & entry_mask;
         let z = source_row(vector, issue.k, y);
         self.count_unless_fits(&z, ACT_BITS);
-        let lanes = z.map(|lane| arith::saturate(i64::from(lane), ACT_BITS) as i16);
+        let lanes = z.map(|lane| saturated(lane, ACT_BITS) as i16);
         let half = V / 2;
         let base = run.entry * self.geometry.mxm_lanes;
         for h in written_halves(vector, first_half(vector, issue.k), self.geometry.halves()) {
@@ -67,6 +71,7 @@ impl State {
         self.matrix_address(row, self.geometry.kv_rows, false)
     }
 
+    #[inline(always)]
     fn send_key<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
@@ -115,6 +120,7 @@ impl State {
         }
     }
 
+    #[inline(always)]
     fn send_vmem<const V: usize, S: Sink>(
         &mut self,
         vector: &Vector,
@@ -125,12 +131,13 @@ impl State {
     ) {
         let row = self.vmem_address(result_row(vector, run, issue.k));
         self.count_unless_fits(y, WORD_BITS);
-        let out = y.map(|lane| arith::saturate(i64::from(lane), WORD_BITS) as i32);
+        let out = y.map(|lane| saturated(lane, WORD_BITS));
         self.vmem[row * V..][..V].copy_from_slice(&out);
         issue.tell(sink, self.position, timing::RESULT_STORE_PORT, Location::Vmem(row), &out);
     }
 
     /// Compares a row of candidates with the best so far: larger wins, of equals the lower number.
+    #[inline(always)]
     fn compare(&mut self, vector: &Vector, run: &VectorRun, issue: Issue, y: &[i32]) {
         if vector.restart && issue.k == 0 {
             self.best = None;
@@ -151,6 +158,7 @@ impl State {
     }
 
     /// Sums the instruction's rows and, after the last, writes the scalar.
+    #[inline(always)]
     pub(super) fn reduce<S: Sink>(
         &mut self,
         vector: &Vector,
@@ -215,7 +223,7 @@ fn written_halves(vector: &Vector, start: i64, halves: usize) -> impl Iterator<I
 }
 
 /// Row that an issue writes, or number of the row that it compares, as far as every destination has it.
-fn result_row(vector: &Vector, run: &VectorRun, k: i64) -> i64 {
+pub(super) fn result_row(vector: &Vector, run: &VectorRun, k: i64) -> i64 {
     let offset = if vector.row_offset { run.offsets[1] } else { 0 };
     i64::from(vector.row) + offset + k * i64::from(vector.row_step)
 }

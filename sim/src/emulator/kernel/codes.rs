@@ -1,78 +1,8 @@
-//! The inner loops, compiled for the vector unit of the machine that runs them.
-//!
-//! # Invariants
-//! 1. They compute what [`lpu_isa::arith`] and [`lpu_isa::transfer::decode`] define, bit for bit.
+//! Rows as external memory holds them: blocks of codes, nine-bit lanes without gaps, KV codes.
 
-use lpu_isa::arith::{WEIGHT_BITS, dot, kv_decode};
+use lpu_isa::arith::{WEIGHT_BITS, kv_decode};
 use lpu_isa::transfer::{BLOCK_CODES, OFFSET_SHIFT};
 use multiversion::multiversion;
-
-/// Lanes whose products are added at once.
-const WIDE: usize = 32;
-
-/// Adds to the sums of one result each the products of some rows: row `b` with the entry that begins at lane `b * step`. All lanes of a row
-/// are summed in `sums.len()` parts.
-#[multiversion(targets("x86_64+avx2"))]
-pub fn accumulate(matrix: &[i16], act: &[i16], lanes: usize, step: usize, sums: &mut [i32]) {
-    if sums.len() == 1 && step == lanes && lanes.is_multiple_of(WIDE) {
-        sums[0] = sums[0].wrapping_add(wide_dot(matrix, act));
-        return;
-    }
-    for (index, row) in matrix.chunks_exact(lanes).enumerate() {
-        add_dots(row, &act[index * step..][..lanes], sums);
-    }
-}
-
-/// As [`accumulate`], but each row has sums of its own, one row's after another's.
-#[multiversion(targets("x86_64+avx2"))]
-pub fn spread(matrix: &[i16], act: &[i16], lanes: usize, step: usize, sums: &mut [i32]) {
-    let results = sums.len() * lanes / matrix.len();
-    let rows = matrix.chunks_exact(lanes).zip(sums.chunks_exact_mut(results));
-    for (index, (row, sums)) in rows.enumerate() {
-        add_dots(row, &act[index * step..][..lanes], sums);
-    }
-}
-
-/// The fixed width lets the compiler use the vector unit.
-#[inline(always)]
-fn add_dots(matrix: &[i16], act: &[i16], sums: &mut [i32]) {
-    match matrix.len() / sums.len() {
-        4 => add_dots_of::<4>(matrix, act, sums),
-        8 => add_dots_of::<8>(matrix, act, sums),
-        16 => add_dots_of::<16>(matrix, act, sums),
-        width if width.is_multiple_of(WIDE) => {
-            for (sum, (matrix, act)) in sums.iter_mut().zip(matrix.chunks(width).zip(act.chunks(width))) {
-                *sum = sum.wrapping_add(wide_dot(matrix, act));
-            }
-        }
-        width => {
-            for (sum, (matrix, act)) in sums.iter_mut().zip(matrix.chunks(width).zip(act.chunks(width))) {
-                *sum = sum.wrapping_add(dot(matrix, act));
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn add_dots_of<const CHUNK: usize>(matrix: &[i16], act: &[i16], sums: &mut [i32]) {
-    let (matrix, _) = matrix.as_chunks::<CHUNK>();
-    let (act, _) = act.as_chunks::<CHUNK>();
-    for (sum, (matrix, act)) in sums.iter_mut().zip(matrix.iter().zip(act)) {
-        *sum = sum.wrapping_add(dot(matrix, act));
-    }
-}
-
-/// [`dot`] of a multiple of [`WIDE`] lanes: so many sums at once become two multiplying and adding vectors.
-#[inline(always)]
-fn wide_dot(matrix: &[i16], act: &[i16]) -> i32 {
-    let mut sums = [0i32; WIDE];
-    for (matrix, act) in matrix.as_chunks::<WIDE>().0.iter().zip(act.as_chunks::<WIDE>().0) {
-        for (sum, (&weight, &act)) in sums.iter_mut().zip(matrix.iter().zip(act)) {
-            *sum = sum.wrapping_add(i32::from(weight) * i32::from(act));
-        }
-    }
-    sums.into_iter().fold(0, i32::wrapping_add)
-}
 
 /// Reads rows of nine-bit lanes without gaps, eight lanes in nine bytes.
 #[multiversion(targets("x86_64+avx2"))]
@@ -164,11 +94,13 @@ fn decode_block<const BITS: usize, const OFFSET: bool>(
     shift: u32,
     out: &mut [i16; BLOCK_CODES],
 ) {
-    let scale = i32::from(u16::from_le_bytes([block[0], block[1]]));
-    let (base, codes) = if OFFSET {
-        (i32::from(i16::from_le_bytes([block[2], block[3]])) << OFFSET_SHIFT, &block[4..])
+    let [low, high, ..] = *block else { return };
+    let (scale, base, codes) = if OFFSET {
+        let offset = i32::from(i16::from_le_bytes([block[2], block[3]]));
+        (i32::from(u16::from_le_bytes([low, high])), offset << OFFSET_SHIFT, &block[4..])
     } else {
-        (-(scale << (BITS - 1)), &block[2..])
+        let scale = i32::from(i16::from_le_bytes([low, high]));
+        (scale, -(scale << (BITS - 1)), &block[2..])
     };
     let rounded = base + if shift == 0 { 0 } else { 1 << (shift - 1) };
     let limit = 1 << (WEIGHT_BITS - 1);
@@ -212,19 +144,9 @@ fn apart<const WIDE: usize>(x: u64, bits: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::random;
     use super::*;
     use lpu_isa::transfer::{bits, decode};
-
-    fn random(seed: u64, count: usize) -> Vec<u8> {
-        let mut state = seed | 1;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        };
-        (0..count).map(|_| next()).collect()
-    }
 
     /// Every format and shift against [`decode`], in rows of 64 lanes whose third is half full.
     #[test]
@@ -264,35 +186,6 @@ mod tests {
         for (index, lane) in lanes.into_iter().enumerate() {
             let raw = bits(&bytes, index * 9, 9) as i16;
             assert_eq!(lane, if raw < 256 { raw } else { raw - 512 }, "lane {index}");
-        }
-    }
-
-    /// Sums wrap at 32 bits in whatever order they are added.
-    #[test]
-    fn products_are_summed_as_written_out() {
-        let number = |byte: u8| i16::from(byte as i8);
-        let matrix: Vec<i16> = random(3, 3 * 64).into_iter().map(number).collect();
-        let act: Vec<i16> = random(4, 3 * 64).into_iter().map(|byte| number(byte) * 255).collect();
-        for (results, step) in
-            [1, 2, 4, 8, 16, 32].into_iter().flat_map(|results| [(results, 0), (results, 64)])
-        {
-            let width = 64 / results;
-            let part = |row: usize, result: usize| -> i32 {
-                (result * width..(result + 1) * width)
-                    .map(|lane| i32::from(matrix[row * 64 + lane]) * i32::from(act[row * step + lane]))
-                    .sum()
-            };
-            let mut sums = vec![i32::MAX; results];
-            accumulate(&matrix, &act, 64, step, &mut sums);
-            for (result, sum) in sums.into_iter().enumerate() {
-                let expected = (0..3).map(|row| part(row, result)).sum::<i32>();
-                assert_eq!(sum, i32::MAX.wrapping_add(expected), "{results} results");
-            }
-            let mut sums = vec![5; 3 * results];
-            spread(&matrix, &act, 64, step, &mut sums);
-            for (index, sum) in sums.into_iter().enumerate() {
-                assert_eq!(sum, 5 + part(index / results, index % results), "{results} results");
-            }
         }
     }
 }
