@@ -6,7 +6,7 @@ mod chip;
 mod stream;
 
 use lpu_isa::image::Image;
-use lpu_sim::Emulator;
+use lpu_sim::{Device, Emulator, PortDevice};
 use std::time::Instant;
 use stream::Parts;
 
@@ -37,6 +37,20 @@ fn measure(name: &str, image: Image, first: usize, positions: usize) {
     println!("{name:<34} {rate:>9.1} tokens/s {token:>9.3} ms/token {speed:>8.1} million cycles/s");
 }
 
+/// Loads an image as a board is loaded.
+fn load(image: &Image) {
+    let mut device = PortDevice::new(Emulator::new(image.geometry));
+    let clock = Instant::now();
+    let begin = busy(clock);
+    device.load(image).expect("the image is for this chip");
+    let (seconds, size) = (busy(clock) - begin, image.dram.len() as f64 / 1e6);
+    println!(
+        "{:<34} {:>9.0} ms for {size:.0} MB of external memory",
+        "loading by the host port",
+        seconds * 1e3
+    );
+}
+
 fn main() {
     let which = std::env::args().nth(1);
     let wanted = |name: &str| which.as_deref().is_none_or(|which| which == name);
@@ -51,6 +65,9 @@ fn main() {
             image.dram = dram.clone();
             measure(name, image, 128, 8);
         };
+        let mut whole = stream::image(all);
+        whole.dram = dram.clone();
+        load(&whole);
         run("SmolLM2-135M's shape", all);
         run("  without its beats", Parts { beats: false, ..all });
         run("  without its transfers", Parts { transfers: false, ..all });

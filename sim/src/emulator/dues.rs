@@ -98,6 +98,28 @@ impl Dues {
         self.due = self.begin + (word + self.granule_cycles as usize - self.words) as i64;
     }
 
+    /// Cycle of the last of some rows, if they are equally long and all in one frame, where they come at a steady rate; fewer of them if the frame
+    /// ends before.
+    pub fn steady(&self, rows: usize) -> Option<(usize, i64)> {
+        let [row, last_row] = self.row_bits.filter(|_| self.to_chip)?;
+        let granules_after = self.frame_slots - 1 - self.place;
+        let frame_end = (self.words + granules_after * self.granule_cycles as usize) << self.word_bits_log2;
+        let rows = rows.min(self.layout.run() - self.k).min((frame_end - self.bit) / row);
+        if rows == 0 || row != last_row {
+            return None;
+        }
+        let word = (self.bit + rows * row - 1) >> self.word_bits_log2;
+        Some((rows, self.begin + (word + self.granule_cycles as usize - self.words) as i64))
+    }
+
+    /// Goes on by rows that are [`Dues::steady`].
+    pub fn skip(&mut self, rows: usize) {
+        self.k += rows - 1;
+        self.number = (self.number + rows - 1) % self.layout.rows_per_result();
+        self.bit += (rows - 1) * (self.end() - self.bit);
+        self.advance();
+    }
+
     /// First bit after the row that comes next.
     #[inline(always)]
     fn end(&self) -> usize {
@@ -161,6 +183,20 @@ mod tests {
                             "{} {way:?} {format:?}, slot {slot}, row {row}",
                             geometry.name
                         );
+                        if let Some((rows, last)) = dues.steady(70) {
+                            let mut walked = dues.clone();
+                            (1..rows).for_each(|_| walked.advance());
+                            assert_eq!(
+                                walked.due(),
+                                last,
+                                "{} {way:?}, {rows} rows from {row}",
+                                geometry.name
+                            );
+                            walked.advance();
+                            let mut skipped = dues.clone();
+                            skipped.skip(rows);
+                            assert_eq!(format!("{walked:?}"), format!("{skipped:?}"));
+                        }
                         dues.advance();
                     }
                 }

@@ -11,8 +11,8 @@ use lpu_isa::host::Fault;
 use lpu_isa::instruction::Way;
 use lpu_isa::transfer::BLOCK_CODES;
 
-/// Rows that are written at once, at most: they stay in the nearest cache until they are multiplied.
-const ROWS_MAX: usize = 128;
+/// Rows that are written at once, at most.
+const ROWS_MAX: usize = 256;
 
 /// What must stay unwritten, for issues of other queues to come.
 #[derive(Clone, Copy, Debug)]
@@ -62,12 +62,20 @@ impl TransferRun {
 
     /// Rows from the next one on that may be written now, at most so many, and the cycles of those after them.
     fn writable(&self, most: usize, writable: &Writable) -> (usize, Dues) {
+        let Writable { cycle, interval, end, .. } = *writable;
         let mut dues = self.dues.clone();
-        let mut limit = writable.cycle;
-        let mut count = 0;
-        while count < most.min(self.layout.run() - self.k) && dues.due() < limit.min(writable.end) {
+        if let Some((rows, last)) = dues.steady(most) {
+            // Between the first and the last row, cycles and limits both grow steadily, but for the fraction of a cycle that a row may be early.
+            let limit = cycle + interval * (rows as i64 - 1);
+            if dues.due() < cycle - 1 && last < limit - 1 && last < end {
+                dues.skip(rows);
+                return (rows, dues);
+            }
+        }
+        let (mut count, mut limit) = (0, cycle);
+        while count < most.min(self.layout.run() - self.k) && dues.due() < limit.min(end) {
             dues.advance();
-            limit += writable.interval;
+            limit += interval;
             count += 1;
         }
         (count, dues)
@@ -92,7 +100,8 @@ impl State {
         while !run.done() {
             let writable = reads.writable(run.target(), rows);
             let row = run.target().rem_euclid(rows as i64) as usize;
-            let (count, dues) = run.writable(writable.rows.min(rows - row).min(ROWS_MAX), &writable);
+            let most = writable.rows.min(rows - row).min(ROWS_MAX);
+            let (count, dues) = run.writable(most, &writable);
             if count == 0 {
                 break;
             }

@@ -8,7 +8,7 @@ use super::*;
 use lpu_isa::transfer::Layout;
 
 /// Programs of each chip. Their numbers are their seeds, so that a failure names its program.
-const PROGRAMS: u32 = 300;
+const PROGRAMS: u32 = 500;
 
 struct Random(u64);
 
