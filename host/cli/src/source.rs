@@ -5,9 +5,11 @@ use super::{Failure, GeometryChoice, ModelArguments, output};
 use lpu_compiler::fit;
 use lpu_compiler::{CompileError, Compiled};
 use lpu_isa::Geometry;
+use lpu_isa::host::DRAM_WORD_BYTES;
 use lpu_isa::image::{self, Image};
 use lpu_model::{Model, Tokenizer};
 use lpu_runtime::serial;
+use lpu_sim::device::Loaded;
 use lpu_verifier::VerifiedProgram;
 use std::fs::File;
 use std::io::Read;
@@ -209,6 +211,14 @@ fn check_facts(image: &Image) -> Result<(), String> {
     }
     if !(1..=TOKENS_MAX).contains(&model.vocab) {
         return expected("a vocabulary of", format!("1 to {TOKENS_MAX}"), model.vocab);
+    }
+    if geometry.has_external_memory() {
+        let (_, parts) = Loaded::new(image).logits_parts();
+        let words = geometry.dram_granules * geometry.granule_bytes() / DRAM_WORD_BYTES;
+        return match parts.iter().all(|(address, count)| address + count <= words) {
+            true => Ok(()),
+            false => expected("logits from granule", "all inside external memory".into(), model.logits_row),
+        };
     }
     let rows = (model.vocab as usize).div_ceil(geometry.vxm_lanes);
     let last_row = geometry.vmem_rows.checked_sub(rows);
