@@ -8,6 +8,9 @@
 mod formal_tools;
 
 use formal_tools::{Tools, Verdict, decide, tools};
+use lpu_hdl::dram::phy::SdrPhy;
+use lpu_hdl::dram::shape::{Part, Shape};
+use lpu_hdl::dram::slice::DramSlice;
 use lpu_hdl::emit::{Design, Module, emit};
 use lpu_hdl::soc::AsyncFifo;
 use lpu_isa::Geometry;
@@ -38,13 +41,16 @@ const METASTABLE: [Bug; 3] = [
 /// A planted bug: what stands in the module, and what instead.
 type Bug = (&'static str, &'static str);
 
-/// The chip, and a queue between two clocks.
-fn designs() -> &'static [Design; 2] {
-    static DESIGNS: OnceLock<[Design; 2]> = OnceLock::new();
+/// The chip, a queue between two clocks, and the slice of external memory.
+fn designs() -> &'static [Design; 3] {
+    static DESIGNS: OnceLock<[Design; 3]> = OnceLock::new();
     DESIGNS.get_or_init(|| {
         let chip = lpu_hdl::chip::emit(&Geometry::NANO, "lpu").expect("the chip is emitted");
         let queue = emit(&mut AsyncFifo::<2, 3, 8>::default(), "async_fifo").expect("the queue is emitted");
-        [chip, queue]
+        let small = Geometry::NANO_SDRAM;
+        let shape = Shape::new(&small, &Part::SDR_32MB);
+        let mut slice = DramSlice::new(&small, &shape, SdrPhy::READ_LATENCY);
+        [chip, queue, emit(&mut slice, "dram").expect("the slice is emitted")]
     })
 }
 
@@ -201,6 +207,40 @@ fn each_instruction_is_activated_once_and_in_time() {
         ("wanted$d = 1'h0;", "wanted$d = wanted;"),
     ];
     prove(&proofs, 10, &bugs);
+}
+
+#[test]
+fn refreshes_and_slots_come_in_their_cycles() {
+    let proof = Proof { property: "dram/frames", module: "frames", cut: &[], steps: 1 };
+    let bugs = [
+        ("to_slot$d = granule_last;", "to_slot$d = first_slot;"),
+        ("(left == before_refresh) & (!restart)", "left == before_refresh"),
+        ("slots_left$d = slots;", "slots_left$d = slots_left;"),
+    ];
+    prove(&[proof], 60, &bugs);
+}
+
+#[test]
+fn transfers_take_each_slot_once() {
+    let proof = Proof { property: "dram/timer", module: "slot_timer", cut: &[], steps: 1 };
+    let bugs = [
+        ("left$d = left - 21'h1;", "left$d = left;"),
+        ("armed$d = 1'h0;", "armed$d = armed;"),
+        ("cycles$d = delay_less_one + lead;", "cycles$d = delay_less_one;"),
+    ];
+    prove(&[proof], 10, &bugs);
+}
+
+#[test]
+fn commands_keep_the_states_of_every_bank() {
+    let cut = &["shift_register_1_bits_6", "shift_register_1_bits_7"];
+    let proof = Proof { property: "dram/sequencer", module: "sequencer", cut, steps: 4 };
+    let bugs = [
+        ("active & (beat == 3'h0)", "active & (beat == 3'h1)"),
+        ("bank_now$d = bank_now + 3'h1;", "bank_now$d = bank_now + 3'h2;"),
+        ("ras_held$d = opens | refresh_later$y", "ras_held$d = opens"),
+    ];
+    prove(&[proof], 24, &bugs);
 }
 
 #[test]
