@@ -12,6 +12,7 @@ use lpu_hdl::dram::phy::SdrPhy;
 use lpu_hdl::dram::shape::{Part, Shape};
 use lpu_hdl::dram::slice::DramSlice;
 use lpu_hdl::emit::{Design, Module, emit};
+use lpu_hdl::icu::Icu;
 use lpu_hdl::soc::AsyncFifo;
 use lpu_isa::Geometry;
 use lpu_isa::instruction::{On, Queue, TABLE};
@@ -41,16 +42,18 @@ const METASTABLE: [Bug; 3] = [
 /// A planted bug: what stands in the module, and what instead.
 type Bug = (&'static str, &'static str);
 
-/// The chip, a queue between two clocks, and the slice of external memory.
-fn designs() -> &'static [Design; 3] {
-    static DESIGNS: OnceLock<[Design; 3]> = OnceLock::new();
+/// The chip, a queue between two clocks, the slice of external memory and the queues of a chip that has it.
+fn designs() -> &'static [Design; 4] {
+    static DESIGNS: OnceLock<[Design; 4]> = OnceLock::new();
     DESIGNS.get_or_init(|| {
         let chip = lpu_hdl::chip::emit(&Geometry::NANO, "lpu").expect("the chip is emitted");
         let queue = emit(&mut AsyncFifo::<2, 3, 8>::default(), "async_fifo").expect("the queue is emitted");
-        let small = Geometry::NANO_SDRAM;
+        // Queues as deep as the widths of the on-chip chips allow.
+        let small = Geometry { matrix_queue_depth: 128, vector_queue_depth: 128, ..Geometry::NANO_SDRAM };
         let shape = Shape::new(&small, &Part::SDR_32MB);
         let mut slice = DramSlice::new(&small, &shape, SdrPhy::READ_LATENCY);
-        [chip, queue, emit(&mut slice, "dram").expect("the slice is emitted")]
+        let slice = emit(&mut slice, "dram").expect("the slice is emitted");
+        [chip, queue, slice, emit(&mut Icu::new(&small), "queues").expect("the queues are emitted")]
     })
 }
 
@@ -222,7 +225,7 @@ fn refreshes_and_slots_come_in_their_cycles() {
 
 #[test]
 fn transfers_take_each_slot_once() {
-    let proof = Proof { property: "dram/timer", module: "slot_timer", cut: &[], steps: 1 };
+    let proof = Proof { property: "icu/slot_timer", module: "slot_timer", cut: &[], steps: 1 };
     let bugs = [
         ("left$d = left - 21'h1;", "left$d = left;"),
         ("armed$d = 1'h0;", "armed$d = armed;"),

@@ -55,7 +55,7 @@
     wire [11:0] formal_number = formal_after / formal_granule;
     wire formal_in_slots = formal_live && formal_cycle >= formal_refresh && formal_cycle < formal_frame;
     always @* begin
-        // The queues meet when the last granule is over, as `dram/timer.property.sv` proves; a token starts later still.
+        // The queues meet when the last granule is over, as `icu/slot_timer.property.sv` proves; a token starts later still.
         if (segment) assume (!(slot && formal_takes));
         if (segment) assume (!formal_taken || formal_since_taken + 12'h1 >= formal_granule);
         // A segment is longer than the way to its refresh: a rule for programs.

@@ -2,8 +2,7 @@
 //!
 //! ```text
 //!  shape.rs      sizes and times of a port
-//!  frames.rs     frames, refreshes, slots           the memory's time
-//!  timer.rs      delay, slots, count                the transfer being executed
+//!  frames.rs     frames, refreshes, slots           the memory's time; what takes a slot is the transfer queue's affair
 //!  unit.rs       addresses of granules, first row
 //!  sequencer.rs  granules to commands
 //!  decode/       words to rows of the chip's memories
@@ -25,7 +24,6 @@ pub mod phy;
 pub mod sequencer;
 pub mod shape;
 pub mod slice;
-pub mod timer;
 pub mod unit;
 pub mod wake;
 

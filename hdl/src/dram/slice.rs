@@ -1,8 +1,8 @@
 //! The slice: transfers of the queue to commands and words of the memory's port, and to rows of the chip's memories.
 //!
 //! ```text
-//!  segment, hold ─► Frames ─ slot ─► SlotTimer ─ take ─┬─► Sequencer ─► commands ─────────────────────► port
-//!  activate ─────────────────────────┘ due             │                                                 │
+//!  segment, hold ─► Frames ─ slot ─► queue ─ take ─────┬─► Sequencer ─► commands ─────────────────────► port
+//!                                                      │                                                 │
 //!  fields ─► TransferUnit ─ address ───────────────────┤                                                 │
 //!                    └ fields held ─┬─► Pack ─► reads  │ narrow, wide ─► Pack ─►[delay]─► write_word ───►│
 //!                                   └─► Decoder ◄──────┴──[delay]── read_word ◄──────────────────────────┘
@@ -12,7 +12,8 @@
 //! | port                       | dir | width | meaning                                                        | cycle |
 //! |----------------------------|-----|------:|----------------------------------------------------------------|-------|
 //! | `segment`, `hold`          | in  | 1     | as [`Frames`](super::frames::Frames)                           | `A0 - 1` |
-//! | `activate` ... `count_less_one`, `due` |  |  | as [`SlotTimer`](super::timer::SlotTimer)                    | `a - 1` |
+//! | `slot`                     | out | 1     | strobe: a slot begins                                          | `s`   |
+//! | `take`, `first`            | in  | 1     | strobes: the slot takes a granule, a transfer's first          | `s`   |
 //! | fields, offsets, `token`, `position`, `block` | in | | as [`TransferUnit`](super::unit::TransferUnit)        | `a + 1` on |
 //! | `ras` ... `drive`          | out |       | as [`Sequencer`](super::sequencer::Sequencer)                  |       |
 //! | `write_word`               | out | 16    | word for the pins while `drive`                                |       |
@@ -30,10 +31,8 @@ use super::frames::Frames;
 use super::pack::Pack;
 use super::sequencer::{BANK, COMMAND, LINE, Sequencer};
 use super::shape::Shape;
-use super::timer::SlotTimer;
 use super::unit::TransferUnit;
 use crate::dialect::*;
-use crate::icu::affine::COUNTER;
 use crate::primitives::Delay;
 use lpu_isa::Geometry;
 
@@ -43,10 +42,9 @@ pub struct DramSlice {
     pub clock: Signal<In, Clock>,
     pub segment: Signal<In, Bit>,
     pub hold: Signal<In, Bit>,
-    pub activate: Signal<In, Bit>,
-    pub delay_less_one: Signal<In, Bits<COUNTER>>,
-    pub count_less_one: Signal<In, Bits<COUNTER>>,
-    pub due: Signal<Out, Bit>,
+    pub slot: Signal<Out, Bit>,
+    pub take: Signal<In, Bit>,
+    pub first: Signal<In, Bit>,
     pub way: Signal<In, Bits<3>>,
     pub format: Signal<In, Bits<3>>,
     pub offset_codes: Signal<In, Bits<1>>,
@@ -89,7 +87,6 @@ pub struct DramSlice {
     pub outside_row: Signal<Out, Bit>,
     pub turnaround: Signal<Out, Bit>,
     frames: Frames,
-    timer: SlotTimer,
     unit: TransferUnit,
     sequencer: Sequencer,
     pack: Pack,
@@ -120,7 +117,6 @@ impl DramSlice {
             wide: many(pack.wide.len()),
             cells: many(decoder.cells.len()),
             frames: Frames::new(shape),
-            timer: SlotTimer::new(shape),
             unit: TransferUnit::new(geometry),
             sequencer: Sequencer::new(shape),
             pack,
@@ -138,16 +134,12 @@ impl DramSlice {
 impl Logic for DramSlice {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, frames, timer, unit, sequencer, pack, decoder);
+        clock!(self, clock, frames, unit, sequencer, pack, decoder);
         clock!(self, clock, read_later, write_later, granule_later, fresh_later);
         dff_setup!(self, clock, busy, wrote, turnaround_held);
         self.frames.segment.next = self.segment.val();
         self.frames.hold.next = self.hold.val();
-        self.timer.activate.next = self.activate.val();
-        self.timer.delay_less_one.next = self.delay_less_one.val();
-        self.timer.count_less_one.next = self.count_less_one.val();
-        self.timer.slot.next = self.frames.slot.val();
-        self.due.next = self.timer.due.val();
+        self.slot.next = self.frames.slot.val();
 
         self.unit.way.next = self.way.val();
         self.unit.format.next = self.format.val();
@@ -169,11 +161,11 @@ impl Logic for DramSlice {
         self.unit.token.next = self.token.val();
         self.unit.position.next = self.position.val();
         self.unit.block.next = self.block.val();
-        self.unit.take.next = self.timer.take.val();
-        self.unit.first.next = self.timer.first.val();
+        self.unit.take.next = self.take.val();
+        self.unit.first.next = self.first.val();
         self.outside_dram.next = self.unit.outside.val();
 
-        self.sequencer.take.next = self.timer.take.val();
+        self.sequencer.take.next = self.take.val();
         self.sequencer.write.next = self.unit.write.val();
         self.sequencer.address.next = self.unit.address.val();
         self.sequencer.refresh.next = self.frames.refresh.val();
@@ -184,8 +176,8 @@ impl Logic for DramSlice {
         self.line.next = self.sequencer.line.val();
         self.drive.next = self.sequencer.drive.val();
 
-        self.pack.take.next = self.timer.take.val() & self.unit.write.val();
-        self.pack.first.next = self.timer.first.val();
+        self.pack.take.next = self.take.val() & self.unit.write.val();
+        self.pack.first.next = self.first.val();
         self.pack.row_start.next = self.unit.row_start.val();
         self.pack.way.next = self.unit.held_way.val();
         self.pack.run.next = self.unit.held_run.val();
@@ -203,8 +195,8 @@ impl Logic for DramSlice {
         self.write_later.x.next = self.pack.word.val();
         self.write_word.next = self.write_later.y.val();
 
-        self.granule_later.x.next = (self.timer.take.val() & !self.unit.write.val()).into();
-        self.fresh_later.x.next = self.timer.first.val().into();
+        self.granule_later.x.next = (self.take.val() & !self.unit.write.val()).into();
+        self.fresh_later.x.next = self.first.val().into();
         self.read_later.x.next = self.read_word.val();
         self.decoder.word.next = self.read_later.y.val();
         self.decoder.granule.next = self.granule_later.y.val().get_bit(0);
@@ -228,10 +220,10 @@ impl Logic for DramSlice {
         self.outside_row.next = self.decoder.outside.val() | self.pack.outside.val();
 
         self.turnaround_held.d.next =
-            self.timer.take.val() & self.busy.q.val() & (self.wrote.q.val() != self.unit.write.val());
+            self.take.val() & self.busy.q.val() & (self.wrote.q.val() != self.unit.write.val());
         self.turnaround.next = self.turnaround_held.q.val();
         if self.frames.slot.val() {
-            self.busy.d.next = self.timer.take.val();
+            self.busy.d.next = self.take.val();
             self.wrote.d.next = self.unit.write.val();
         }
         if self.frames.refresh.val() {

@@ -26,8 +26,6 @@ const CHIP_ROWS: u64 = 64;
 #[derive(Clone, Debug)]
 struct Activation {
     cycle: i64,
-    delay: i64,
-    count: i64,
     transfer: Transfer,
     offsets: [i64; 2],
     /// Cycles in which its granules' slots begin.
@@ -94,8 +92,6 @@ fn segment(random: &mut Random, chip: &Geometry, start: i64) -> Vec<Activation> 
         };
         activations.push(Activation {
             cycle: start + activation,
-            delay,
-            count,
             transfer,
             offsets,
             slots: (slot..slot + count).map(|slot| start + frames.begin(slot)).collect(),
@@ -347,11 +343,10 @@ impl Run {
             if let Some(activation) = now {
                 fields(&mut stimulus, activation);
             }
-            if let Some(activation) = next.peek().filter(|next| next.cycle == t + 1) {
-                stimulus.set("activate", 1).set_signed("delay_less_one", activation.delay - 1);
-                stimulus.set_signed("count_less_one", activation.count - 1);
+            if let Some(activation) = now.filter(|now| now.slots.contains(&t)) {
+                stimulus.set("take", 1).set("first", (activation.slots[0] == t).into());
             }
-            // The fields follow two cycles later.
+            // The fields come a cycle after the activation.
             if next.peek().is_some_and(|next| next.cycle == t) {
                 now = next.next();
             }
@@ -369,6 +364,8 @@ impl Run {
 
     fn check_rows(&self, response: &Response) {
         let (mut written, mut read) = (BTreeMap::new(), BTreeMap::new());
+        let slots = self.activations.iter().flat_map(|activation| &activation.slots);
+        assert!(slots.clone().all(|slot| response.get(*slot as usize, "slot") == 1), "each is a slot");
         for t in 0..self.cycles {
             let get = |port: &str| response.get(t as usize, port);
             for (port, way) in [("weights", Way::Weights), ("kv", Way::Kv), ("vmem", Way::Vmem)] {
