@@ -7,6 +7,7 @@
 //!  sequencer.rs  granules to commands
 //!  decode/       words to rows of the chip's memories
 //!  pack.rs       rows to words
+//!  host.rs       the host's eight bytes at a time, between tokens
 //!  slice.rs      all of the above, before a port of commands and words
 //!  wake.rs       power-up sequence
 //!  phy.rs        pins of an SDR SDRAM
@@ -18,6 +19,7 @@
 
 pub mod decode;
 pub mod frames;
+pub mod host;
 pub mod memory;
 pub mod pack;
 pub mod phy;

@@ -18,6 +18,8 @@
 //! | `ras` ... `drive`          | out |       | as [`Sequencer`](super::sequencer::Sequencer)                  |       |
 //! | `write_word`               | out | 16    | word for the pins while `drive`                                |       |
 //! | `read_word`                | in  | 16    | word `w` of a granule, as the PHY gives it                     | `s + COMMAND + column_cycle + phy_latency + w` |
+//! | `mask`                     | out | 1     | the memory keeps what it has, instead of `write_word`          |       |
+//! | `host_write` ... `host_done` |   |       | as [`HostAccess`](super::host::HostAccess)                     |       |
 //! | `reads_kv`, `reads_vmem`, `read_row`, `narrow`, `wide` |  | | as [`Pack`](super::pack::Pack)                    |       |
 //! | `cells` ... `row`          | out |       | as [`Decoder`](super::decode::Decoder)                         |       |
 //! | `outside_dram`, `outside_row`, `turnaround` | out | 1 | strobes of faults: there is no such granule, no such row; the bus turned round without an empty slot | |
@@ -25,9 +27,11 @@
 //! # Invariants
 //! 1. Word `w` of a granule in slot `s` reaches the decoder in cycle `s + dram_read_latency + w`.
 //! 2. `read_word` and the cells decide what is written, nothing else.
+//! 3. The queue takes no slot while `idle`, the host none else.
 
 use super::decode::Decoder;
 use super::frames::Frames;
+use super::host::{HOST_ADDRESS, HostAccess};
 use super::pack::Pack;
 use super::sequencer::{BANK, COMMAND, LINE, Sequencer};
 use super::shape::Shape;
@@ -72,6 +76,14 @@ pub struct DramSlice {
     pub line: Signal<Out, Bits<LINE>>,
     pub drive: Signal<Out, Bit>,
     pub write_word: Signal<Out, Bits<16>>,
+    pub mask: Signal<Out, Bit>,
+    pub idle: Signal<In, Bit>,
+    pub host_write: Signal<In, Bit>,
+    pub host_read: Signal<In, Bit>,
+    pub host_address: Signal<In, Bits<HOST_ADDRESS>>,
+    pub host_data: Signal<In, Bits<64>>,
+    pub host_read_data: Signal<Out, Bits<64>>,
+    pub host_done: Signal<Out, Bit>,
     pub read_word: Signal<In, Bits<16>>,
     pub reads_kv: Signal<Out, Bit>,
     pub reads_vmem: Signal<Out, Bit>,
@@ -91,6 +103,7 @@ pub struct DramSlice {
     sequencer: Sequencer,
     pack: Pack,
     decoder: Decoder,
+    host: HostAccess,
     read_later: Delay<16>,
     write_later: Delay<16>,
     granule_later: Delay<1>,
@@ -119,6 +132,7 @@ impl DramSlice {
             frames: Frames::new(shape),
             unit: TransferUnit::new(geometry),
             sequencer: Sequencer::new(shape),
+            host: HostAccess::new(geometry, shape),
             pack,
             decoder,
             read_later: Delay::new(latency - bus - phy_latency),
@@ -134,7 +148,7 @@ impl DramSlice {
 impl Logic for DramSlice {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, frames, unit, sequencer, pack, decoder);
+        clock!(self, clock, frames, unit, sequencer, pack, decoder, host);
         clock!(self, clock, read_later, write_later, granule_later, fresh_later);
         dff_setup!(self, clock, busy, wrote, turnaround_held);
         self.frames.segment.next = self.segment.val();
@@ -165,9 +179,23 @@ impl Logic for DramSlice {
         self.unit.first.next = self.first.val();
         self.outside_dram.next = self.unit.outside.val();
 
-        self.sequencer.take.next = self.take.val();
+        self.host.write.next = self.host_write.val();
+        self.host.read.next = self.host_read.val();
+        self.host.address.next = self.host_address.val();
+        self.host.data.next = self.host_data.val();
+        self.host.idle.next = self.idle.val();
+        self.host.slot.next = self.frames.slot.val();
+        self.host.read_word.next = self.read_later.y.val();
+        self.host_read_data.next = self.host.read_data.val();
+        self.host_done.next = self.host.done.val();
+
+        self.sequencer.take.next = self.take.val() | self.host.take.val();
         self.sequencer.write.next = self.unit.write.val();
         self.sequencer.address.next = self.unit.address.val();
+        if self.idle.val() {
+            self.sequencer.write.next = self.host.writes.val();
+            self.sequencer.address.next = self.host.granule.val();
+        }
         self.sequencer.refresh.next = self.frames.refresh.val();
         self.ras.next = self.sequencer.ras.val();
         self.cas.next = self.sequencer.cas.val();
@@ -194,6 +222,10 @@ impl Logic for DramSlice {
         }
         self.write_later.x.next = self.pack.word.val();
         self.write_word.next = self.write_later.y.val();
+        self.mask.next = self.host.mask.val();
+        if self.idle.val() {
+            self.write_word.next = self.host.word.val();
+        }
 
         self.granule_later.x.next = (self.take.val() & !self.unit.write.val()).into();
         self.fresh_later.x.next = self.first.val().into();

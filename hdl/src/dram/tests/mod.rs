@@ -1,4 +1,5 @@
 //! The slice before the memory's model.
 
 mod bus;
+mod host;
 mod transfers;
