@@ -67,7 +67,8 @@ fn closure(name: &str) -> Vec<&'static Module> {
 
 /// The codes of operations of a module's queue, as a case label.
 fn codes(module: &str, issuing: bool) -> String {
-    let queue = if module.starts_with("vector") { Queue::Vector } else { Queue::Matrix };
+    let named = |queue: &Queue| module.starts_with(&queue.to_string());
+    let queue = Queue::ALL.into_iter().find(named).unwrap_or(Queue::Matrix);
     let rows = TABLE.iter().filter(|row| row.on.includes(queue) && !(issuing && row.on == On::All));
     rows.map(|row| format!("4'h{:x}", row.code)).collect::<Vec<_>>().join(", ")
 }
@@ -85,6 +86,9 @@ impl Proof {
             codes(self.module, false),
             codes(self.module, true)
         );
+        if self.module.starts_with("transfer") {
+            text += "`define FORMAL_SLOTS\n";
+        }
         for module in closure(self.module) {
             if module.name != self.module {
                 text += &module.to_string();
@@ -134,7 +138,7 @@ fn memories_keep_what_was_written() {
     prove(&[proof("lut_ram_6_16_1"), proof("lut_ram_6_64_1")], 3, &[bug]);
     let proof = |module| Proof { property: "primitives/queue_store", module, cut: &[], steps: 1 };
     prove(
-        &[proof("matrix_store"), proof("vector_store")],
+        &[proof("matrix_store"), proof("vector_store"), proof("transfer_store")],
         3,
         &[("words_0[write_index$0[", "words_0[write_index$1[")],
     );
@@ -173,15 +177,20 @@ fn delays_and_counts_follow_the_position() {
 
 #[test]
 fn instructions_are_fetched_in_order_none_lost_and_none_twice() {
-    let cut: [&[&str]; 2] =
-        [&["matrix_store", "affine_12", "affine_8"], &["vector_store", "affine_12", "affine_8"]];
+    let cut: [&[&str]; 3] = [
+        &["matrix_store", "affine_12", "affine_8"],
+        &["vector_store", "affine_12", "affine_8"],
+        &["transfer_store", "affine_12", "affine_8"],
+    ];
     let proof = |module, cut| Proof { property: "icu/fetch", module, cut, steps: 4 };
     let bugs = [
         ("next_place = place + 8'h1;", "next_place = place + 8'h2;"),
         ("next_place = place + 8'h1;", "next_place = place;"),
         ("code == legal_codes$0", "code == 4'h7"),
     ];
-    prove(&[proof("matrix_fetch", cut[0]), proof("vector_fetch", cut[1])], 10, &bugs);
+    let modules = ["matrix_fetch", "vector_fetch", "transfer_fetch"];
+    let proofs: Vec<Proof> = modules.into_iter().zip(cut).map(|(module, cut)| proof(module, cut)).collect();
+    prove(&proofs, 10, &bugs);
 }
 
 #[test]
@@ -203,6 +212,12 @@ fn each_instruction_is_activated_once_and_in_time() {
     let proofs = [
         Proof { property: "icu/queue", module: "matrix_queue", cut: &["matrix_fetch"], steps: 1 },
         Proof { property: "icu/queue", module: "vector_queue", cut: &["vector_fetch"], steps: 1 },
+        Proof {
+            property: "icu/queue",
+            module: "transfer_queue",
+            cut: &["transfer_fetch", "slot_timer"],
+            steps: 1,
+        },
     ];
     let bugs = [
         ("age$d = age_activated;", "age$d = age_started;"),

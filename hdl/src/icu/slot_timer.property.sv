@@ -38,8 +38,9 @@
         end
     end
     always @* begin
-        // The queue activates a transfer only when the instruction before it is over.
+        // The queue activates a transfer only when the instruction before it is over, as `icu/queue.property.sv` proves.
         if (activate) assume (!formal_runs || due);
+        // What a program can say and the position add up to less.
         if (activate) assume (formal_delay <= 30'h0ffff0);
 
         assert (take == formal_take);
