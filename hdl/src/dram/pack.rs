@@ -155,8 +155,8 @@ impl Logic for Pack {
         self.reads.next = self.active.val() & (self.place.q.val() == 0);
         self.row_ends.next = self.active.val() & (self.place.q.val() == self.row_last.val());
         // A run of no rows counts as one.
-        self.run_ends.next =
-            self.row_ends.val() & ((self.row_in_run.q.val() + 1 == self.run.val()) | (self.run.val() == 0));
+        self.last_row.d.next = (self.row_in_run.q.val() + 1 == self.run.val()) | (self.run.val() == 0);
+        self.run_ends.next = self.row_ends.val() & self.last_row.q.val();
         self.reads_kv.next = self.reads.val() & !self.is_wide.val();
         self.reads_vmem.next = self.reads.val() & self.is_wide.val();
         self.row.next = self.row_now.q.val();
