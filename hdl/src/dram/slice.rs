@@ -14,15 +14,16 @@
 //! | `segment`, `hold`          | in  | 1     | as [`Frames`](super::frames::Frames)                           | `A0 - 1` |
 //! | `slot`                     | out | 1     | strobe: a slot begins                                          | `s`   |
 //! | `take`, `first`            | in  | 1     | strobes: the slot takes a granule, a transfer's first          | `s`   |
-//! | fields, offsets, `token`, `position`, `block` | in | | as [`TransferUnit`](super::unit::TransferUnit)        | `a + 1` on |
+//! | fields, offsets, `token`, `position`, `block` | in | | as [`TransferUnit`](super::unit::TransferUnit) | `a + 1` on |
 //! | `ras` ... `drive`          | out |       | as [`Sequencer`](super::sequencer::Sequencer)                  |       |
 //! | `write_word`               | out | 16    | word for the pins while `drive`                                |       |
-//! | `read_word`                | in  | 16    | word `w` of a granule, as the PHY gives it                     | `s + COMMAND + column_cycle + phy_latency + w` |
+//! | `read_word`                | in  | 16    | word `w` of a granule, as the PHY gives it        | `s + COMMAND + column_cycle + phy_latency + w` |
 //! | `mask`                     | out | 1     | the memory keeps what it has, instead of `write_word`          |       |
 //! | `host_write` ... `host_done` |   |       | as [`HostAccess`](super::host::HostAccess)                     |       |
 //! | `reads_kv`, `reads_vmem`, `read_row`, `narrow`, `wide` |  | | as [`Pack`](super::pack::Pack)                    |       |
 //! | `cells` ... `row`          | out |       | as [`Decoder`](super::decode::Decoder)                         |       |
-//! | `outside_dram`, `outside_row`, `turnaround` | out | 1 | strobes of faults: there is no such granule, no such row; the bus turned round without an empty slot | |
+//! | `outside_dram`, `outside_row` | out | 1  | strobes of faults: there is no such granule, no such row       |       |
+//! | `turnaround`               | out | 1     | strobe of a fault: the bus turned round without an empty slot  |       |
 //!
 //! # Invariants
 //! 1. Word `w` of a granule in slot `s` reaches the decoder in cycle `s + dram_read_latency + w`.

@@ -20,7 +20,9 @@
 //! | `offset_first`, `offset_second` | out | 24     | loop offsets, from activation to activation          |                |
 //! | `waiting`, `ended`          | out | 1          | at a `Sync` or `EndLoop`; at `End` or an illegal instruction | from `a` |
 //! | `underrun`, `illegal`       | out | 1          | strobes: due before it was ready; met such an opcode |                |
-//! | `slot`                      | in  | 1          | transfer queue alone, strobe: a slot begins; `issue`, `first`, `last` then tell whether it takes a granule | `s` |
+//! | `slot`                      | in  | 1          | transfer queue alone: strobe, a slot begins          | `s`            |
+//!
+//! In the transfer queue `issue` says that the slot of this cycle takes a granule, `first` and `last` which of the transfer's.
 //!
 //! # Invariants
 //! 1. Activations are at least `timing::MIN_PERIOD_CYCLES` apart. One that is due earlier is late and flagged.
