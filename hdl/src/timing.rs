@@ -2,7 +2,10 @@
 //! that gains a register fails the build here until the instruction set is changed with it.
 
 use crate::dispatch::DISPATCH_CYCLES;
+use crate::dram::decode::Decoder;
+use crate::dram::pack::{Pack, ROW_READ};
 use crate::icu::Icu;
+use crate::icu::slot_timer::SlotTimer;
 use crate::mem::{Gather, HostAccess};
 use crate::mxm::entry::EntryPointer;
 use crate::mxm::group::LaneGroup as MatrixGroup;
@@ -40,6 +43,11 @@ const _: () = {
     assert!(VREG_SAMPLE + VregLane::LATENCY as i64 == Lane::OPERANDS as i64);
     assert!(SCALAR_SAMPLE == Scalars::LATENCY as i64);
     assert!(REGISTER + Noise::LATENCY == Lane::OPERANDS);
+
+    // External memory: a word to the row that it completes, a row's address to its words.
+    assert!(TRANSFER_DECODE == Decoder::LATENCY as i64);
+    assert!(TRANSFER_SAMPLE + (ROW_READ + REGISTER) as i64 == Pack::LATENCY as i64);
+    assert!(TRANSFER_LEAD == SlotTimer::LATENCY as i64 - 1);
 
     // The host's read: two registers to the address, three from the gathered lanes to the word.
     assert!(HostAccess::LATENCY == 2 + MatrixGroup::OPERAND_LATENCY + Gather::LATENCY + 3);

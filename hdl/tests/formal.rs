@@ -8,7 +8,11 @@
 mod formal_tools;
 
 use formal_tools::{Tools, Verdict, decide, tools};
+use lpu_hdl::dram::phy::SdrPhy;
+use lpu_hdl::dram::shape::{Part, Shape};
+use lpu_hdl::dram::slice::DramSlice;
 use lpu_hdl::emit::{Design, Module, emit};
+use lpu_hdl::icu::Icu;
 use lpu_hdl::soc::AsyncFifo;
 use lpu_isa::Geometry;
 use lpu_isa::instruction::{On, Queue, TABLE};
@@ -38,13 +42,18 @@ const METASTABLE: [Bug; 3] = [
 /// A planted bug: what stands in the module, and what instead.
 type Bug = (&'static str, &'static str);
 
-/// The chip, and a queue between two clocks.
-fn designs() -> &'static [Design; 2] {
-    static DESIGNS: OnceLock<[Design; 2]> = OnceLock::new();
+/// The chip, a queue between two clocks, the slice of external memory and the queues of a chip that has it.
+fn designs() -> &'static [Design; 4] {
+    static DESIGNS: OnceLock<[Design; 4]> = OnceLock::new();
     DESIGNS.get_or_init(|| {
         let chip = lpu_hdl::chip::emit(&Geometry::NANO, "lpu").expect("the chip is emitted");
         let queue = emit(&mut AsyncFifo::<2, 3, 8>::default(), "async_fifo").expect("the queue is emitted");
-        [chip, queue]
+        // Queues as deep as the widths of the on-chip chips allow.
+        let small = Geometry { matrix_queue_depth: 128, vector_queue_depth: 128, ..Geometry::NANO_SDRAM };
+        let shape = Shape::new(&small, &Part::SDR_32MB);
+        let mut slice = DramSlice::new(&small, &shape, SdrPhy::READ_LATENCY);
+        let slice = emit(&mut slice, "dram").expect("the slice is emitted");
+        [chip, queue, slice, emit(&mut Icu::new(&small), "queues").expect("the queues are emitted")]
     })
 }
 
@@ -58,7 +67,8 @@ fn closure(name: &str) -> Vec<&'static Module> {
 
 /// The codes of operations of a module's queue, as a case label.
 fn codes(module: &str, issuing: bool) -> String {
-    let queue = if module.starts_with("vector") { Queue::Vector } else { Queue::Matrix };
+    let named = |queue: &Queue| module.starts_with(&queue.to_string());
+    let queue = Queue::ALL.into_iter().find(named).unwrap_or(Queue::Matrix);
     let rows = TABLE.iter().filter(|row| row.on.includes(queue) && !(issuing && row.on == On::All));
     rows.map(|row| format!("4'h{:x}", row.code)).collect::<Vec<_>>().join(", ")
 }
@@ -76,6 +86,9 @@ impl Proof {
             codes(self.module, false),
             codes(self.module, true)
         );
+        if self.module.starts_with("transfer") {
+            text += "`define FORMAL_SLOTS\n";
+        }
         for module in closure(self.module) {
             if module.name != self.module {
                 text += &module.to_string();
@@ -125,7 +138,7 @@ fn memories_keep_what_was_written() {
     prove(&[proof("lut_ram_6_16_1"), proof("lut_ram_6_64_1")], 3, &[bug]);
     let proof = |module| Proof { property: "primitives/queue_store", module, cut: &[], steps: 1 };
     prove(
-        &[proof("matrix_store"), proof("vector_store")],
+        &[proof("matrix_store"), proof("vector_store"), proof("transfer_store")],
         3,
         &[("words_0[write_index$0[", "words_0[write_index$1[")],
     );
@@ -164,15 +177,20 @@ fn delays_and_counts_follow_the_position() {
 
 #[test]
 fn instructions_are_fetched_in_order_none_lost_and_none_twice() {
-    let cut: [&[&str]; 2] =
-        [&["matrix_store", "affine_12", "affine_8"], &["vector_store", "affine_12", "affine_8"]];
+    let cut: [&[&str]; 3] = [
+        &["matrix_store", "affine_12", "affine_8"],
+        &["vector_store", "affine_12", "affine_8"],
+        &["transfer_store", "affine_12", "affine_8"],
+    ];
     let proof = |module, cut| Proof { property: "icu/fetch", module, cut, steps: 4 };
     let bugs = [
         ("next_place = place + 8'h1;", "next_place = place + 8'h2;"),
         ("next_place = place + 8'h1;", "next_place = place;"),
         ("code == legal_codes$0", "code == 4'h7"),
     ];
-    prove(&[proof("matrix_fetch", cut[0]), proof("vector_fetch", cut[1])], 10, &bugs);
+    let modules = ["matrix_fetch", "vector_fetch", "transfer_fetch"];
+    let proofs: Vec<Proof> = modules.into_iter().zip(cut).map(|(module, cut)| proof(module, cut)).collect();
+    prove(&proofs, 10, &bugs);
 }
 
 #[test]
@@ -194,6 +212,12 @@ fn each_instruction_is_activated_once_and_in_time() {
     let proofs = [
         Proof { property: "icu/queue", module: "matrix_queue", cut: &["matrix_fetch"], steps: 1 },
         Proof { property: "icu/queue", module: "vector_queue", cut: &["vector_fetch"], steps: 1 },
+        Proof {
+            property: "icu/queue",
+            module: "transfer_queue",
+            cut: &["transfer_fetch", "slot_timer"],
+            steps: 1,
+        },
     ];
     let bugs = [
         ("age$d = age_activated;", "age$d = age_started;"),
@@ -201,6 +225,40 @@ fn each_instruction_is_activated_once_and_in_time() {
         ("wanted$d = 1'h0;", "wanted$d = wanted;"),
     ];
     prove(&proofs, 10, &bugs);
+}
+
+#[test]
+fn refreshes_and_slots_come_in_their_cycles() {
+    let proof = Proof { property: "dram/frames", module: "frames", cut: &[], steps: 1 };
+    let bugs = [
+        ("to_slot$d = granule_last;", "to_slot$d = first_slot;"),
+        ("(left == before_refresh) & (!restart)", "left == before_refresh"),
+        ("slots_left$d = slots;", "slots_left$d = slots_left;"),
+    ];
+    prove(&[proof], 60, &bugs);
+}
+
+#[test]
+fn transfers_take_each_slot_once() {
+    let proof = Proof { property: "icu/slot_timer", module: "slot_timer", cut: &[], steps: 1 };
+    let bugs = [
+        ("left$d = left - 21'h1;", "left$d = left;"),
+        ("armed$d = 1'h0;", "armed$d = armed;"),
+        ("cycles$d = delay_less_one + lead;", "cycles$d = delay_less_one;"),
+    ];
+    prove(&[proof], 10, &bugs);
+}
+
+#[test]
+fn commands_keep_the_states_of_every_bank() {
+    let cut = &["shift_register_1_bits_6", "shift_register_1_bits_7"];
+    let proof = Proof { property: "dram/sequencer", module: "sequencer", cut, steps: 4 };
+    let bugs = [
+        ("active & (beat == 3'h0)", "active & (beat == 3'h1)"),
+        ("bank_now$d = bank_now + 3'h1;", "bank_now$d = bank_now + 3'h2;"),
+        ("ras_held$d = opens | refresh_later$y", "ras_held$d = opens"),
+    ];
+    prove(&[proof], 24, &bugs);
 }
 
 #[test]

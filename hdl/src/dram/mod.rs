@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!  shape.rs      sizes and times of a port
-//!  frames.rs     frames, refreshes, slots           the memory's time
-//!  timer.rs      delay, slots, count                the transfer being executed
+//!  frames.rs     frames, refreshes, slots           the memory's time; what takes a slot is the transfer queue's affair
 //!  unit.rs       addresses of granules, first row
 //!  sequencer.rs  granules to commands
 //!  decode/       words to rows of the chip's memories
 //!  pack.rs       rows to words
+//!  host.rs       the host's eight bytes at a time, between tokens
 //!  slice.rs      all of the above, before a port of commands and words
 //!  wake.rs       power-up sequence
 //!  phy.rs        pins of an SDR SDRAM
@@ -19,13 +19,13 @@
 
 pub mod decode;
 pub mod frames;
+pub mod host;
 pub mod memory;
 pub mod pack;
 pub mod phy;
 pub mod sequencer;
 pub mod shape;
 pub mod slice;
-pub mod timer;
 pub mod unit;
 pub mod wake;
 

@@ -70,6 +70,8 @@ pub struct Pack {
     running: DFF<Bit>,
     place: DFF<Bits<WORD>>,
     row_in_run: DFF<Bits<16>>,
+    /// The row is the run's last. A cycle late, which is early enough: a row has nine words at least.
+    last_row: DFF<Bit>,
     row_now: DFF<Bits<24>>,
     run_now: DFF<Bits<24>>,
     next_run: Signal<Local, Bits<24>>,
@@ -125,7 +127,9 @@ impl Pack {
 impl Logic for Pack {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, words_left, valid, begins, running, place, row_in_run, row_now, run_now);
+        dff_setup!(
+            self, clock, words_left, valid, begins, running, place, row_in_run, last_row, row_now, run_now
+        );
         dff_setup!(self, clock, outside_held);
         clock!(self, clock, load_narrow, load_wide, leaves);
         // Cycle 0.
@@ -151,8 +155,8 @@ impl Logic for Pack {
         self.reads.next = self.active.val() & (self.place.q.val() == 0);
         self.row_ends.next = self.active.val() & (self.place.q.val() == self.row_last.val());
         // A run of no rows counts as one.
-        self.run_ends.next =
-            self.row_ends.val() & ((self.row_in_run.q.val() + 1 == self.run.val()) | (self.run.val() == 0));
+        self.last_row.d.next = (self.row_in_run.q.val() + 1 == self.run.val()) | (self.run.val() == 0);
+        self.run_ends.next = self.row_ends.val() & self.last_row.q.val();
         self.reads_kv.next = self.reads.val() & !self.is_wide.val();
         self.reads_vmem.next = self.reads.val() & self.is_wide.val();
         self.row.next = self.row_now.q.val();

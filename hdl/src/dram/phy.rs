@@ -10,6 +10,7 @@
 //! |------------------------------------|-----|------:|-------------------------------------------------------|---------|
 //! | `ras`, `cas`, `we`, `bank`, `line` | in  |       | as [`Sequencer`](super::sequencer::Sequencer) gives them | `t`  |
 //! | `data`, `drive`                    | in  | 16, 1 | word for the pins, if they are driven                 | `t`     |
+//! | `mask`                             | in  | 1     | the memory does not take that word                    | `t`     |
 //! | `awake`                            | out | 1     | the memory takes commands                             |         |
 //! | `read_data`                        | out | 16    | the word that a read in cycle `t` meant               | `t + READ_LATENCY` |
 //! | `ras_n` ... `data_out`             | out |       | pins; names with `_n` are active low                  | `t + 1` |
@@ -27,7 +28,7 @@
 use super::sequencer::{BANK, LINE};
 use super::wake::Wake;
 use crate::dialect::*;
-use crate::primitives::{ClockPin, PadIn, PadOut};
+use crate::primitives::{ClockPin, JoinLanes, PadIn, PadOut};
 
 /// Read latency of the part: the mode that [`Wake`] sets.
 const CAS_LATENCY: usize = 3;
@@ -46,6 +47,7 @@ pub struct SdrPhy {
     pub line: Signal<In, Bits<LINE>>,
     pub data: Signal<In, Bits<16>>,
     pub drive: Signal<In, Bit>,
+    pub mask: Signal<In, Bit>,
     pub awake: Signal<Out, Bit>,
     pub read_data: Signal<Out, Bits<16>>,
     pub clock_pin: Signal<Out, Bit>,
@@ -69,7 +71,9 @@ pub struct SdrPhy {
     we_pad: PadOut<1, 1>,
     bank_pad: PadOut<BANK_PINS, 0>,
     line_pad: PadOut<LINE_PINS, 0>,
+    mask_pad: [PadOut<1, 0>; 2],
     data_pad: PadOut<16, 0>,
+    mask_pair: JoinLanes<2, 1, 2>,
     read_pad: PadIn<16>,
     drive_held: DFF<Bit>,
     kind: Kind<Self>,
@@ -117,7 +121,12 @@ impl Logic for SdrPhy {
         self.we_n.next = self.we_pad.pin.val().get_bit(0);
         self.bank_pins.next = self.bank_pad.pin.val();
         self.line_pins.next = self.line_pad.pin.val();
-        self.mask_pins.next = 0.into();
+        for m in 0..2 {
+            clock!(self, clock, mask_pad[m]);
+            self.mask_pad[m].d.next = self.mask.val().into();
+            self.mask_pair.lane[m].next = self.mask_pad[m].pin.val();
+        }
+        self.mask_pins.next = self.mask_pair.bus.val();
         self.data_out.next = self.data_pad.pin.val();
         self.drive_pins.next = self.drive_held.q.val();
         self.read_pad.pin.next = self.data_in.val();

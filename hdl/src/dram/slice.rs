@@ -1,8 +1,8 @@
 //! The slice: transfers of the queue to commands and words of the memory's port, and to rows of the chip's memories.
 //!
 //! ```text
-//!  segment, hold ─► Frames ─ slot ─► SlotTimer ─ take ─┬─► Sequencer ─► commands ─────────────────────► port
-//!  activate ─────────────────────────┘ due             │                                                 │
+//!  segment, hold ─► Frames ─ slot ─► queue ─ take ─────┬─► Sequencer ─► commands ─────────────────────► port
+//!                                                      │                                                 │
 //!  fields ─► TransferUnit ─ address ───────────────────┤                                                 │
 //!                    └ fields held ─┬─► Pack ─► reads  │ narrow, wide ─► Pack ─►[delay]─► write_word ───►│
 //!                                   └─► Decoder ◄──────┴──[delay]── read_word ◄──────────────────────────┘
@@ -12,28 +12,32 @@
 //! | port                       | dir | width | meaning                                                        | cycle |
 //! |----------------------------|-----|------:|----------------------------------------------------------------|-------|
 //! | `segment`, `hold`          | in  | 1     | as [`Frames`](super::frames::Frames)                           | `A0 - 1` |
-//! | `activate` ... `count_less_one`, `due` |  |  | as [`SlotTimer`](super::timer::SlotTimer)                    | `a - 1` |
-//! | fields, offsets, `token`, `position`, `block` | in | | as [`TransferUnit`](super::unit::TransferUnit)        | `a + 1` on |
+//! | `slot`                     | out | 1     | strobe: a slot begins                                          | `s`   |
+//! | `take`, `first`            | in  | 1     | strobes: the slot takes a granule, a transfer's first          | `s`   |
+//! | fields, offsets, `token`, `position`, `block` | in | | as [`TransferUnit`](super::unit::TransferUnit) | `a + 1` on |
 //! | `ras` ... `drive`          | out |       | as [`Sequencer`](super::sequencer::Sequencer)                  |       |
 //! | `write_word`               | out | 16    | word for the pins while `drive`                                |       |
-//! | `read_word`                | in  | 16    | word `w` of a granule, as the PHY gives it                     | `s + COMMAND + column_cycle + phy_latency + w` |
+//! | `read_word`                | in  | 16    | word `w` of a granule, as the PHY gives it        | `s + COMMAND + column_cycle + phy_latency + w` |
+//! | `mask`                     | out | 1     | the memory keeps what it has, instead of `write_word`          |       |
+//! | `host_write` ... `host_done` |   |       | as [`HostAccess`](super::host::HostAccess)                     |       |
 //! | `reads_kv`, `reads_vmem`, `read_row`, `narrow`, `wide` |  | | as [`Pack`](super::pack::Pack)                    |       |
 //! | `cells` ... `row`          | out |       | as [`Decoder`](super::decode::Decoder)                         |       |
-//! | `outside_dram`, `outside_row`, `turnaround` | out | 1 | strobes of faults: there is no such granule, no such row; the bus turned round without an empty slot | |
+//! | `outside_dram`, `outside_row` | out | 1  | strobes of faults: there is no such granule, no such row       |       |
+//! | `turnaround`               | out | 1     | strobe of a fault: the bus turned round without an empty slot  |       |
 //!
 //! # Invariants
 //! 1. Word `w` of a granule in slot `s` reaches the decoder in cycle `s + dram_read_latency + w`.
 //! 2. `read_word` and the cells decide what is written, nothing else.
+//! 3. The queue takes no slot while `idle`, the host none else.
 
 use super::decode::Decoder;
 use super::frames::Frames;
+use super::host::{HOST_ADDRESS, HostAccess};
 use super::pack::Pack;
 use super::sequencer::{BANK, COMMAND, LINE, Sequencer};
 use super::shape::Shape;
-use super::timer::SlotTimer;
 use super::unit::TransferUnit;
 use crate::dialect::*;
-use crate::icu::affine::COUNTER;
 use crate::primitives::Delay;
 use lpu_isa::Geometry;
 
@@ -43,10 +47,9 @@ pub struct DramSlice {
     pub clock: Signal<In, Clock>,
     pub segment: Signal<In, Bit>,
     pub hold: Signal<In, Bit>,
-    pub activate: Signal<In, Bit>,
-    pub delay_less_one: Signal<In, Bits<COUNTER>>,
-    pub count_less_one: Signal<In, Bits<COUNTER>>,
-    pub due: Signal<Out, Bit>,
+    pub slot: Signal<Out, Bit>,
+    pub take: Signal<In, Bit>,
+    pub first: Signal<In, Bit>,
     pub way: Signal<In, Bits<3>>,
     pub format: Signal<In, Bits<3>>,
     pub offset_codes: Signal<In, Bits<1>>,
@@ -74,6 +77,14 @@ pub struct DramSlice {
     pub line: Signal<Out, Bits<LINE>>,
     pub drive: Signal<Out, Bit>,
     pub write_word: Signal<Out, Bits<16>>,
+    pub mask: Signal<Out, Bit>,
+    pub idle: Signal<In, Bit>,
+    pub host_write: Signal<In, Bit>,
+    pub host_read: Signal<In, Bit>,
+    pub host_address: Signal<In, Bits<HOST_ADDRESS>>,
+    pub host_data: Signal<In, Bits<64>>,
+    pub host_read_data: Signal<Out, Bits<64>>,
+    pub host_done: Signal<Out, Bit>,
     pub read_word: Signal<In, Bits<16>>,
     pub reads_kv: Signal<Out, Bit>,
     pub reads_vmem: Signal<Out, Bit>,
@@ -89,11 +100,11 @@ pub struct DramSlice {
     pub outside_row: Signal<Out, Bit>,
     pub turnaround: Signal<Out, Bit>,
     frames: Frames,
-    timer: SlotTimer,
     unit: TransferUnit,
     sequencer: Sequencer,
     pack: Pack,
     decoder: Decoder,
+    host: HostAccess,
     read_later: Delay<16>,
     write_later: Delay<16>,
     granule_later: Delay<1>,
@@ -120,9 +131,9 @@ impl DramSlice {
             wide: many(pack.wide.len()),
             cells: many(decoder.cells.len()),
             frames: Frames::new(shape),
-            timer: SlotTimer::new(shape),
             unit: TransferUnit::new(geometry),
             sequencer: Sequencer::new(shape),
+            host: HostAccess::new(geometry, shape),
             pack,
             decoder,
             read_later: Delay::new(latency - bus - phy_latency),
@@ -138,16 +149,12 @@ impl DramSlice {
 impl Logic for DramSlice {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, frames, timer, unit, sequencer, pack, decoder);
+        clock!(self, clock, frames, unit, sequencer, pack, decoder, host);
         clock!(self, clock, read_later, write_later, granule_later, fresh_later);
         dff_setup!(self, clock, busy, wrote, turnaround_held);
         self.frames.segment.next = self.segment.val();
         self.frames.hold.next = self.hold.val();
-        self.timer.activate.next = self.activate.val();
-        self.timer.delay_less_one.next = self.delay_less_one.val();
-        self.timer.count_less_one.next = self.count_less_one.val();
-        self.timer.slot.next = self.frames.slot.val();
-        self.due.next = self.timer.due.val();
+        self.slot.next = self.frames.slot.val();
 
         self.unit.way.next = self.way.val();
         self.unit.format.next = self.format.val();
@@ -169,13 +176,27 @@ impl Logic for DramSlice {
         self.unit.token.next = self.token.val();
         self.unit.position.next = self.position.val();
         self.unit.block.next = self.block.val();
-        self.unit.take.next = self.timer.take.val();
-        self.unit.first.next = self.timer.first.val();
+        self.unit.take.next = self.take.val();
+        self.unit.first.next = self.first.val();
         self.outside_dram.next = self.unit.outside.val();
 
-        self.sequencer.take.next = self.timer.take.val();
+        self.host.write.next = self.host_write.val();
+        self.host.read.next = self.host_read.val();
+        self.host.address.next = self.host_address.val();
+        self.host.data.next = self.host_data.val();
+        self.host.idle.next = self.idle.val();
+        self.host.slot.next = self.frames.slot.val();
+        self.host.read_word.next = self.read_later.y.val();
+        self.host_read_data.next = self.host.read_data.val();
+        self.host_done.next = self.host.done.val();
+
+        self.sequencer.take.next = self.take.val() | self.host.take.val();
         self.sequencer.write.next = self.unit.write.val();
         self.sequencer.address.next = self.unit.address.val();
+        if self.idle.val() {
+            self.sequencer.write.next = self.host.writes.val();
+            self.sequencer.address.next = self.host.granule.val();
+        }
         self.sequencer.refresh.next = self.frames.refresh.val();
         self.ras.next = self.sequencer.ras.val();
         self.cas.next = self.sequencer.cas.val();
@@ -184,8 +205,8 @@ impl Logic for DramSlice {
         self.line.next = self.sequencer.line.val();
         self.drive.next = self.sequencer.drive.val();
 
-        self.pack.take.next = self.timer.take.val() & self.unit.write.val();
-        self.pack.first.next = self.timer.first.val();
+        self.pack.take.next = self.take.val() & self.unit.write.val();
+        self.pack.first.next = self.first.val();
         self.pack.row_start.next = self.unit.row_start.val();
         self.pack.way.next = self.unit.held_way.val();
         self.pack.run.next = self.unit.held_run.val();
@@ -202,9 +223,13 @@ impl Logic for DramSlice {
         }
         self.write_later.x.next = self.pack.word.val();
         self.write_word.next = self.write_later.y.val();
+        self.mask.next = self.host.mask.val();
+        if self.idle.val() {
+            self.write_word.next = self.host.word.val();
+        }
 
-        self.granule_later.x.next = (self.timer.take.val() & !self.unit.write.val()).into();
-        self.fresh_later.x.next = self.timer.first.val().into();
+        self.granule_later.x.next = (self.take.val() & !self.unit.write.val()).into();
+        self.fresh_later.x.next = self.first.val().into();
         self.read_later.x.next = self.read_word.val();
         self.decoder.word.next = self.read_later.y.val();
         self.decoder.granule.next = self.granule_later.y.val().get_bit(0);
@@ -228,10 +253,10 @@ impl Logic for DramSlice {
         self.outside_row.next = self.decoder.outside.val() | self.pack.outside.val();
 
         self.turnaround_held.d.next =
-            self.timer.take.val() & self.busy.q.val() & (self.wrote.q.val() != self.unit.write.val());
+            self.take.val() & self.busy.q.val() & (self.wrote.q.val() != self.unit.write.val());
         self.turnaround.next = self.turnaround_held.q.val();
         if self.frames.slot.val() {
-            self.busy.d.next = self.timer.take.val();
+            self.busy.d.next = self.take.val();
             self.wrote.d.next = self.unit.write.val();
         }
         if self.frames.refresh.val() {

@@ -11,7 +11,7 @@
 //! | fields              | in  |       | of the transfer, as named there                            | `a + 1` to the last slot |
 //! | `offset_first`, `offset_second` | in | 24 | loop offsets: granules, rows                      | `a + 1`                 |
 //! | `token`, `position`, `block` | in | 16 | of this token; `block` is blocks begun, less one         | stable                  |
-//! | `take`, `first`     | in  | 1     | as [`SlotTimer`](super::timer::SlotTimer) gives them       | `s`, from `a + 4` on    |
+//! | `take`, `first`     | in  | 1     | of the queue: a slot takes a granule, a transfer's first    | `s`, from `a + 4` on    |
 //! | `write`             | out | 1     | the transfer goes to external memory                       | `s`                     |
 //! | `address`           | out | 24    | granule                                                    | `s + 1` to the next slot |
 //! | `row_start`         | out | 24    | first row, with all that is added to it                    | `s`                     |

@@ -1,13 +1,14 @@
-//! The instruction control unit: says for both queues in which cycle which instruction issues, and nothing else.
+//! The instruction control unit: says for all queues in which cycle which instruction issues, and nothing else.
 //!
 //! ```text
 //!  layout.rs   which bits of an instruction are stored      fields by what they count
 //!  affine.rs   delay and count at this position             arithmetic
 //!  fetch.rs    program counter, instruction memory, decode  the next instruction
 //!  timer.rs    delay, interval, count                       the instruction being executed
+//!  slot_timer.rs  delay, slots, count                       the transfer being executed
 //!  trips.rs    loop trips and address offsets
-//!  queue.rs    one queue                                    of the four above
-//!  control.rs  both queues, and where they meet             top of this folder
+//!  queue.rs    one queue                                    of those above
+//!  control.rs  all queues, and where they meet              top of this folder
 //! ```
 //!
 //! # Invariants
@@ -19,6 +20,7 @@ pub mod control;
 pub mod fetch;
 pub mod layout;
 pub mod queue;
+pub mod slot_timer;
 pub mod timer;
 pub mod trips;
 

@@ -1,6 +1,15 @@
     // No instruction is lost, doubled or early: after a start or meeting one is activated in the fourth cycle, after a timed
     // instruction one when that is over, or as soon as it is ready, and then the flag says so; after the others none.
 
+`ifdef FORMAL_SLOTS
+    // Transfers have a timer of their own.
+    wire formal_due = timer$due || slots$0$due;
+    // `icu/slot_timer.property.sv`: a granule lies between activation and end of a transfer, so the next instruction is ready.
+    always @* if (slots$0$due) assume (formal_age >= 4);
+`else
+    wire formal_due = timer$due;
+`endif
+
     // Since the strobe of the last start or meeting, or activation: cycles, counted to five.
     logic [2:0] formal_age;
     logic formal_begins;   // a start or meeting waits for its activation
@@ -22,14 +31,14 @@
     end
     // The strobe of an activation comes in the cycle before it.
     wire formal_activate = formal_begins ? formal_age == 3
-        : (formal_owes || (formal_counts && timer$due)) && formal_age >= 4;
-    wire formal_early = formal_counts && timer$due && !formal_activate;
+        : (formal_owes || (formal_counts && formal_due)) && formal_age >= 4;
+    wire formal_early = formal_counts && formal_due && !formal_activate;
     wire formal_timed = !(fetch$meets || fetch$ends || fetch$illegal);
     always @(posedge clock) begin
         if (formal_age != 5) formal_age <= formal_age + 1;
         formal_late <= formal_early;
         if (formal_early) formal_owes <= 1;
-        if (formal_counts && timer$due) formal_counts <= 0;
+        if (formal_counts && formal_due) formal_counts <= 0;
         if (formal_activate) begin
             formal_age <= 1;
             formal_begins <= 0;
@@ -92,8 +101,8 @@
         if (start) assume (formal_rests && !formal_meets && !formal_ends && !meet && !over);
         if (meet) assume (waiting);
         if (over) assume (!meet && (waiting || ended));
-        // `icu/timer.property.sv`: an instruction is over once, and only one that was activated.
-        if (timer$due) assume (formal_counts);
+        // `icu/timer.property.sv`, `icu/slot_timer.property.sv`: an instruction is over once, and only one that was activated.
+        if (formal_due) assume (formal_counts);
         // `icu/fetch.property.sv`: an operation is of one sort.
         assume ({2'h0, fetch$loops} + {2'h0, fetch$meets} + {2'h0, fetch$ends} + {2'h0, fetch$illegal} <= 3'h1);
     end
@@ -101,7 +110,7 @@
     always @* begin
         assert (activate == formal_activate);
         assert (underrun == formal_late);
-        if (activate) assert (!formal_counts || timer$due);
+        if (activate) assert (!formal_counts || formal_due);
         assert (waiting == formal_meets && ended == formal_ends);
         assert (opcode == formal_opcode);
         if (formal_some) assert (part$1 == formal_part);

@@ -20,6 +20,9 @@
 //! | `offset_first`, `offset_second` | out | 24     | loop offsets, from activation to activation          |                |
 //! | `waiting`, `ended`          | out | 1          | at a `Sync` or `EndLoop`; at `End` or an illegal instruction | from `a` |
 //! | `underrun`, `illegal`       | out | 1          | strobes: due before it was ready; met such an opcode |                |
+//! | `slot`                      | in  | 1          | transfer queue alone: strobe, a slot begins          | `s`            |
+//!
+//! In the transfer queue `issue` says that the slot of this cycle takes a granule, `first` and `last` which of the transfer's.
 //!
 //! # Invariants
 //! 1. Activations are at least `timing::MIN_PERIOD_CYCLES` apart. One that is due earlier is late and flagged.
@@ -28,6 +31,7 @@
 //! 3. `start` comes at least `Fetch::LATENCY` cycles after `over` and after the last write.
 
 use super::fetch::Fetch;
+use super::slot_timer::SlotTimer;
 use super::timer::Timer;
 use super::trips::Trips;
 use crate::dialect::*;
@@ -48,6 +52,7 @@ pub struct IssueQueue {
     pub write_index: Signal<In, Bits<QUEUE_INDEX>>,
     pub write_data: Signal<In, Bits<64>>,
     pub blocks: Signal<In, Bits<BLOCKS>>,
+    pub slot: Vec<Signal<In, Bit>>,
     pub start: Signal<In, Bit>,
     pub meet: Signal<In, Bit>,
     pub over: Signal<In, Bit>,
@@ -68,6 +73,8 @@ pub struct IssueQueue {
     age_started: Fixed<{ Fetch::LATENCY as u64 - 1 }, 2>,
     fetch: Fetch,
     timer: Timer,
+    /// Of the transfer queue.
+    slots: Vec<SlotTimer>,
     trips: Trips,
     activate: Signal<Local, Bit>,
     wanted: DFF<Bit>,
@@ -91,7 +98,10 @@ impl IssueQueue {
     /// A queue of a chip.
     pub fn new(geometry: &Geometry, queue: Queue) -> Self {
         let count = queue.parts() - 1;
+        let slots = if queue == Queue::Transfer { vec![SlotTimer::new(geometry)] } else { vec![] };
         Self {
+            slot: many(slots.len()),
+            slots,
             part: many(count),
             fetch: Fetch::new(geometry, queue),
             activate_1: many(count),
@@ -109,6 +119,10 @@ impl Logic for IssueQueue {
         dff_setup!(self, clock, illegal_held, code);
         clock!(self, clock, fetch, timer, trips);
         self.activate.next = (self.wanted.q.val() | self.timer.due.val()) & (self.age.q.val() == 0);
+        for s in 0..self.slots.len() {
+            self.activate.next = (self.wanted.q.val() | self.timer.due.val() | self.slots[s].due.val())
+                & (self.age.q.val() == 0);
+        }
         self.fetch.write.next = self.write.val();
         self.fetch.write_part.next = self.write_part.val();
         self.fetch.write_index.next = self.write_index.val();
@@ -127,6 +141,23 @@ impl Logic for IssueQueue {
         self.issue.next = self.timer.issue.val();
         self.first.next = self.timer.first.val();
         self.last.next = self.timer.last.val();
+
+        for s in 0..self.slots.len() {
+            // A transfer has a timer of its own; the other one executes what does not issue.
+            clock!(self, clock, slots[s]);
+            self.timer.timed.next = !(self.fetch.meets.val()
+                | self.fetch.ends.val()
+                | self.fetch.illegal.val()
+                | self.fetch.issues.val());
+            self.timer.issues.next = false;
+            self.slots[s].activate.next = self.activate.val() & self.fetch.issues.val();
+            self.slots[s].delay_less_one.next = self.fetch.delay_less_one.val();
+            self.slots[s].count_less_one.next = self.fetch.count_less_one.val();
+            self.slots[s].slot.next = self.slot[s].val();
+            self.issue.next = self.slots[s].take.val();
+            self.first.next = self.slots[s].first.val();
+            self.last.next = self.slots[s].last.val();
+        }
 
         self.trips.clear.next = self.start.val();
         // What was fetched stands for a cycle after its activation: the loop opens then.

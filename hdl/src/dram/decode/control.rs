@@ -21,6 +21,7 @@
 //! | `ends_run`     | out | 1     | with `ends`: the row is the run's last                         | 2     |
 //! | `target`       | out | 3     | [`Way`] of the row                                             | 2     |
 //! | `kind_of_codes` | out | 4     | codes of 4, 5, 6, 8 bits, one bit each; none: plain rows       | 1     |
+//! | `has_offsets`  | out | 1     | blocks have offsets                                            | 1     |
 //! | `half`         | out | 9     | what is taken from a code                                      | 1     |
 //! | `wide`         | out | 1     | lanes have 18 bits                                             | 1     |
 //!
@@ -67,6 +68,7 @@ pub struct Control {
     pub ends_run: Signal<Out, Bit>,
     pub target: Signal<Out, Bits<3>>,
     pub kind_of_codes: Signal<Out, Bits<4>>,
+    pub has_offsets: Signal<Out, Bit>,
     pub half: Signal<Out, Bits<9>>,
     pub wide: Signal<Out, Bit>,
     way_vmem: Fixed<{ Way::Vmem as u64 }, 3>,
@@ -294,6 +296,7 @@ impl Logic for Control {
         self.ends_run.next = self.ends_run_held.q.val();
         self.target.next = self.row_target.q.val();
         self.kind_of_codes.next = self.codes_kind.q.val();
+        self.has_offsets.next = self.offsets.q.val();
         self.half.next = self.half_held.q.val();
         self.wide.next = self.wide_held.q.val();
     }

@@ -14,7 +14,7 @@
 //! 1. Rows come `TRANSFER_DECODE` cycles after the word that completes them.
 
 use super::control::Control;
-use super::lane::{CodeLane, SUM};
+use super::lane::{CodeLane, SCALE, SUM};
 use super::rows::{CELL, ROW, ROW_CYCLE, Rows};
 use crate::dialect::*;
 use crate::dram::shape::Shape;
@@ -69,9 +69,10 @@ pub struct Decoder {
     word_first: DFF<Bits<16>>,
     window: JoinLanes<3, 16, 48>,
     bits: DFF<Bits<36>>,
-    scale: DFF<Bits<16>>,
+    scale_sign: Fixed<0x1_0000, SCALE>,
+    scale: DFF<Bits<SCALE>>,
     offset: DFF<Bits<16>>,
-    scale_later: Delay<16>,
+    scale_later: Delay<SCALE>,
     offset_later: Delay<16>,
     base_wide: Extend<16, SUM>,
     base: DFF<Bits<SUM>>,
@@ -153,7 +154,11 @@ impl Logic for Decoder {
             self.word_first.d.next = self.word_before.q.val();
         }
         if self.control.takes_scale.val() {
-            self.scale.d.next = self.word_1.q.val();
+            // Signed where blocks have no offset.
+            self.scale.d.next = bit_cast::<SCALE, 16>(self.word_1.q.val());
+            if self.word_1.q.val().get_bit(15) & !self.control.has_offsets.val() {
+                self.scale.d.next = bit_cast::<SCALE, 16>(self.word_1.q.val()) | self.scale_sign.val();
+            }
             self.offset.d.next = 0.into();
         }
         if self.control.takes_offset.val() {

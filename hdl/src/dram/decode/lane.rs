@@ -12,13 +12,14 @@
 //! |----------|-----|------:|-------------------------------------|------:|
 //! | `code`   | in  | 8     | unsigned                            | 0     |
 //! | `half`   | in  | 9     | unsigned                            | 0     |
-//! | `scale`  | in  | 16    | unsigned                            | 1     |
+//! | `scale`  | in  | 17    | signed                              | 1     |
 //! | `base`   | in  | 26    | signed                              | 3     |
 //! | `shift`  | in  | 5     |                                     | 4     |
 //! | `wide`   | out | 18    | the value, limited to a word        | 7     |
 //! | `narrow` | out | 9     | the value, limited to a weight      | 7     |
 //!
-//! A product has 25 bits, since a scale is below 2^16 and a code between -128 and 255; with an offset, a sixteenth of that, 26 are enough.
+//! A product has 25 bits: with an offset a scale is below 2^16 and a code below 2^8, without one both are signed and have a bit less. With an
+//! offset, a sixteenth of that, 26 are enough.
 //! Limits nest, so the narrow value is made of the wide one.
 //!
 //! # Invariants
@@ -28,6 +29,8 @@ use crate::dialect::*;
 use crate::primitives::vector::Limit;
 use crate::primitives::{Extend, Multiplier, RoundShiftSat};
 
+/// Bits of a scale with its sign.
+pub const SCALE: usize = 17;
 /// Bits of a sum.
 pub const SUM: usize = 26;
 /// Registers of rounding.
@@ -39,13 +42,14 @@ pub struct CodeLane {
     pub clock: Signal<In, Clock>,
     pub code: Signal<In, Bits<8>>,
     pub half: Signal<In, Bits<9>>,
-    pub scale: Signal<In, Bits<16>>,
+    pub scale: Signal<In, Bits<SCALE>>,
     pub base: Signal<In, Bits<SUM>>,
     pub shift: Signal<In, Bits<5>>,
     pub wide: Signal<Out, Bits<18>>,
     pub narrow: Signal<Out, Bits<9>>,
     q: DFF<Bits<9>>,
     q_wide: Extend<9, 18>,
+    scale_wide: Extend<SCALE, 18>,
     multiplier: Multiplier,
     sum: DFF<Bits<SUM>>,
     round: RoundShiftSat<SUM, 18, 5, STAGES>,
@@ -66,7 +70,8 @@ impl Logic for CodeLane {
         self.q.d.next = bit_cast::<9, 8>(self.code.val()) - self.half.val();
         self.q_wide.x.next = self.q.q.val();
         self.multiplier.a.next = self.q_wide.y.val();
-        self.multiplier.b.next = bit_cast::<18, 16>(self.scale.val());
+        self.scale_wide.x.next = self.scale.val();
+        self.multiplier.b.next = self.scale_wide.y.val();
         self.sum.d.next = self.multiplier.product.val().get_bits::<SUM>(0) + self.base.val();
         self.round.x.next = self.sum.q.val();
         self.round.shift.next = self.shift.val();
@@ -116,8 +121,9 @@ mod tests {
                 let half = if offset.is_some() { 0 } else { 1 << (bits - 1) };
                 stimulus.set("code", code.into()).set("half", half);
             }
-            if let Some((_, _, scale, _, _)) = at(t, 1) {
-                stimulus.set("scale", scale.into());
+            if let Some((_, _, scale, offset, _)) = at(t, 1) {
+                let signed = if offset.is_some() { scale.into() } else { i64::from(scale as i16) };
+                stimulus.set_signed("scale", signed);
             }
             if let Some((_, _, _, offset, _)) = at(t, 3) {
                 stimulus.set_signed("base", i64::from(offset.unwrap_or(0)) << 4);

@@ -191,12 +191,12 @@ fn rows_outside_of_memory_are_told() {
     let chip = Geometry::NANO_SDRAM;
     for (way, row, outside) in [
         (Way::Weights, 5_000, false),
-        (Way::Kv, 1_023, false),
-        (Way::Kv, 1_024, true),
-        (Way::Vmem, 511, false),
-        (Way::Vmem, 512, true),
+        (Way::Kv, chip.kv_rows - 1, false),
+        (Way::Kv, chip.kv_rows, true),
+        (Way::Vmem, chip.vmem_rows - 1, false),
+        (Way::Vmem, chip.vmem_rows, true),
     ] {
-        let transfer = Transfer { way, row, run: 1, ..Transfer::default() };
+        let transfer = Transfer { way, row: row as u32, run: 1, ..Transfer::default() };
         let case = Case { transfer, bytes: vec![1; 64], granules: vec![3] };
         let response = run(&chip, &[case]);
         let told: Vec<usize> = (0..40).filter(|&t| response.get(t, "outside") == 1).collect();

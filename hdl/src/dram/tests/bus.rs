@@ -96,6 +96,7 @@ impl Logic for SdrBus {
         self.phy.line.next = self.sequencer.line.val();
         self.phy.drive.next = self.sequencer.drive.val();
         self.phy.data.next = self.data.val();
+        self.phy.mask.next = false;
         self.phy.data_in.next = self.data_in.val();
         self.awake.next = self.phy.awake.val();
         self.clock_enable.next = self.phy.clock_enable.val();

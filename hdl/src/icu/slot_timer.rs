@@ -20,9 +20,9 @@
 //!    as it counts.
 //! 2. A delay or a count below its least value (none, one) counts as that.
 
-use super::shape::Shape;
+use super::affine::COUNTER;
 use crate::dialect::*;
-use crate::icu::affine::COUNTER;
+use lpu_isa::Geometry;
 use lpu_isa::timing::TRANSFER_LEAD;
 
 /// Bits of the cycles between a slot and `due`.
@@ -61,10 +61,11 @@ impl SlotTimer {
     /// Cycles from `activate` to the earliest slot.
     pub const LATENCY: usize = 1 + TRANSFER_LEAD as usize;
 
-    /// The timer of a port.
-    pub fn new(shape: &Shape) -> Self {
+    /// The timer of a chip.
+    pub fn new(geometry: &Geometry) -> Self {
         // In the slot's cycle the count begins; `due_held` is a cycle later than its end.
-        Self { rest: Setting::new(shape.granule() - TRANSFER_LEAD as usize - 3), ..Self::default() }
+        let rest = geometry.dram_granule_cycles - TRANSFER_LEAD as usize - 3;
+        Self { rest: Setting::new(rest), ..Self::default() }
     }
 }
 
@@ -120,16 +121,14 @@ impl Logic for SlotTimer {
 mod tests {
     use super::*;
     use crate::bench::{Bench, Random};
-    use crate::dram::shape::chips;
     use crate::emit::emit;
     use lpu_isa::transfer::Frames;
 
     /// Transfers of one segment, each activated when it is due, in the slots of the instruction set's frames.
     #[test]
     fn slots_are_taken_as_the_instruction_set_says() {
-        let shapes = chips::shapes();
-        for (chip, shape) in [chips::SDR[0], chips::SDR[1], chips::WIDE].into_iter().zip(shapes) {
-            let bench = Bench::new(&emit(&mut SlotTimer::new(&shape), "dut").unwrap()).unwrap();
+        for chip in Geometry::EXTERNAL {
+            let bench = Bench::new(&emit(&mut SlotTimer::new(&chip), "dut").unwrap()).unwrap();
             let (frames, mut random) = (Frames::of(&chip), Random::from_seed_variable());
             let (mut activation, mut activations, mut expected, mut dues) = (3, vec![], vec![], vec![]);
             for _ in 0..2_000 {
