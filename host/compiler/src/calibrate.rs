@@ -2,10 +2,11 @@
 
 use super::channels::Channels;
 use super::compensate::Moments;
+use super::formats::VALUE_HEADROOM;
 use super::keys::turned_keys;
 use super::simplify::{Simplified, gain};
 use lpu_model::reference::{Next, Reference, Site};
-use lpu_model::{Linear, Matrix, Model, Norm, NormKind};
+use lpu_model::{Linear, Matrix, Model, Norm, NormKind, keys_and_values_of_position_zero};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
@@ -92,6 +93,21 @@ pub struct Ranges {
     pub final_factor: f64,
     pub logits_raw: Vec<f64>,
     pub logits: f64,
+}
+
+impl Ranges {
+    /// Widens the ranges of keys and values so that they hold those of position 0, which are stored as they are.
+    pub fn hold_position_zero(&mut self, model: &Model, channels: &Channels, token: u32) {
+        let Ok(layers) = keys_and_values_of_position_zero(model, token) else { return };
+        for (range, layer) in self.layers.iter_mut().zip(&layers) {
+            for ((middle, half), key) in range.k.iter_mut().zip(channels.spread_kv(&layer.keys)) {
+                let key = f64::from(key);
+                let (low, high) = ((*middle - *half).min(key), (*middle + *half).max(key));
+                (*middle, *half) = ((low + high) / 2.0, (high - low) / 2.0);
+            }
+            raise_each(&mut range.v, &channels.spread_values(&layer.values), VALUE_HEADROOM);
+        }
+    }
 }
 
 /// Runs the fp32 reference on sampled texts, side by side, and notes every range. Each begins with `bos`. Channels are the chip's

@@ -102,7 +102,10 @@ pub fn compile(
         moments: options.calibration.moments && plan.external.is_none(),
         ..options.calibration
     };
-    let ranges = calibrate::calibrate(&simplified, &plan.channels, bos, calibration);
+    let mut ranges = calibrate::calibrate(&simplified, &plan.channels, bos, calibration);
+    if let Some(token) = first {
+        ranges.hold_position_zero(&simplified.model, &plan.channels, token);
+    }
     let simple = &simplified.model;
     let formats = Formats::before_weights(&simple.config, &plan, &ranges)?;
     let Memories { formats, weights, vmem, dram } =
