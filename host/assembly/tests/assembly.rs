@@ -98,17 +98,20 @@ fn errors_say_where_and_what() {
     let cases = [
         (
             "dot",
-            "line 1, column 1: expected `queue matrix` or `queue vector` before the first instruction, found `dot`",
+            "line 1, column 1: expected `queue matrix`, `queue vector` or `queue transfer` before the first instruction, found `dot`",
         ),
-        ("queue tensor", "line 1, column 7: expected `matrix` or `vector` after `queue`, found `tensor`"),
+        (
+            "queue tensor",
+            "line 1, column 7: expected `matrix`, `vector` or `transfer` after `queue`, found `tensor`",
+        ),
         (
             "queue matrix\n; nothing\n  dott row=1",
             "line 3, column 3: expected one of `nop`, `loop`, `end_loop`, `sync`, `end`, `dot`, `gather`, `vector`, \
-             `word`, found `dott`",
+             `transfer`, `word`, found `dott`",
         ),
         (
             "queue vector\ngather",
-            "line 2, column 1: expected an operation of the vector queue, found `gather`, which the other one has",
+            "line 2, column 1: expected an operation of the vector queue, found `gather`, which another one has",
         ),
         ("queue matrix\ndot row", "line 2, column 5: expected `field=value`, found `row`"),
         (

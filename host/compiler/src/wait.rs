@@ -28,7 +28,7 @@ impl Wait {
     /// `Nop`s, and the delay behind them, that wait as long with up to `blocks` blocks begun. A delay has 16 bits.
     pub fn instructions(&self, blocks: usize) -> (Vec<Affine>, Affine) {
         let mut nops = Vec::new();
-        for wait in self.nop {
+        if let Some(wait) = self.nop {
             let rest = split(wait, blocks, &mut nops);
             nops.push(rest);
         }
