@@ -39,7 +39,7 @@ impl Codes {
         let default = Self { bits: DEFAULT_BITS, has_offset: false };
         let all: Option<Vec<Integers>> = matrices.map(Matrix::integers).collect();
         let Some(all) = all.filter(|all| !all.is_empty()) else { return default };
-        let bits = all.iter().map(|integers| u32::from(integers.bits)).max().unwrap_or(DEFAULT_BITS);
+        let bits = all.iter().map(|integers| integers.bits).max().unwrap_or(DEFAULT_BITS);
         Self { bits, has_offset: all.iter().any(|integers| integers.has_offset) }
     }
 
