@@ -288,7 +288,7 @@ impl Geometry {
         dram_granule_cycles: 16,
         dram_granules: 1 << 20,
         dram_frame: 780,
-        dram_refresh: 20,
+        dram_refresh: 22,
         dram_read_latency: 24,
         ..Self::ULX3S_85F_SDRAM
     };

@@ -92,12 +92,9 @@ pub(super) mod chips {
     /// The chips whose memory moves 16 bits a cycle, at 50 and 100 MHz.
     pub const SDR: [Geometry; 2] = [Geometry::NANO_SDRAM, Geometry::ULX3S_85F_SDRAM];
 
-    /// The chip with DDR3, with time enough for two refreshes in a row.
-    pub const WIDE: Geometry = Geometry { dram_refresh: 22, ..Geometry::ECP5_DDR3 };
-
     /// The ports of all.
     pub fn shapes() -> [Shape; 3] {
         let [nano, ulx3s] = SDR.map(|chip| Shape::new(&chip, &Part::SDR_32MB));
-        [nano, ulx3s, Shape::new(&WIDE, &Part::DDR3_128MB)]
+        [nano, ulx3s, Shape::new(&Geometry::ECP5_DDR3, &Part::DDR3_128MB)]
     }
 }

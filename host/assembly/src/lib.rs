@@ -92,15 +92,6 @@ fn get(word: &Word, field: &Field) -> i64 {
     if field.signed { ((bits << (64 - field.width)) as i64) >> (64 - field.width) } else { bits as i64 }
 }
 
-/// The numbers that a field holds, first and last.
-fn range(field: &Field) -> (i64, i64) {
-    if field.signed {
-        (-(1 << (field.width - 1)), (1 << (field.width - 1)) - 1)
-    } else {
-        (0, (1 << field.width) - 1)
-    }
-}
-
 /// Puts a number that is in range into a word whose field is zero.
 fn set(word: &mut Word, field: &Field, number: i64) {
     word[field.part] |= (number as u64 & ((1 << field.width) - 1)) << field.low;

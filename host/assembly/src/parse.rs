@@ -1,7 +1,7 @@
 //! From text to words.
 
 use super::print::{control_fields, is_per_block};
-use super::{Program, RAW, choices, default_of, range, set, snake};
+use super::{Program, RAW, choices, default_of, set, snake};
 use lpu_isa::instruction::*;
 
 /// Why a text is not a program, and where.
@@ -208,13 +208,13 @@ fn number(field: &'static Field, value: Token) -> Found<i64> {
         Some(digits) => i64::from_str_radix(digits, 16).ok(),
         None => value.text.parse().ok(),
     };
-    let (first, last) = range(field);
+    let (first, last) = field.range();
     number
         .filter(|number| (first..=last).contains(number))
         .ok_or_else(|| (value.column, wrong_number(field, value)))
 }
 
 fn wrong_number(field: &'static Field, value: Token) -> Problem {
-    let (first, last) = range(field);
+    let (first, last) = field.range();
     Problem::Number { field: field.name, first, last, found: value.text.into() }
 }

@@ -138,11 +138,7 @@ fn report(
         cycles_mean,
         tokens_per_second: cycles_mean.map(|cycles| geometry.clock_hz as f64 / cycles),
         clock_hz: geometry.clock_hz,
-        fitting: Geometry::ALL
-            .iter()
-            .filter(|geometry| fits(geometry))
-            .map(|geometry| geometry.name)
-            .collect(),
+        fitting: Geometry::known().filter(|geometry| fits(geometry)).map(|geometry| geometry.name).collect(),
         made_to_measure: measured.map(|chip| Sizes {
             mxm_lanes: chip.mxm_lanes,
             vxm_lanes: chip.vxm_lanes,

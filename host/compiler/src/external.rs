@@ -13,14 +13,14 @@ use super::error::CompileError;
 use super::features::Features;
 use super::plan::{MatrixPlan, Plan};
 use lpu_isa::Geometry;
-use lpu_isa::instruction::{Format, Transfer, Way};
+use lpu_isa::instruction::{Control, Dot, Format, Transfer, Way};
 use lpu_isa::transfer::{BLOCK_CODES, Layout};
 use lpu_model::{Config, Integers, Layer, Matrix, Model};
 
 /// Right shift of decoded weights: scales reach 64 units of a row, in steps of 1/1024.
 pub const WEIGHT_SHIFT: u32 = 10;
 /// Beats of one `Dot`, and granules of one transfer, at most.
-const COUNT_MAX: usize = i16::MAX as usize;
+const COUNT_MAX: usize = Control::COUNT.range().1 as usize;
 /// Rows of logits that are made at once.
 const CHUNK_ROWS: usize = 32;
 /// Bits of codes of weights that no file has in blocks.
@@ -151,7 +151,7 @@ impl Stored {
     pub fn interval(&self, geometry: &Geometry, pieces: usize) -> u32 {
         let layout = Layout::of(geometry, &self.transfer(pieces, 0));
         let bits = self.blocks * layout.block_bits();
-        (bits / (pieces * geometry.dram_bits)).clamp(1, 255) as u32
+        (bits / (pieces * geometry.dram_bits)).clamp(1, Control::INTERVAL.range().1 as usize) as u32
     }
 }
 
@@ -191,8 +191,7 @@ pub struct ExternalPlan {
     /// First granule of layer 0, and granules of a layer.
     pub layers: usize,
     pub layer_granules: usize,
-    /// Within a layer: constants of attention, keys and values, constants of the MLP.
-    pub attention_constants: usize,
+    /// Within a layer, behind the constants of attention: keys and values, constants of the MLP.
     pub cache: usize,
     pub mlp_constants: usize,
     /// Granules of a block of keys of one head; as many as of values.
@@ -296,7 +295,7 @@ impl ExternalPlan {
                 Err(CompileError::DoesNotFit { memory, needed, available })
             }
         };
-        fits("pieces of a matrix's input", longest, 255)?;
+        fits("pieces of a matrix's input", longest, Dot::pieces.range().1 as usize)?;
         fits("granules of external memory", self.granules, geometry.dram_granules)
     }
 }

@@ -42,6 +42,7 @@ pub fn fill(
     let classifier = store_classifier(model, plan, external, &mut store);
     let tokens =
         QuantisedTokens { embedding: Quantised::default(), classifier: Some(classifier), positions: None };
+    // The embedding is stored a second time, in words that need no scales.
     let features = Features { own_classifier: false, ..features };
     let mut formats = formats.with_weights(ranges, &layers, &tokens, model, features)?;
     let largest = model.embedding.rows().flat_map(|row| row.iter().map(|v| v.abs()).max_by(f32::total_cmp));
@@ -52,7 +53,7 @@ pub fn fill(
         let record = external.layers + index * external.layer_granules;
         let words = constants::layer_words(model, plan, &formats, layer, index);
         let (attention, mlp) = words.split_at(plan.constants.gate * plan.geometry.vxm_lanes);
-        store.words(record + external.attention_constants, attention);
+        store.words(record, attention);
         store.words(record + external.mlp_constants, mlp);
     }
     let scales = tokens.classifier.map(|classifier| classifier.scales).unwrap_or_default();

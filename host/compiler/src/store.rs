@@ -5,6 +5,7 @@ use super::external::{Codes, ExternalPlan, Stored, WEIGHT_SHIFT};
 use super::plan::MatrixPlan;
 use super::quantise::{Quantised, WEIGHT_MAX};
 use lpu_isa::Geometry;
+use lpu_isa::arith::WORD_BITS;
 use lpu_isa::transfer::{BLOCK_CODES, OFFSET_SHIFT, put_bits};
 use lpu_model::{Matrix, PackedBlock};
 use rayon::prelude::*;
@@ -63,7 +64,7 @@ impl<'a> Store<'a> {
 
     /// Writes words of vector memory from a granule on.
     pub fn words(&mut self, granule: usize, words: &[i32]) {
-        self.lanes(granule, 0, 18, words.iter().map(|word| *word as u64));
+        self.lanes(granule, 0, WORD_BITS as usize, words.iter().map(|word| *word as u64));
     }
 
     /// Writes lanes of so many bits, one after another from lane `first` of a granule on.

@@ -8,7 +8,6 @@ use super::external::run_granules;
 use super::schedule::{Issues, NEVER, Scheduler, Times, nop};
 use super::stream::{Arrival, Reads};
 use super::wait::Wait;
-use lpu_isa::Geometry;
 use lpu_isa::instruction::{Affine, Control, Dot, Instruction, Op, Queue, StepBy, Transfer, Way};
 use lpu_isa::timing::{self, TRANSFER_LEAD, TRANSFER_SAMPLE};
 use lpu_isa::transfer::{Frames, Layout};
@@ -95,8 +94,8 @@ impl Scheduler {
     }
 
     /// Adds a transfer of one run.
-    pub fn place_run(&mut self, geometry: &Geometry, transfer: Transfer) {
-        let granules = run_granules(geometry, &transfer);
+    pub fn place_run(&mut self, transfer: Transfer) {
+        let granules = run_granules(&self.geometry, &transfer);
         self.place_transfer(transfer, Affine::fixed(granules as i32), &[]);
     }
 

@@ -3,15 +3,15 @@
 //! An instruction can wait `max(0, constant + slope * blocks)` cycles. What it must wait for is any function of the number of blocks, mostly
 //! one of a few straight pieces: one delay, or a `Nop` and a delay, are fitted to it from above.
 
-use lpu_isa::instruction::Affine;
+use lpu_isa::instruction::{Affine, Control};
 use lpu_isa::timing::MIN_PERIOD_CYCLES;
 use std::collections::HashSet;
 
 /// Slopes tried for any delay; those of the pieces that it is fitted to are tried, too, as far as a delay can have them.
 const SLOPES: std::ops::RangeInclusive<i64> = -80..=80;
-const SLOPE_LIMITS: std::ops::RangeInclusive<i64> = -2048..=2047;
+const SLOPE_LIMITS: (i64, i64) = Control::DELAY_PER_BLOCK.range();
 /// Longest constant part of one delay.
-const CONSTANT_MAX: i32 = i16::MAX as i32;
+const CONSTANT_MAX: i32 = Control::DELAY.range().1 as i32;
 
 /// Cycles to wait: a delay, and a `Nop` before it where one delay alone would be late.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -116,7 +116,9 @@ fn slopes(hull: &[(i64, i64)]) -> Vec<i64> {
         let slope = (edge[1].1 - edge[0].1).div_euclid(edge[1].0 - edge[0].0);
         [slope, slope + 1]
     });
-    let mut slopes: Vec<i64> = SLOPES.chain(edges.filter(|slope| SLOPE_LIMITS.contains(slope))).collect();
+    let (least, largest) = SLOPE_LIMITS;
+    let possible = edges.filter(|slope| (least..=largest).contains(slope));
+    let mut slopes: Vec<i64> = SLOPES.chain(possible).collect();
     slopes.sort_unstable();
     slopes.dedup();
     slopes
@@ -202,7 +204,7 @@ mod tests {
             let none = least.iter().all(|least| *least == 0);
             assert_eq!(
                 total,
-                if none { 0 } else { SLOPE_LIMITS.map(late_enough).min().unwrap() },
+                if none { 0 } else { (SLOPE_LIMITS.0..=SLOPE_LIMITS.1).map(late_enough).min().unwrap() },
                 "{least:?}"
             );
         }

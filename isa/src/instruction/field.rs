@@ -90,6 +90,17 @@ pub struct Field {
     pub doc: &'static str,
 }
 
+impl Field {
+    /// The numbers that the field holds, first and last.
+    pub const fn range(&self) -> (i64, i64) {
+        if self.signed {
+            (-(1 << (self.width - 1)), (1 << (self.width - 1)) - 1)
+        } else {
+            (0, (1 << self.width) - 1)
+        }
+    }
+}
+
 /// A row of the instruction table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {

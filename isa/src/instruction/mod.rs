@@ -125,6 +125,12 @@ pub struct Control {
 }
 
 impl Control {
+    /// The constant part of the delay, its part per block, and the constant part of the count, as they are encoded.
+    pub const DELAY: Field = CONTROL_FIELDS[0];
+    pub const DELAY_PER_BLOCK: Field = CONTROL_FIELDS[1];
+    pub const COUNT: Field = CONTROL_FIELDS[2];
+    pub const INTERVAL: Field = CONTROL_FIELDS[4];
+
     /// One issue after `delay` cycles.
     pub const fn after(delay: i32) -> Self {
         Self { delay: Affine::fixed(delay), count: Affine::fixed(1), interval: 1 }

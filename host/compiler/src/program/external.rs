@@ -56,7 +56,7 @@ impl Writer<'_> {
     }
 
     fn external_prologue(&self, s: &mut Scheduler, external: &ExternalPlan) {
-        let Plan { vmem, vreg, rows, features, constants, matrices, geometry, .. } = self.plan;
+        let Plan { vmem, vreg, rows, features, constants, matrices, .. } = self.plan;
         let embedding = Transfer {
             step_by: StepBy::Token,
             address_step: external.embedding_granules as u32,
@@ -64,8 +64,8 @@ impl Writer<'_> {
             shift: EMBEDDING_SHIFT,
             ..external::embedding(rows.x, external.embedding)
         };
-        s.place_run(geometry, embedding);
-        self.attention_words(s, external, external.layers, false);
+        s.place_run(embedding);
+        self.attention_words(s, external.layers, false);
         let embed =
             Vector { vmem_advance: true, shift: self.formats.embedding.shift, ..self.copied(vmem.gathered) };
         let mut vectors = vec![(self.written(embed, vreg.x), Issues::burst(rows.x))];
@@ -83,16 +83,15 @@ impl Writer<'_> {
     }
 
     /// Brings the constants of attention of the layer whose record begins with a granule.
-    fn attention_words(&self, s: &mut Scheduler, external: &ExternalPlan, record: usize, in_layer: bool) {
-        let Plan { vmem, constants, geometry, .. } = self.plan;
-        let address = record + external.attention_constants;
-        let words = external::words(Way::Vmem, vmem.layers, constants.gate, address);
-        s.place_run(geometry, Transfer { address_offset: in_layer, ..words });
+    fn attention_words(&self, s: &mut Scheduler, record: usize, in_layer: bool) {
+        let Plan { vmem, constants, .. } = self.plan;
+        let words = external::words(Way::Vmem, vmem.layers, constants.gate, record);
+        s.place_run(Transfer { address_offset: in_layer, ..words });
     }
 
     /// The layer's constants of attention are in vector memory when it begins, and the next layer's when it ends.
     fn external_layer(&self, s: &mut Scheduler, external: &ExternalPlan) {
-        let Plan { matrices, vmem, constants, geometry, .. } = self.plan;
+        let Plan { matrices, vmem, constants, .. } = self.plan;
         let entry = Entry::At(self.input_entry());
         for (matrix, scaled, store) in [
             (&matrices.k, self.formats.k, vmem.k),
@@ -116,10 +115,10 @@ impl Writer<'_> {
         let (first, count) = (constants.gate, constants.rows - constants.gate);
         let address = external.layers + external.mlp_constants;
         let words = external::words(Way::Vmem, vmem.layers + first, count, address);
-        s.place_run(geometry, Transfer { address_offset: true, ..words });
+        s.place_run(Transfer { address_offset: true, ..words });
         self.add(s, 1, vmem.o, self.formats.o);
         self.mlp(s);
-        self.attention_words(s, external, external.layers + external.layer_granules, true);
+        self.attention_words(s, external.layers + external.layer_granules, true);
         self.add(s, 1, vmem.down, self.formats.down);
     }
 
@@ -192,9 +191,8 @@ impl Writer<'_> {
         let mut row = rows.start;
         while row < rows.end {
             // Rows of one head and of one entry at a time.
-            let head_end = (row * lanes / channels.width + 1) * channels.width.max(lanes) / lanes;
-            let head_end = if channels.width >= lanes { head_end } else { row + 1 };
-            let end = rows.end.min(head_end).min((row / groups + 1) * groups);
+            let head = channels.width.div_ceil(lanes);
+            let end = rows.end.min((row / head + 1) * head).min((row / groups + 1) * groups);
             let (mixed, _) = self.mixed_rows(row, lanes);
             let mixed = Vector {
                 entry: (external.mixed + row / groups) as u32,
@@ -283,7 +281,7 @@ impl Writer<'_> {
         let Plan { vmem, geometry, classifier, .. } = self.plan;
         let record = external.classifier + chunk * external.chunk_granules;
         let moved = |transfer: Transfer| Transfer { address_offset: in_loop, ..transfer };
-        s.place_run(geometry, moved(external::words(Way::Vmem, vmem.classifier, rows, record)));
+        s.place_run(moved(external::words(Way::Vmem, vmem.classifier, rows, record)));
         let outputs = if in_loop {
             rows * geometry.vxm_lanes
         } else {
@@ -294,73 +292,9 @@ impl Writer<'_> {
         if let Some(stored) = &matrix.stored {
             self.streamed(s, &matrix, stored, place, self.formats.classifier.sum);
         }
-        let first = chunk * external.chunk_rows;
-        let mut row = 0;
-        while row < rows {
-            // The last row comes alone: the rows before it need not wait for it.
-            let left = rows - row;
-            let count = if left == 1 { 1 } else { self.plan.rows.chunk.min(left - 1) };
-            self.chunk_logits(
-                s,
-                first,
-                row,
-                count,
-                in_loop,
-                (!in_loop && row + count == rows).then_some(outputs),
-            );
-            row += count;
-        }
+        self.all_logits(s, chunk * external.chunk_rows, rows, in_loop);
         let logits = external::words(Way::FromVmem, vmem.logits, rows, record + external.logits);
-        s.place_run(geometry, moved(logits));
-    }
-
-    /// Logits of some rows of a chunk; `last` gives the results of a chunk whose last row this is.
-    fn chunk_logits(
-        &self,
-        s: &mut Scheduler,
-        first: usize,
-        row: usize,
-        count: usize,
-        in_loop: bool,
-        last: Option<usize>,
-    ) {
-        let Plan { vmem, vreg, geometry, features, .. } = self.plan;
-        let base = match features.final_norm {
-            true => self.normalising(self.formats.classifier),
-            false => self.copied(0),
-        };
-        let factors = vreg.classifier;
-        let factor = Vector { vmem: (vmem.classifier + row) as u32, vmem_advance: true, ..base };
-        s.place(self.written(factor, factors), Issues::burst(count));
-        let logits = Vector {
-            vmem: (vmem.sums + row) as u32,
-            vmem_advance: true,
-            b: B::VregA,
-            a: factors as u32,
-            a_advance: true,
-            shift: self.formats.classifier.second,
-            destination: Destination::Vmem,
-            row: (vmem.logits + row) as u32,
-            row_step: 1,
-            ..Vector::default()
-        };
-        s.place(self.written(logits, factors), Issues::burst(count));
-        let choose = Vector {
-            x: X::VregA,
-            a: factors as u32,
-            a_advance: true,
-            b: B::Scalar,
-            scalar: 2 * geometry.scalars as u32 + 1,
-            c: C::Noise,
-            destination: Destination::Argmax,
-            row: (first + row) as u32,
-            row_step: 1,
-            row_offset: in_loop,
-            restart: !in_loop && row == 0,
-            tail: last.map_or(0, |outputs| (outputs % geometry.vxm_lanes) as u32),
-            ..Vector::default()
-        };
-        s.place(choose, Issues::burst(count));
+        s.place_run(moved(logits));
     }
 }
 

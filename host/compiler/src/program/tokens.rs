@@ -5,6 +5,16 @@ use crate::formats::EmbeddingNorm;
 use crate::vectors::TurnTables;
 use lpu_isa::timing;
 
+/// How rows of logits take part in the choice of a token.
+struct Choice {
+    /// Number of the first of them.
+    first: usize,
+    restart: bool,
+    /// The vocabulary ends with the last of them.
+    ends: bool,
+    in_loop: bool,
+}
+
 impl Writer<'_> {
     pub(super) fn prologue(&self, s: &mut Scheduler) {
         let Plan { vmem, vreg, rows, features, constants, matrices, .. } = self.plan;
@@ -141,18 +151,30 @@ impl Writer<'_> {
             let (squares, all) = self.squares();
             s.place(squares, all);
         }
+        self.all_logits(s, 0, rows.vocab, false);
+    }
+
+    /// Logits of `rows` rows and the choice among them; `first` is the number of the first row, in a loop that of its first trip. Outside of
+    /// loops the choice begins anew, and the vocabulary ends with the last row.
+    pub(super) fn all_logits(&self, s: &mut Scheduler, first: usize, rows: usize, in_loop: bool) {
         let mut row = 0;
-        while row < rows.vocab {
+        while row < rows {
             // The last row comes alone: the rows before it need not wait for it.
-            let left = rows.vocab - row;
-            let count = if left == 1 { 1 } else { rows.chunk.min(left - 1) };
-            self.logits(s, row, count);
+            let left = rows - row;
+            let count = if left == 1 { 1 } else { self.plan.rows.chunk.min(left - 1) };
+            let choice = Choice {
+                first: first + row,
+                restart: !in_loop && row == 0,
+                ends: !in_loop && count == left,
+                in_loop,
+            };
+            self.logits(s, row, count, choice);
             row += count;
         }
     }
 
-    pub(super) fn logits(&self, s: &mut Scheduler, row: usize, count: usize) {
-        let Plan { vmem, vreg, rows, geometry, features, .. } = self.plan;
+    fn logits(&self, s: &mut Scheduler, row: usize, count: usize, choice: Choice) {
+        let Plan { vmem, vreg, rows, geometry, features, vocab, .. } = self.plan;
         let factors = vreg.classifier + if (row / rows.chunk).is_multiple_of(2) { 0 } else { rows.chunk };
         let base = match features.final_norm {
             true => self.normalising(self.formats.classifier),
@@ -182,7 +204,6 @@ impl Writer<'_> {
             ..Vector::default()
         };
         s.place(self.written(logits, factors), Issues::burst(count));
-        let last = row + count == rows.vocab;
         // From registers, which show the logits before vector memory does.
         let choose = Vector {
             x: X::VregA,
@@ -192,10 +213,11 @@ impl Writer<'_> {
             scalar: 2 * geometry.scalars as u32 + 1,
             c: C::Noise,
             destination: Destination::Argmax,
-            row: row as u32,
+            row: choice.first as u32,
             row_step: 1,
-            restart: row == 0,
-            tail: if last { (self.plan.classifier.outputs % geometry.vxm_lanes) as u32 } else { 0 },
+            row_offset: choice.in_loop,
+            restart: choice.restart,
+            tail: if choice.ends { (vocab % geometry.vxm_lanes) as u32 } else { 0 },
             ..Vector::default()
         };
         s.place(choose, Issues::burst(count));
