@@ -33,6 +33,9 @@ impl Default for Calibration {
 /// Largest magnitudes of one layer's vectors.
 #[derive(Clone, Debug, Default)]
 pub struct LayerRange {
+    /// The residual before attention, and before the MLP.
+    pub attention_residual: f64,
+    pub mlp_residual: f64,
     /// Residual times attention gain.
     pub attention_input: f64,
     /// Residual times MLP gain.
@@ -86,6 +89,8 @@ pub struct Ranges {
     pub layers: Vec<LayerRange>,
     /// The residual anywhere.
     pub residual: f64,
+    /// The residual behind the last layer.
+    pub final_residual: f64,
     /// The embedding before its normalisation, where it has one.
     pub embedding: f64,
     /// Residual times final gain, its factor, logits before and after the factor.
@@ -204,11 +209,13 @@ impl<'m> Collector<'m> {
         match site {
             Site::Residual => {
                 raise(&mut self.ranges.residual, values);
+                raise(&mut range.attention_residual, values);
                 range.attention_factor = range.attention_factor.max(factor);
                 raise_product(&mut range.attention_input, values, weights.attn_norm.gain.as_deref());
             }
             Site::ResidualMid => {
                 raise(&mut self.ranges.residual, values);
+                raise(&mut range.mlp_residual, values);
                 range.mlp_factor = range.mlp_factor.max(factor);
                 raise_product(&mut range.mlp_input, values, weights.mlp_norm.gain.as_deref());
             }
@@ -262,6 +269,7 @@ impl<'m> Collector<'m> {
         match site {
             Site::Residual => {
                 raise(&mut ranges.residual, values);
+                raise(&mut ranges.final_residual, values);
                 self.factors[text] = factor(values, self.model.config.norm);
                 ranges.final_factor = ranges.final_factor.max(self.factors[text]);
                 let gain = self.model.final_norm.as_ref().and_then(|norm| norm.gain.as_deref());

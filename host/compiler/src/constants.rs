@@ -1,6 +1,6 @@
 //! Pass 6: fills weight memory and the constant rows of vector memory.
 
-use super::formats::{Formats, Gelu, LayerFormats, Scaled, gate_unit};
+use super::formats::{Formats, Gelu, HeadNorm, LayerFormats, Scaled, gate_unit};
 use super::plan::Plan;
 use super::quantise::{Quantised, QuantisedLayer, QuantisedTokens, write_matrix};
 use super::simplify::{Simplified, gain};
@@ -76,7 +76,9 @@ pub fn vector_memory(
     let dim = model.config.dim;
     writer.rows(
         plan.vmem.final_gain,
-        (0..dim).map(|i| formats.gain_word(formats.final_input, gain(model.final_norm.as_ref(), i))),
+        (0..dim).map(|i| {
+            formats.gain_word(formats.final_input, formats.final_scale, gain(model.final_norm.as_ref(), i))
+        }),
     );
     token_constants(simplified, plan, formats, tokens, &mut writer);
     (0..plan.features.ways()).for_each(|way| rotation_tables(plan, way, &mut writer));
@@ -166,7 +168,7 @@ struct LayerConstants<'a> {
     quantised: &'a QuantisedLayer,
     config: &'a Config,
     /// The norm that reads the residual after the layer, and the units of what it makes.
-    next: (Option<&'a Norm>, f64),
+    next: (Option<&'a Norm>, f64, i32),
     index: usize,
     /// The layer's first row.
     first: usize,
@@ -182,8 +184,11 @@ impl<'a> LayerConstants<'a> {
         first: usize,
     ) -> Self {
         let next = match model.layers.get(index + 1) {
-            Some(layer) => (Some(&layer.attn_norm), formats.layers[index + 1].attention_input),
-            None => (model.final_norm.as_ref(), formats.final_input),
+            Some(layer) => {
+                let format = &formats.layers[index + 1];
+                (Some(&layer.attn_norm), format.attention_input, format.attention_scale)
+            }
+            None => (model.final_norm.as_ref(), formats.final_input, formats.final_scale),
         };
         let (format, weights, config) = (&formats.layers[index], &model.layers[index], &model.config);
         Self { plan, formats, format, weights, quantised, config, next, index, first }
@@ -211,24 +216,37 @@ impl<'a> LayerConstants<'a> {
 
     fn gains(&self, writer: &mut Writer) {
         let constants = &self.plan.constants;
-        let words = |norm: Option<&Norm>, input: f64| -> Vec<f64> {
-            (0..self.config.dim).map(|i| self.formats.gain_word(input, gain(norm, i))).collect()
+        let words = |norm: Option<&Norm>, input: f64, scale: i32| -> Vec<f64> {
+            (0..self.config.dim).map(|i| self.formats.gain_word(input, scale, gain(norm, i))).collect()
         };
         let (norm, input) = (Some(&self.weights.attn_norm), self.format.attention_input);
-        writer.rows(self.first + constants.attention_gain, words(norm, input));
+        let (before, between) = (self.format.attention_scale, self.format.mlp_scale);
+        writer.rows(self.first + constants.attention_gain, words(norm, input, before));
         let (norm, input) = (Some(&self.weights.mlp_norm), self.format.mlp_input);
-        writer.rows(self.first + constants.mlp_gain, words(norm, input));
+        writer.rows(self.first + constants.mlp_gain, words(norm, input, between));
         if self.plan.external.is_some() {
-            writer.rows(self.first + constants.next_gain, words(self.next.0, self.next.1));
+            writer.rows(self.first + constants.next_gain, words(self.next.0, self.next.1, self.next.2));
+            for (row, scale) in [
+                (constants.attention_scale, before),
+                (constants.mlp_scale, between),
+                (constants.next_scale, self.next.2),
+            ] {
+                for (part, word) in self.formats.scale_words(scale).into_iter().enumerate() {
+                    writer.all_lanes(self.first + row + part, word);
+                }
+            }
         }
     }
 
     fn keys_and_queries(&self, writer: &mut Writer) {
         let (constants, formats, format) = (&self.plan.constants, self.formats, self.format);
         let input = format.attention_input;
+        let relative = formats.relative(format.attention_scale);
         let words = |matrix: &Quantised, units: &[f64], gains: &[f64], scaled: &Scaled, head| -> Vec<f64> {
             let rows = matrix.scales.iter().zip(units).zip(gains);
-            let per_sum = rows.map(|((scale, unit), gain)| scale * unit * gain / input);
+            // Heads that are normalised by themselves have a factor of their own.
+            let relative = if Option::<HeadNorm>::is_some(&head) { 1.0 } else { relative };
+            let per_sum = rows.map(|((scale, unit), gain)| scale * unit * gain / input * relative);
             per_sum.map(|per_sum| formats.head_word(scaled, head, per_sum)).collect()
         };
         let (k, q) = (&self.quantised.k, &self.quantised.q);
@@ -250,7 +268,8 @@ impl<'a> LayerConstants<'a> {
     fn values(&self, writer: &mut Writer) {
         let rows = self.quantised.v.scales.iter().zip(&self.format.v);
         let per_sum = rows.map(|(scale, unit)| scale * unit / self.format.attention_input);
-        let words = per_sum.map(|per_sum| self.formats.row_word(&self.formats.v, per_sum));
+        let relative = self.formats.relative(self.format.attention_scale);
+        let words = per_sum.map(|per_sum| self.formats.row_word(&self.formats.v, per_sum * relative));
         writer.rows(self.first + self.plan.constants.v, words);
     }
 
@@ -302,7 +321,7 @@ impl<'a> LayerConstants<'a> {
 
     fn mlp(&self, writer: &mut Writer) {
         let (constants, formats, format) = (&self.plan.constants, self.formats, self.format);
-        let input = format.mlp_input;
+        let input = format.mlp_input / formats.relative(format.mlp_scale);
         let gate_word = |scale: &f64| formats.row_word(&formats.gate, scale * gate_unit() / input);
         if let Some(gate) = &self.quantised.gate {
             writer.rows(self.first + constants.gate, gate.scales.iter().map(gate_word));

@@ -27,6 +27,10 @@ pub struct LayerConstants {
     pub down: usize,
     /// Gain of the norm that reads the residual after the MLP: of the next layer's attention, or of the classifier.
     pub next_gain: usize,
+    /// Two words each that make the residual an operand, before attention, before the MLP, and where `next_gain` reads it.
+    pub attention_scale: usize,
+    pub mlp_scale: usize,
+    pub next_scale: usize,
     /// Biases.
     pub q_bias: usize,
     pub k_bias: usize,
@@ -163,6 +167,7 @@ pub fn layer_constants(
     let mut next = Bump(0);
     let mut plan = LayerConstants {
         attention_gain: next.take(rows.x),
+        attention_scale: next.take(when(external, 2)),
         k: next.take(rows.kv),
         q: next.take(rows.q),
         v: next.take(rows.kv),
@@ -176,10 +181,12 @@ pub fn layer_constants(
         o: next.take(rows.x),
         o_bias: next.take(when(features.o, rows.x)),
         mlp_gain: next.take(rows.x),
+        mlp_scale: next.take(when(external, 2)),
         gate: next.take(when(config.gated, rows.hidden)),
         up: next.take(rows.hidden),
         down: next.take(rows.x),
         next_gain: next.take(when(external, rows.x)),
+        next_scale: next.take(when(external, 2)),
         gate_bias: next.take(when(features.gate, rows.hidden)),
         up_bias: next.take(when(features.up, rows.hidden)),
         down_bias: next.take(when(features.down, rows.x)),

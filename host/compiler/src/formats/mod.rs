@@ -10,7 +10,7 @@
 mod norms;
 mod rows;
 
-pub use norms::{EmbeddingNorm, Gelu, HeadNorm, NormFormat};
+pub use norms::{EmbeddingNorm, Gelu, HeadNorm, NormFormat, SCALE_SHIFT};
 pub use rows::{Added, Scaled, gate_unit};
 
 use super::calibrate::{LayerRange, Ranges};
@@ -53,6 +53,9 @@ pub struct LayerFormats {
     pub v: Vec<f64>,
     /// Units of q per unit, per channel.
     pub q: Vec<f64>,
+    /// Binary logarithm of the operand's units in one of the residual's, before attention and before the MLP.
+    pub attention_scale: i32,
+    pub mlp_scale: i32,
     /// Activation units per unit of the hidden vector.
     pub hidden: f64,
     /// Gains of the heads' norms, per channel; one where there are none.
@@ -70,6 +73,9 @@ pub struct Formats {
     pub norm: NormFormat,
     /// The embedding before its normalisation, where it has one.
     pub embedding_norm: Option<EmbeddingNorm>,
+    /// The scale that `norm` is made for, and that of the residual behind the last layer; see [`LayerFormats::attention_scale`].
+    pub norm_scale: i32,
+    pub final_scale: i32,
     /// Shift of operand times gain.
     pub input_shift: i32,
     /// Activation units per unit of residual times final gain.
@@ -157,6 +163,7 @@ impl Formats {
         let norm = NormFormat::new(ranges.residual, config.dim, eps, "the residual")?;
         let layers = ranges.layers.iter().map(|range| layer_formats(plan, range)).collect();
         let mut formats = Self { layers, residual: norm.fraction, norm, ..Self::default() };
+        formats.choose_scales(config, plan, ranges, eps);
         if plan.features.embedding_norm {
             let norm = NormFormat::new(ranges.embedding, config.dim, eps, "the embedding")?;
             formats.embedding_norm = Some(EmbeddingNorm::new(norm, formats.residual));
@@ -175,6 +182,39 @@ impl Formats {
             formats.layers.iter_mut().for_each(|layer| layer.hidden = hidden);
         }
         Ok(formats)
+    }
+
+    /// How the residual becomes an operand: by one shift, or with external memory by a factor of each layer's own, since large models add up
+    /// a residual whose first layers are too small for the units of the last.
+    fn choose_scales(&mut self, config: &Config, plan: &Plan, ranges: &Ranges, eps: f32) {
+        let shift = self.norm.shift as i32;
+        let (fraction, external) = (self.residual, plan.external.is_some());
+        self.norm_scale = if external { 0 } else { -shift };
+        let scale = |range: f64| match external {
+            true => norms::operand_scale(range, fraction).clamp(-shift, norms::SCALE_MAX),
+            false => -shift,
+        };
+        for (layer, range) in self.layers.iter_mut().zip(&ranges.layers) {
+            layer.attention_scale = scale(range.attention_residual);
+            layer.mlp_scale = scale(range.mlp_residual);
+        }
+        self.final_scale = scale(ranges.final_residual);
+        if external {
+            let scales = self.layers.iter().flat_map(|layer| [layer.attention_scale, layer.mlp_scale]);
+            let least = scales.chain([self.final_scale]).min().unwrap_or(0);
+            self.norm = NormFormat::of_operands(fraction, shift as u32, least, config.dim, eps);
+        }
+    }
+
+    /// The words that make the residual an operand of a scale: of its low and of its high bits. One of them is zero.
+    pub fn scale_words(&self, scale: i32) -> [f64; 2] {
+        let word = |exponent: i32| f64::from(norms::SCALE_SHIFT + exponent).exp2();
+        if scale >= 0 { [word(scale), 0.0] } else { [0.0, word(self.norm.shift as i32 + scale)] }
+    }
+
+    /// What results count more on an input whose operand has a scale, as far as the normalisation factor counts less.
+    pub fn relative(&self, scale: i32) -> f64 {
+        f64::from(scale - self.norm_scale).exp2()
     }
 
     /// Units of q: scores must come out as base-2 logarithms whatever the units of k.
@@ -229,9 +269,12 @@ impl Formats {
     }
 
     fn choose_inputs(&mut self, gains: &NormGains) -> Result<(), CompileError> {
-        let operand = f64::from(self.residual - self.norm.shift as i32).exp2();
+        let operand = |scale: i32| f64::from(self.residual + scale).exp2();
+        let attention = self.layers.iter().map(|layer| layer.attention_scale).chain([self.final_scale]);
+        let mlp = self.layers.iter().map(|layer| layer.mlp_scale);
+        let all = gains.attention.iter().zip(attention).chain(gains.mlp.iter().zip(mlp));
         let largest =
-            max(gains.attention.iter().chain(&gains.mlp).flatten().map(|gain| gain.abs() / operand));
+            max(all.flat_map(|(gains, scale)| gains.iter().map(move |gain| gain.abs() / operand(scale))));
         self.input_shift = exponent_below(largest, f64::from(WORD_MAX), "a norm's gain")?;
         Ok(())
     }
@@ -264,8 +307,8 @@ impl Formats {
     }
 
     /// Word of the gain of a normalised input.
-    pub fn gain_word(&self, input: f64, gain: f64) -> f64 {
-        gain * input * f64::from(self.input_shift - self.residual + self.norm.shift as i32).exp2()
+    pub fn gain_word(&self, input: f64, scale: i32, gain: f64) -> f64 {
+        gain * input * f64::from(self.input_shift - self.residual - scale).exp2()
     }
 }
 
@@ -295,6 +338,8 @@ fn layer_formats(plan: &Plan, range: &LayerRange) -> LayerFormats {
         k_centre: range.k.iter().map(|(middle, _)| *middle).collect(),
         v,
         q: Vec::new(),
+        attention_scale: 0,
+        mlp_scale: 0,
         hidden: ACT_MAX / (HEADROOM * or_one(range.hidden)),
         k_gain: range.k_gain.clone(),
         q_gain: range.q_gain.clone(),

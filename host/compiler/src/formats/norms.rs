@@ -43,6 +43,31 @@ impl NormFormat {
     }
 }
 
+/// Right shift of the residual times a scale word.
+pub const SCALE_SHIFT: i32 = 11;
+/// Largest scale that a word of 18 bits can be.
+pub(super) const SCALE_MAX: i32 = 16 - SCALE_SHIFT;
+/// Shift of the square of an operand of 18 bits.
+const OPERAND_SQUARE_SHIFT: i32 = 11;
+
+/// The largest power of two, as its exponent, that a vector with `fraction` bits may be multiplied with to become an operand.
+pub(super) fn operand_scale(range: f64, fraction: i32) -> i32 {
+    let largest = (range * HEADROOM).max(f64::MIN_POSITIVE) * f64::from(fraction).exp2();
+    (f64::from(WORD_MAX) / largest).log2().floor().clamp(-60.0, 60.0) as i32
+}
+
+impl NormFormat {
+    /// For a vector that is made an operand of full width before it is squared; `factor` is that of a scale of zero. All layers add one bias,
+    /// that of the `least` scale: where scales are larger, squares are so many units that it does not count.
+    pub(super) fn of_operands(fraction: i32, shift: u32, least: i32, dim: usize, eps: f32) -> Self {
+        let square_fraction = 2 * fraction - OPERAND_SQUARE_SHIFT;
+        let dim = dim as f64;
+        let bias = (dim * f64::from(eps) * f64::from(square_fraction + 2 * least).exp2()).round() as u32;
+        let factor = 17f64.exp2() / (dim.sqrt() * (f64::from(square_fraction) / 2.0).exp2());
+        Self { fraction, shift, square: OPERAND_SQUARE_SHIFT, bias: bias.max(1), factor }
+    }
+}
+
 /// Heads are squared as sums times scale words, shifted; the factor then stands for the one before attention, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HeadNorm {

@@ -54,6 +54,13 @@ impl RowUse {
     }
 }
 
+impl RowUse {
+    /// For a normalisation factor that counts so much less, and rows that make up for it.
+    fn scaled(self, relative: f64) -> Self {
+        Self { largest: self.largest * relative, factor: self.factor / relative, ..self }
+    }
+}
+
 /// How the layers use the rows of their matrices.
 pub struct RowUses {
     pub k: Vec<RowUse>,
@@ -77,20 +84,30 @@ impl RowUses {
         let k_factor = |r: &LayerRange| if heads { r.k_head_factor * HEADROOM } else { attention(r) };
         let q_factor = |r: &LayerRange| if heads { r.q_head_factor * HEADROOM } else { attention(r) };
         let mlp = |range: &LayerRange| range.mlp_factor * HEADROOM;
+        // Heads that are normalised by themselves have a factor of their own.
+        let scaled = |rows: RowUse, scale: i32| rows.scaled(formats.relative(scale));
+        let of_heads = |rows: RowUse, scale: i32| if heads { rows } else { scaled(rows, scale) };
         let input = |format: &LayerFormats| format.attention_input;
         Self {
             k: each(&|r, f, l| {
-                RowUse::new(&l.k, input(f), &r.k_raw, k_factor(r), |row| f.k[row] * f.k_gain[row])
+                let rows = RowUse::new(&l.k, input(f), &r.k_raw, k_factor(r), |row| f.k[row] * f.k_gain[row]);
+                of_heads(rows, f.attention_scale)
             }),
             q: each(&|r, f, l| {
-                RowUse::new(&l.q, input(f), &r.q_raw, q_factor(r), |row| f.q[row] * f.q_gain[row])
+                let rows = RowUse::new(&l.q, input(f), &r.q_raw, q_factor(r), |row| f.q[row] * f.q_gain[row]);
+                of_heads(rows, f.attention_scale)
             }),
-            v: each(&|r, f, l| RowUse::new(&l.v, input(f), &r.v_raw, attention(r), |row| f.v[row])),
+            v: each(&|r, f, l| {
+                let rows = RowUse::new(&l.v, input(f), &r.v_raw, attention(r), |row| f.v[row]);
+                scaled(rows, f.attention_scale)
+            }),
             gate: each(&|r, f, l| {
                 let (gate, raw) = l.gate.as_ref().map_or((&l.up, &r.up_raw), |gate| (gate, &r.gate_raw));
-                RowUse::new(gate, f.mlp_input, raw, mlp(r), |_| gate_unit())
+                scaled(RowUse::new(gate, f.mlp_input, raw, mlp(r), |_| gate_unit()), f.mlp_scale)
             }),
-            up: each(&|r, f, l| RowUse::new(&l.up, f.mlp_input, &r.up_raw, mlp(r), |_| f.hidden)),
+            up: each(&|r, f, l| {
+                scaled(RowUse::new(&l.up, f.mlp_input, &r.up_raw, mlp(r), |_| f.hidden), f.mlp_scale)
+            }),
             o: each(&|r, _, l| RowUse::new(&l.o, 1.0, &r.attention_output, 1.0, |_| 1.0)),
             down: each(&|r, _, l| RowUse::new(&l.down, 1.0, &r.mlp_output, 1.0, |_| 1.0)),
         }
@@ -188,6 +205,7 @@ impl Formats {
         let logit = f64::from(self.logits).exp2();
         let classifier = tokens.classifier.as_ref().unwrap_or(&tokens.embedding);
         let rows = RowUse::new(classifier, self.final_input, &ranges.logits_raw, factor, |_| logit);
+        let rows = if features.final_norm { rows.scaled(self.relative(self.final_scale)) } else { rows };
         self.classifier = if features.final_norm { self.scaled(&[rows])? } else { plain(&rows)? };
         Ok(())
     }
@@ -244,8 +262,8 @@ impl Formats {
     /// Row factor of a logit whose classifier row has this scale.
     pub fn classifier_word(&self, scale: f64, features: Features) -> f64 {
         let per_sum = scale * f64::from(self.logits).exp2() / self.final_input;
-        let word = self.row_word(&self.classifier, per_sum);
-        if features.final_norm { word } else { word * self.norm.factor }
+        let word = self.row_word(&self.classifier, per_sum) * self.relative(self.final_scale);
+        if features.final_norm { word } else { word * self.norm.factor / self.relative(self.final_scale) }
     }
 
     /// As [`Formats::row_word`] for the row factors of `up`, which go through one more product.

@@ -11,6 +11,7 @@
 
 use super::*;
 use crate::external::{self, ExternalPlan, Stored};
+use crate::formats::SCALE_SHIFT;
 use lpu_isa::arith::{SHIFT_MAX, Scalar};
 use lpu_isa::instruction::{StepBy, Transfer, Way};
 use lpu_isa::transfer::BLOCK_CODES;
@@ -69,17 +70,45 @@ impl Writer<'_> {
         let embed =
             Vector { vmem_advance: true, shift: self.formats.embedding.shift, ..self.copied(vmem.gathered) };
         let mut vectors = vec![(self.written(embed, vreg.x), Issues::burst(rows.x))];
-        vectors.extend(self.activate(self.input_entry(), &matrices.q.pieces, rows.x, |row| Vector {
-            a: (vreg.x + row) as u32,
-            b: B::Vmem,
-            vmem: (vmem.layers + constants.attention_gain + row) as u32,
-            vmem_advance: true,
-            shift: self.formats.input_shift,
-            ..self.residual()
-        }));
+        vectors.extend(self.normal_input(constants.attention_scale, constants.attention_gain));
         vectors.extend(self.padding(&matrices.q, self.input_entry(), rows.x));
         vectors.extend((0..features.ways()).flat_map(|way| self.rotation(way)));
         s.place_soonest(vectors);
+    }
+
+    /// The residual as an operand of the layer's own scale, from its low bits or its high ones, and times the gain of the norm that reads it as
+    /// the input of matrices.
+    fn normal_input(&self, scale: usize, gain: usize) -> Vec<Placed> {
+        let Plan { vmem, vreg, rows, matrices, .. } = self.plan;
+        let part = |part: usize| Vector {
+            x: X::VregA,
+            a: vreg.x as u32,
+            a_advance: true,
+            b: B::Vmem,
+            vmem: (vmem.layers + scale + part) as u32,
+            shift: SCALE_SHIFT,
+            ..Vector::default()
+        };
+        let high = Vector {
+            x_shift: self.formats.norm.shift,
+            c: C::VregB,
+            bc: vreg.input as u32,
+            bc_advance: true,
+            ..part(1)
+        };
+        let mut vectors: Vec<Placed> =
+            [part(0), high].map(|part| (self.written(part, vreg.input), Issues::burst(rows.x))).into();
+        vectors.extend(self.activate(self.input_entry(), &matrices.q.pieces, rows.x, |row| Vector {
+            x: X::VregA,
+            a: (vreg.input + row) as u32,
+            a_advance: true,
+            b: B::Vmem,
+            vmem: (vmem.layers + gain + row) as u32,
+            vmem_advance: true,
+            shift: self.formats.input_shift,
+            ..Vector::default()
+        }));
+        vectors
     }
 
     /// Brings the constants of attention of the layer whose record begins with a granule.
@@ -116,10 +145,12 @@ impl Writer<'_> {
         let address = external.layers + external.mlp_constants;
         let words = external::words(Way::Vmem, vmem.layers + first, count, address);
         s.place_run(Transfer { address_offset: true, ..words });
-        self.add(s, 1, vmem.o, self.formats.o);
+        self.add_inner(s, 1, vmem.o, self.formats.o);
+        s.place_soonest(self.normal_input(constants.mlp_scale, constants.mlp_gain));
         self.mlp(s);
         self.attention_words(s, external.layers + external.layer_granules, true);
-        self.add(s, 1, vmem.down, self.formats.down);
+        self.add_inner(s, 1, vmem.down, self.formats.down);
+        s.place_soonest(self.normal_input(constants.next_scale, constants.next_gain));
     }
 
     /// Everything that reads one head of keys and values.

@@ -101,7 +101,13 @@ impl Writer<'_> {
 
     /// The normalisation factor of the residual, which joins the results of the matrices that read it.
     fn squares(&self) -> Placed {
-        let squares = Vector { a: self.plan.vreg.x as u32, ..self.squared(&self.formats.norm) };
+        let squares = match self.plan.external {
+            None => Vector { a: self.plan.vreg.x as u32, ..self.squared(&self.formats.norm) },
+            // The operand that the layer has made of it.
+            Some(_) => {
+                Vector { a: self.plan.vreg.input as u32, x_shift: 0, ..self.squared(&self.formats.norm) }
+            }
+        };
         (squares, Issues::burst(self.plan.rows.x))
     }
 
@@ -221,6 +227,9 @@ impl Writer<'_> {
         gain: Option<usize>,
     ) -> Vec<Placed> {
         let Plan { vreg, rows, .. } = self.plan;
+        if self.plan.external.is_some() {
+            return vec![self.copy(words, vreg.delta, rows.x)];
+        }
         let gained = |vector: Vector, target: usize, gain: usize| {
             let gained = Vector {
                 x: X::VregA,
