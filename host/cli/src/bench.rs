@@ -2,7 +2,7 @@
 
 use super::inspect::positions_shown;
 use super::number::whole;
-use super::output::{GOOD, STRONG, grouped, json, megahertz, paint, progress, table};
+use super::output::{GOOD, STRONG, grouped, json, megahertz, paint, progress, rate, table};
 use super::session::Session;
 use super::{DeviceKind, Failure, GeometryChoice, ModelArguments, geometry_parser, ladder, session, source};
 use lpu_isa::image::Image;
@@ -158,10 +158,10 @@ fn print(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     writeln!(
         out,
         "  {} at {}, simulated; {} ran {} tokens/s",
-        paint(STRONG, format!("{} tokens/s", grouped(report.board_tokens_per_second.round() as u64))),
+        paint(STRONG, format!("{} tokens/s", rate(report.board_tokens_per_second))),
         megahertz(report.clock_hz),
         arguments.device.title(),
-        grouped(report.device_tokens_per_second.round() as u64)
+        rate(report.device_tokens_per_second)
     )?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `lpu compile`: from a checkpoint to a program image that `lpu run` and the board load.
 
 use super::number::whole_between;
-use super::output::{GOOD, STRONG, grouped, json, megahertz, paint};
+use super::output::{GOOD, STRONG, grouped, json, megahertz, paint, rate};
 use super::outputs::Outputs;
 use super::schedule::Schedule;
 use super::{Failure, ModelArguments, memory, source};
@@ -119,14 +119,14 @@ fn report(
         report.context,
         report.geometry
     )?;
-    let rate = f64::from(report.context) / schedule.cycles_total(0..last + 1).max(1) as f64;
+    let tokens_per_cycle = f64::from(report.context) / schedule.cycles_total(0..last + 1).max(1) as f64;
     let clock_hz = image.geometry.clock_hz;
     writeln!(
         out,
         "  {} cycles at position 0, {} at position {last}; mean {} tokens/s at {}, predicted",
         grouped(report.cycles_first),
         grouped(report.cycles_last),
-        grouped((rate * clock_hz as f64).round() as u64),
+        rate(tokens_per_cycle * clock_hz as f64),
         megahertz(clock_hz),
     )?;
     writeln!(out, "  {}", rows.join(", "))?;

@@ -1,6 +1,6 @@
 //! `lpu fit`: whether a model fits a chip, before it is compiled.
 
-use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, paint};
+use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, paint, rate};
 use super::{Failure, GeometryChoice, ModelArguments, source};
 use lpu_compiler::fit::{self, Fit, Shortage};
 use lpu_compiler::{CompileError, Features};
@@ -174,13 +174,13 @@ fn print(report: &Report) -> Result<(), Failure> {
     if let Some(reason) = &report.impossible {
         writeln!(out, "  {reason}")?;
     }
-    if let (Some(cycles), Some(rate)) = (report.cycles_mean, report.tokens_per_second) {
+    if let (Some(cycles), Some(per_second)) = (report.cycles_mean, report.tokens_per_second) {
         let limit = report.context_limit.as_ref().map_or(String::new(), |limit| format!(": {limit}"));
         writeln!(out, "  context {} of {}{limit}", report.context, report.context_of_model)?;
         writeln!(
             out,
             "  mean {cycles:.1} cycles/token: {} tokens/s at {}, predicted",
-            grouped(rate.round() as u64),
+            rate(per_second),
             megahertz(report.clock_hz)
         )?;
     } else if !report.fitting.is_empty() {

@@ -1,7 +1,7 @@
 //! `lpu inspect`: what a program holds, how long each token takes, what each slice does meanwhile.
 
 use super::number::whole;
-use super::output::{STRONG, grouped, json, megahertz, note, paint, table};
+use super::output::{STRONG, grouped, json, megahertz, note, paint, rate, table};
 use super::outputs::Outputs;
 use super::schedule::{Piece, Schedule, Slice};
 use super::write::Target;
@@ -208,12 +208,12 @@ fn cycles_text(report: &Report) -> String {
     for (position, cycles) in at {
         rows[0].push(position.to_string());
         rows[1].push(grouped(*cycles));
-        rows[2].push(grouped(report.clock_hz / cycles.max(&1)));
+        rows[2].push(rate(report.clock_hz as f64 / *cycles.max(&1) as f64));
     }
     text.push_str(&table(&rows));
     text.push_str(&format!(
         "  mean over the context: {mean:.1} cycles, {} tokens/s at {}, predicted\n",
-        grouped(tokens_per_second.round() as u64),
+        rate(*tokens_per_second),
         megahertz(report.clock_hz)
     ));
     text

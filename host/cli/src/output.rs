@@ -37,6 +37,15 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A rate: three digits or more of it.
+pub fn rate(per_second: f64) -> String {
+    match per_second {
+        0.0..10.0 => format!("{per_second:.2}"),
+        10.0..1000.0 => format!("{per_second:.1}"),
+        _ => grouped(per_second.round() as u64),
+    }
+}
+
 /// Frequencies as people say them.
 pub fn megahertz(hertz: u64) -> String {
     format!("{} MHz", hertz as f64 / 1e6)
@@ -108,6 +117,11 @@ mod tests {
             [0, 7, 999, 1_000, 260_032, 1_234_567].map(grouped),
             ["0", "7", "999", "1,000", "260,032", "1,234,567"]
         );
+    }
+
+    #[test]
+    fn rates_keep_three_digits() {
+        assert_eq!([7.868, 44.12, 999.94, 30_409.4].map(rate), ["7.87", "44.1", "999.9", "30,409"]);
     }
 
     #[test]

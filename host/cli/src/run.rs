@@ -4,7 +4,7 @@ use super::choice::{ChoiceArguments, cost_text, failure};
 use super::device::{self, DeviceChoice};
 use super::interrupt::Interrupt;
 use super::number::whole;
-use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, note, paint};
+use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, note, paint, rate};
 use super::outputs::Outputs;
 use super::prompt::PromptArguments;
 use super::session::{self, Executed, Session};
@@ -316,7 +316,7 @@ fn summarise(arguments: &Arguments, image: &Image, finish: &Finish, session: &Se
     };
     note(format!(
         "\n{} at {} on {}, {}",
-        paint(STRONG, format!("{} tokens/s", grouped(session.tokens_per_second(clock_hz).round() as u64))),
+        paint(STRONG, format!("{} tokens/s", rate(session.tokens_per_second(clock_hz)))),
         megahertz(clock_hz),
         image.geometry.name,
         if arguments.device.is_simulated() { "simulated" } else { "measured on the board" },

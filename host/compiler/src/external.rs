@@ -23,6 +23,8 @@ pub const WEIGHT_SHIFT: u32 = 10;
 const COUNT_MAX: usize = Control::COUNT.range().1 as usize;
 /// Rows of logits that are made at once.
 const CHUNK_ROWS: usize = 32;
+/// What external memory is counted in.
+pub const GRANULES: &str = "granules of external memory";
 /// Bits of codes of weights that no file has in blocks.
 const DEFAULT_BITS: u32 = 8;
 
@@ -296,7 +298,7 @@ impl ExternalPlan {
             }
         };
         fits("pieces of a matrix's input", longest, Dot::pieces.range().1 as usize)?;
-        fits("granules of external memory", self.granules, geometry.dram_granules)
+        fits(GRANULES, self.granules, geometry.dram_granules)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A *virtual* geometry is a chip that nobody builds: as wide as the model's vectors and with as much memory as it needs. It runs
 //! on the emulator, so that every supported model can be tried.
 
+use crate::external::GRANULES;
 use crate::{CompileError, ContextLimit, Features, Plan, lay_out};
 use lpu_isa::Geometry;
 use lpu_model::{Config, Model};
@@ -108,6 +109,7 @@ fn room<'g>(geometry: &'g Geometry, memory: &str) -> Option<&'g usize> {
         "vector registers" => &geometry.vreg_rows,
         "activation entries" => &geometry.act_entries,
         "scalars" => &geometry.scalars,
+        GRANULES => &geometry.dram_granules,
         _ => return None,
     })
 }
@@ -126,6 +128,7 @@ fn enlarge(geometry: &mut Geometry, memory: &str, needed: usize) -> bool {
         "vector memory rows" => geometry.vmem_rows = room,
         "vector registers" => geometry.vreg_rows = room,
         "activation entries" => geometry.act_entries = room,
+        GRANULES => geometry.dram_granules = room,
         _ => geometry.scalars = room,
     }
     geometry.is_sound()
