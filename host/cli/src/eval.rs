@@ -106,7 +106,10 @@ fn encoded(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> Resul
     let path = &arguments.text;
     let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
     let text = text::decode(&bytes).ok_or_else(|| Failure::not_utf8(path, &bytes))?;
-    let mut encoded = eval::encode(tokenizer, &text, model.config.context.min(fit::POSITIONS_MAX))
+    // With external memory the first token is part of the program.
+    let first =
+        source::geometry_of(&arguments.model, model, None)?.has_external_memory().then(|| tokenizer.bos());
+    let mut encoded = eval::encode(tokenizer, &text, model.config.context.min(fit::POSITIONS_MAX), first)
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
     encoded.truncate(arguments.stories.map_or(usize::MAX, |count| count as usize));
     Ok(encoded)

@@ -16,6 +16,7 @@
 //! 2. Every program that leaves here has passed [`lpu_verifier`], which shares no code with it.
 
 mod access;
+mod cached;
 mod calibrate;
 mod channels;
 mod compensate;
@@ -30,6 +31,7 @@ mod keys;
 mod limit;
 mod noise;
 mod plan;
+mod probe;
 mod program;
 mod quantise;
 mod schedule;
@@ -43,6 +45,7 @@ mod vectors;
 mod wait;
 mod windows;
 
+pub use cached::Cached;
 use calibrate::LayerRange;
 pub use calibrate::{Calibration, Ranges};
 pub use error::CompileError;

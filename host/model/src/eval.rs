@@ -3,7 +3,7 @@
 //! The protocol: a text of stories, one `<|story|>` line between two. Each story is encoded on its own with
 //! BOS, cut to one id more than the context, and run from an empty cache; every id after the first is
 //! a prediction. A text without such a line is cut into as many contexts as it takes, each with BOS, and nothing is left
-//! out. All sums are in f64, whatever number format made the logits.
+//! out. A program that holds position 0 has BOS there, and so have its texts. All sums are in f64, whatever number format made the logits.
 
 use super::reference::{Reference, argmax};
 use super::tokenizer::{EncodeError, Tokenizer};
@@ -142,16 +142,24 @@ impl Encoded {
 }
 
 /// The ids of a text, cut so that the last prediction of each story, or of each part of a plain text, is made at the last position of
-/// `context`.
+/// `context`. `first` is the token that stands before each context whatever the tokenizer does, where a program holds position 0.
 ///
 /// # Errors
 /// When a story holds a character that the tokenizer cannot say.
-pub fn encode(tokenizer: &Tokenizer, text: &str, context: usize) -> Result<Encoded, EvalError> {
+pub fn encode(
+    tokenizer: &Tokenizer,
+    text: &str,
+    context: usize,
+    first: Option<u32>,
+) -> Result<Encoded, EvalError> {
     let mut encoded = Encoded { is_plain: !text.contains(STORY_SEPARATOR), ..Encoded::default() };
     for (story, text) in stories(text).enumerate() {
         let mut ids = tokenizer.encode(text).map_err(|source| EvalError::Encode { story, source })?;
+        if let Some(first) = first.filter(|first| ids.first() != Some(first)) {
+            ids.insert(0, first);
+        }
         if encoded.is_plain {
-            let start = ids.first().copied().filter(|first| *first == tokenizer.bos());
+            let start = ids.first().copied().filter(|id| *id == tokenizer.bos());
             encoded.contexts = contexts(&ids, start, context);
             encoded.dropped = vec![0; encoded.contexts.len()];
         } else {

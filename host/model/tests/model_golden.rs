@@ -111,7 +111,7 @@ fn the_evaluation_text_has_its_published_perplexity() {
     let Some(folder) = shared::model_folder("stories260K") else { return };
     let (model, tokenizer) = stories260k(&folder);
     let text = fs::read_to_string(folder.join("eval.txt")).unwrap();
-    let encoded = eval::encode(&tokenizer, &text, model.config.context).unwrap();
+    let encoded = eval::encode(&tokenizer, &text, model.config.context, None).unwrap();
     let score = eval::score(&mut Reference::new(&model), &encoded.contexts).unwrap();
     println!("perplexity {:.6} over {} predictions", score.perplexity(), score.predictions);
     assert_eq!((encoded.contexts.len(), score.predictions), (21, 8347));
