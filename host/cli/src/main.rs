@@ -31,6 +31,7 @@ mod failure;
 mod fit;
 #[cfg(feature = "fpga")]
 mod flash;
+mod images;
 mod inspect;
 mod interrupt;
 mod key;
@@ -125,8 +126,8 @@ struct ModelArguments {
     /// Tokenizer file [default: the model's own, or the `tok*.bin` next to a llama2.c checkpoint].
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
-    /// Chip to compile for; `virtual` is a chip as large as the model needs, for the emulator only [default: ulx3s-85f, or the one
-    /// that an image was compiled for].
+    /// Chip to compile for; `virtual` is a chip as large as the model needs, for the emulator only [default: the smallest chip of a
+    /// board that holds the model, or the one that an image was compiled for].
     #[arg(long, value_name = "NAME", value_parser = geometry_parser())]
     geometry: Option<GeometryChoice>,
 }

@@ -1,9 +1,12 @@
 //! From the MODEL argument to a verified program: reads a compiled one, or imports and compiles a model. Which of the two a file is,
 //! its first bytes say.
 
-use super::{Failure, GeometryChoice, ModelArguments, output};
-use lpu_compiler::fit;
-use lpu_compiler::{CompileError, Compiled};
+use super::images::{self, About};
+use super::output::{self, grouped, megahertz, rate};
+use super::schedule::Schedule;
+use super::{Failure, GeometryChoice, ModelArguments};
+use lpu_compiler::fit::{self, Choice};
+use lpu_compiler::{CompileError, Compiled, Features};
 use lpu_isa::Geometry;
 use lpu_isa::host::DRAM_WORD_BYTES;
 use lpu_isa::image::{self, Image};
@@ -35,12 +38,52 @@ pub fn open(arguments: &ModelArguments) -> Result<Source, Failure> {
     if is_image(&arguments.model)? {
         return open_image(arguments);
     }
+    let place = images::place(arguments);
+    if let Some((image, about)) = place.as_deref().and_then(images::find) {
+        about.warnings.iter().for_each(output::warn);
+        about.choice.iter().for_each(output::note);
+        let tokenizer = tokenizer_of(arguments, &image)?;
+        return Ok(Source { image, tokenizer, context_limit: about.context_limit });
+    }
     let (model, tokenizer) = open_checkpoint(arguments)?;
-    let geometry = geometry_of(arguments, &model, None)?;
+    let Choice { geometry, smaller } = choose(arguments, &model, None)?;
     let compiled = try_compile(&arguments.model, &model, tokenizer.as_ref(), &geometry, None)
         .map_err(|error| refused(&arguments.model, &error))?;
     let context_limit = context_limit(&model, &compiled);
+    let choice = choice_text(&compiled.image, &smaller);
+    choice.iter().for_each(output::note);
+    if let Some(place) = place {
+        let warnings = model.warnings.clone();
+        let about = About { warnings, context_limit: context_limit.clone(), choice };
+        images::keep(&place, &compiled.image, about).unwrap_or_else(|error| {
+            output::warn(format!("cannot keep the image as {}: {error}", place.display()));
+        });
+    }
     Ok(Source { image: compiled.image, tokenizer, context_limit })
+}
+
+/// Why a chip was chosen that is not the smallest, and how fast it is.
+fn choice_text(image: &VerifiedProgram, smaller: &[(&str, CompileError)]) -> Option<String> {
+    let reasons = smaller.iter().map(|(name, error)| match error {
+        CompileError::DoesNotFit { memory, needed, available } => {
+            format!("{name} has {} of {} {memory}", grouped(*available as u64), grouped(*needed as u64))
+        }
+        error => format!("not for {name}: {error}"),
+    });
+    let reasons: Vec<String> = reasons.collect();
+    let geometry = image.geometry;
+    let positions = 0..image.model.context as usize;
+    let mean = Schedule::new(image).cycles_total(positions.clone()) as f64 / positions.len().max(1) as f64;
+    (!reasons.is_empty()).then(|| {
+        format!(
+            "{} is for {}, the smallest chip that holds it ({}): {} tokens/s at {}, predicted",
+            image.model.name,
+            geometry.name,
+            reasons.join("; "),
+            rate(geometry.clock_hz as f64 / mean),
+            megahertz(geometry.clock_hz)
+        )
+    })
 }
 
 /// What keeps a program from having all positions of its model.
@@ -77,13 +120,20 @@ pub fn geometry_of(
     model: &Model,
     context: Option<usize>,
 ) -> Result<Geometry, Failure> {
-    match arguments.geometry {
-        None => Ok(Geometry::ULX3S_85F),
-        Some(GeometryChoice::Named(geometry)) => Ok(geometry),
-        Some(GeometryChoice::Virtual) => {
-            fit::virtual_geometry(model, context).map_err(|error| refused(&arguments.model, &error))
-        }
-    }
+    Ok(choose(arguments, model, context)?.geometry)
+}
+
+/// The same, and why not a smaller one.
+fn choose(arguments: &ModelArguments, model: &Model, context: Option<usize>) -> Result<Choice, Failure> {
+    let named = |geometry| Choice { geometry, smaller: Vec::new() };
+    let (config, features) = (&model.config, Features::of(model));
+    let found = match arguments.geometry {
+        // Where no chip has so many positions, the one is meant that has the most.
+        None => fit::choose(config, features, context).or_else(|_| fit::choose(config, features, None)),
+        Some(GeometryChoice::Named(geometry)) => Ok(named(geometry)),
+        Some(GeometryChoice::Virtual) => fit::virtual_geometry(model, context).map(named),
+    };
+    found.map_err(|error| refused(&arguments.model, &error))
 }
 
 /// What a model is called in reports: the name of its file or folder.
@@ -248,16 +298,19 @@ fn read_image_for(arguments: &ModelArguments) -> Result<Image, Failure> {
 }
 
 fn open_image(arguments: &ModelArguments) -> Result<Source, Failure> {
-    let path = &arguments.model;
     let image = read_image_for(arguments)?;
-    let tokenizer = match &arguments.tokenizer {
-        Some(file) => {
-            Some(lpu_model::read_tokenizer(file, image.model.vocab as usize).map_err(Failure::input)?)
-        }
+    let tokenizer = tokenizer_of(arguments, &image)?;
+    Ok(Source { image: verified(&arguments.model, image)?, tokenizer, context_limit: None })
+}
+
+/// The tokenizer that the arguments name, or the image's own.
+fn tokenizer_of(arguments: &ModelArguments, image: &Image) -> Result<Option<Tokenizer>, Failure> {
+    let vocab = image.model.vocab;
+    Ok(match &arguments.tokenizer {
+        Some(file) => Some(lpu_model::read_tokenizer(file, vocab as usize).map_err(Failure::input)?),
         None if image.tokenizer.is_empty() => None,
-        None => Some(parse_tokenizer(path, &image.tokenizer, image.model.vocab)?),
-    };
-    Ok(Source { image: verified(path, image)?, tokenizer, context_limit: None })
+        None => Some(parse_tokenizer(&arguments.model, &image.tokenizer, vocab)?),
+    })
 }
 
 /// An image made elsewhere, once the verifier has accepted it.

@@ -22,6 +22,35 @@ const TRIED_BLOCKS: usize = 64;
 /// Lanes of the vector unit of a virtual chip: a matrix row is at most this many vector rows.
 const VXM_LANES_MAX: usize = 128;
 
+/// The chips of boards, smallest first.
+const OF_BOARDS: [Geometry; 3] = [Geometry::ULX3S_85F, Geometry::ULX3S_85F_SDRAM, Geometry::ECP5_DDR3];
+
+/// The chip chosen for a model, and why none of the smaller ones was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    pub geometry: Geometry,
+    pub smaller: Vec<(&'static str, CompileError)>,
+}
+
+/// The smallest chip of a board that holds the model, with all of `context` positions if that is given.
+///
+/// # Errors
+/// When none does: what is wrong with the largest that has a program for models of this kind.
+pub fn choose(config: &Config, features: Features, context: Option<usize>) -> Result<Choice, CompileError> {
+    check_token_ids(config)?;
+    let mut smaller: Vec<(&'static str, CompileError)> = Vec::new();
+    for geometry in OF_BOARDS {
+        match lay_out(config, features, &geometry, context) {
+            Ok(_) => return Ok(Choice { geometry, smaller }),
+            Err(error) => smaller.push((geometry.name, error)),
+        }
+    }
+    let has_program = |error: &CompileError| !matches!(error, CompileError::Unsupported { .. });
+    let errors = || smaller.iter().map(|(_, error)| error);
+    let last = errors().rfind(|error| has_program(error)).or(errors().next());
+    Err(last.expect("there are chips").clone())
+}
+
 /// A memory that is too small.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Shortage {
@@ -196,6 +225,34 @@ mod tests {
         assert_eq!(found.context, 0);
         let small = fit(&tiny_llama(), features, &Geometry::ULX3S_85F);
         assert_eq!((small.short.len(), small.context), (0, tiny_llama().context));
+    }
+
+    #[test]
+    fn the_smallest_chip_is_chosen() {
+        let choose = |config: &Config| {
+            let features = Features::of(&synthetic(&tiny_llama(), 1).unwrap());
+            super::choose(config, features, None)
+        };
+        assert_eq!(choose(&tiny_llama()).unwrap().geometry, Geometry::ULX3S_85F);
+        let rope = tiny_llama().rope.map(|rope| lpu_model::Rope { dims: 48, ..rope });
+        let stories15m = Config {
+            dim: 288,
+            hidden_dim: 768,
+            layers: 6,
+            heads: 6,
+            kv_heads: 6,
+            head_dim: 48,
+            vocab: 32_000,
+            context: 256,
+            rope,
+            ..tiny_llama()
+        };
+        let chosen = choose(&stories15m).unwrap();
+        assert_eq!(chosen.geometry, Geometry::ULX3S_85F_SDRAM);
+        assert!(matches!(chosen.smaller[..], [("ulx3s-85f", CompileError::DoesNotFit { .. })]), "{chosen:?}");
+        let wide = Config { layers: 200, ..stories15m };
+        let Err(CompileError::DoesNotFit { memory, .. }) = choose(&wide) else { panic!("it fits") };
+        assert_eq!(memory, GRANULES);
     }
 
     #[test]

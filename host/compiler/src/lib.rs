@@ -31,7 +31,6 @@ mod keys;
 mod limit;
 mod noise;
 mod plan;
-mod probe;
 mod program;
 mod quantise;
 mod schedule;

@@ -35,7 +35,7 @@ mod verified;
 mod walk;
 
 pub use rules::{By, Location, Port, Rule, Site, Violation};
-pub use verified::VerifiedProgram;
+pub use verified::{Verdict, VerifiedProgram};
 
 use check::Checker;
 use lpu_isa::image::Image;

@@ -69,6 +69,8 @@ pub struct RowUses {
     /// What goes through the sigmoid: the gate, or an inner vector without one.
     pub gate: Vec<RowUse>,
     pub up: Vec<RowUse>,
+    /// Largest of each layer's factors of the sums of up: of their rows, of the norm and of the gate behind its activation function.
+    pub gated: Vec<f64>,
     pub o: Vec<RowUse>,
     pub down: Vec<RowUse>,
 }
@@ -88,6 +90,11 @@ impl RowUses {
         let scaled = |rows: RowUse, scale: i32| rows.scaled(formats.relative(scale));
         let of_heads = |rows: RowUse, scale: i32| if heads { rows } else { scaled(rows, scale) };
         let input = |format: &LayerFormats| format.attention_input;
+        let all = ranges.layers.iter().zip(&formats.layers).zip(layers);
+        let gated = all.map(|((range, format), layer)| {
+            let rows = layer.up.scales.iter().zip(&range.gated);
+            max(rows.map(|(scale, gated)| scale * gated)) * format.hidden / format.mlp_input
+        });
         Self {
             k: each(&|r, f, l| {
                 let rows = RowUse::new(&l.k, input(f), &r.k_raw, k_factor(r), |row| f.k[row] * f.k_gain[row]);
@@ -108,6 +115,7 @@ impl RowUses {
             up: each(&|r, f, l| {
                 scaled(RowUse::new(&l.up, f.mlp_input, &r.up_raw, mlp(r), |_| f.hidden), f.mlp_scale)
             }),
+            gated: gated.collect(),
             o: each(&|r, _, l| RowUse::new(&l.o, 1.0, &r.attention_output, 1.0, |_| 1.0)),
             down: each(&|r, _, l| RowUse::new(&l.down, 1.0, &r.mlp_output, 1.0, |_| 1.0)),
         }
@@ -168,25 +176,15 @@ impl Formats {
         self.activated =
             self.gate_fraction() + 17 - self.layers.first().map_or(0.0, |layer| layer.hidden.log2()) as i32;
         let up = self.scaled(&rows.up)?;
-        self.up = if gated { self.choose_gate_up(up, &rows.up, ranges)? } else { up };
+        self.up = if gated { self.choose_gate_up(up, &rows.gated)? } else { up };
         Ok(())
     }
 
-    /// The hidden vector is `sum * (gate * factor * sigmoid)`: one more shift than the others.
-    fn choose_gate_up(
-        &mut self,
-        up: Scaled,
-        layers: &[RowUse],
-        ranges: &Ranges,
-    ) -> Result<Scaled, CompileError> {
-        let word_max = f64::from(WORD_MAX);
-        let gate_unit = f64::from(self.gate_fraction()).exp2();
-        // `gate * factor` may use what the sum leaves.
-        let factors = layers.iter().zip(&ranges.layers).map(|(layer, range)| {
-            let factor = layer.largest * layer.factor * f64::from(up.sum as i32 + up.second).exp2();
-            (factor * (range.gate * HEADROOM * gate_unit).min(word_max)).max(1.0)
-        });
-        self.gate_up = (-exponent_below(max(factors), word_max, "the gated factor")?).max(0);
+    /// The hidden vector is `sum * (factor * sigmoid * gate)`: one more shift than the others. `gated` are the largest such factors.
+    fn choose_gate_up(&mut self, up: Scaled, gated: &[f64]) -> Result<Scaled, CompileError> {
+        let unit = f64::from(up.sum as i32 + up.second + self.gate_fraction()).exp2();
+        let largest = max(gated.iter().copied()) * HEADROOM * unit;
+        self.gate_up = (-exponent_below(largest.max(1.0), f64::from(WORD_MAX), "the gated factor")?).max(0);
         Ok(Scaled { second: up.second + self.gate_fraction() - self.gate_up, ..up })
     }
 
