@@ -3,7 +3,7 @@
 use super::choice::{ChoiceArguments, cost_text, failure};
 use super::device::{self, DeviceChoice};
 use super::interrupt::Interrupt;
-use super::output::{BAD, FAINT, STRONG, grouped, megahertz, note, paint};
+use super::output::{FAINT, STRONG, WARNING, grouped, megahertz, note, paint, rate};
 use super::source::{self, Source};
 use super::template::TemplateArguments;
 use super::wrap::Wrapper;
@@ -16,6 +16,7 @@ use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Lines of history that are kept.
 const HISTORY_LINES_MAX: usize = 1000;
@@ -35,7 +36,7 @@ Ctrl-C stops an answer, or clears the line";
 #[command(after_help = "\
 Examples:
   lpu chat stories260K.bin
-  lpu chat SmolLM2-135M-Instruct/ --geometry virtual --system \"Answer in one sentence.\"
+  lpu chat SmolLM2-135M-Instruct.Q4_1.gguf --system \"Answer in one sentence.\"
   echo \"Once upon a time\" | lpu chat stories260K.bin --temperature 0.8 --tokens 40")]
 pub struct Arguments {
     #[command(flatten)]
@@ -77,6 +78,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         messages: Vec::new(),
         context: image.model.context,
         is_simulated: arguments.device.is_simulated(),
+        is_warned: false,
         interrupt: is_terminal.then(Interrupt::listen).transpose()?,
     };
     chat.begin(arguments.system.as_deref());
@@ -153,6 +155,8 @@ struct Chat {
     messages: Vec<Message>,
     context: u32,
     is_simulated: bool,
+    /// Whether it has been said that values were cut off.
+    is_warned: bool,
     /// Ctrl-C, where it does not end the command.
     interrupt: Option<Interrupt>,
 }
@@ -196,6 +200,7 @@ impl Chat {
         // What was pressed before this answer is not about it.
         let is_interrupted = || self.interrupt.as_ref().is_some_and(Interrupt::take);
         is_interrupted();
+        let begin = Instant::now();
         let mut generation = self.engine.generate(&prompt, &self.options).map_err(failure)?;
         let cancel = generation.canceller();
         let mut text = String::new();
@@ -212,27 +217,41 @@ impl Chat {
         out.finish()?;
         let finish = generation.finish().map_err(failure)?;
         self.messages.push(Message::new("assistant", text));
-        self.summarise(&finish);
+        self.summarise(&finish, begin.elapsed());
         Ok(())
     }
 
-    fn summarise(&self, finish: &Finish) {
+    fn summarise(&mut self, finish: &Finish, wall: Duration) {
         let Finish { prompt_tokens, reused_tokens, completion_tokens, cycles_measured, .. } = *finish;
         let clock_hz = self.engine.geometry().clock_hz;
         let kind = if self.is_simulated { "simulated" } else { "measured on the board" };
+        let positions = (prompt_tokens - reused_tokens + completion_tokens) as f64;
+        let seconds = cycles_measured as f64 / clock_hz as f64;
+        let device = match self.is_simulated {
+            true => {
+                format!("; the simulation ran {} a second", rate(positions / wall.as_secs_f64().max(1e-9)))
+            }
+            false => String::new(),
+        };
         let end = match finish.reason {
             Reason::Context => "; the context is full, /clear starts a new one",
             Reason::Length => "; stopped at the limit of --tokens",
             Reason::Cancelled => "; interrupted",
             _ => "",
         };
-        saturation::warning(finish.saturations).into_iter().for_each(|warning| note(paint(BAD, warning)));
+        // Once is enough: it would be said of most answers.
+        if let Some(warning) = saturation::warning(finish.saturations).filter(|_| !self.is_warned) {
+            note(paint(WARNING, warning));
+            self.is_warned = true;
+        }
         note(paint(
             FAINT,
             format!(
-                "{completion_tokens} tokens after {prompt_tokens} ({reused_tokens} of them reused) in {:.1} ms at {}, {kind}{end}",
-                1e3 * cycles_measured as f64 / clock_hz as f64,
-                megahertz(clock_hz)
+                "{completion_tokens} tokens after {prompt_tokens} ({reused_tokens} of them reused) in {:.1} ms at {}, {kind}: \
+                 {} tokens/s{device}{end}",
+                1e3 * seconds,
+                megahertz(clock_hz),
+                rate(positions / seconds.max(1e-9)),
             ),
         ));
     }

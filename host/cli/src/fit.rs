@@ -1,12 +1,12 @@
 //! `lpu fit`: whether a model fits a chip, before it is compiled.
 
-use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, paint, rate};
+use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, paint, rate, table};
+use super::schedule::{Schedule, Slice};
 use super::{Failure, GeometryChoice, ModelArguments, source};
 use lpu_compiler::fit::{self, Fit, Shortage};
-use lpu_compiler::{CompileError, Features};
+use lpu_compiler::{CompileError, Features, lay_out, timing};
 use lpu_isa::Geometry;
 use lpu_model::Model;
-use lpu_sim::prediction::Predictor;
 use serde::Serialize;
 use std::io::Write;
 
@@ -51,6 +51,8 @@ struct Report {
     supported: bool,
     /// Why a larger memory would not help.
     impossible: Option<String>,
+    /// The chip that was asked for, or those of all boards.
+    chips: Vec<Chip>,
     /// Cycles of a token, mean over all positions.
     cycles_mean: Option<f64>,
     tokens_per_second: Option<f64>,
@@ -60,6 +62,33 @@ struct Report {
     /// A chip made to measure.
     made_to_measure: Option<Sizes>,
 }
+
+/// How a model does on one chip.
+#[derive(Serialize)]
+struct Chip {
+    geometry: &'static str,
+    /// How weights are stored.
+    weights: String,
+    fits: bool,
+    /// Why it does not fit.
+    reason: Option<String>,
+    context: usize,
+    cycles_mean: Option<f64>,
+    tokens_per_second: Option<f64>,
+    bound: Option<Bound>,
+}
+
+/// What a token's time is made of.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Bound {
+    Memory,
+    Multipliers,
+    Latency,
+}
+
+/// Share of its time from which on a part of the chip is what tokens wait for.
+const BUSY: f64 = 0.75;
 
 /// Sizes of a chip.
 #[derive(Serialize)]
@@ -79,28 +108,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             path.display()
         )));
     }
-    let (model, tokenizer) = source::open_checkpoint(&arguments.model)?;
+    let (model, _) = source::open_checkpoint(&arguments.model)?;
     let geometry = match arguments.model.geometry {
         // A virtual chip is as large as the model needs; if there is none, the board's sizes say why.
         Some(GeometryChoice::Virtual) => fit::virtual_geometry(&model, None).unwrap_or(Geometry::ULX3S_85F),
         Some(GeometryChoice::Named(geometry)) => geometry,
-        None => Geometry::ULX3S_85F,
+        None => fit::choose(&model.config, Features::of(&model), None)
+            .map_or(Geometry::ULX3S_85F, |choice| choice.geometry),
     };
-    let mut found = fit::fit(&model.config, Features::of(&model), &geometry);
-    let mut cycles_mean = None;
-    if found.short.is_empty() && found.impossible.is_none() {
-        match source::try_compile(path, &model, tokenizer.as_ref(), &geometry, None) {
-            Ok(compiled) => {
-                let predictor = Predictor::new(&compiled.image);
-                found.context = compiled.image.model.context as usize;
-                found.limit = compiled.plan.limit;
-                let cycles: i64 = (0..found.context).map(|position| predictor.cycles(position)).sum();
-                cycles_mean = Some(cycles as f64 / found.context.max(1) as f64);
-            }
-            Err(error) => found = Fit { impossible: Some(error), context: 0, ..found },
-        }
-    }
-    let report = report(arguments, &model, &geometry, found, cycles_mean);
+    let report = report(arguments, &model, &geometry);
     if arguments.json {
         json(&report)?;
     } else {
@@ -109,19 +125,70 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if report.fits { Ok(()) } else { Err(Failure::No) }
 }
 
-fn report(
-    arguments: &Arguments,
-    model: &Model,
-    geometry: &Geometry,
-    found: Fit,
-    cycles_mean: Option<f64>,
-) -> Report {
+/// A model on a chip.
+fn on_chip(model: &Model, geometry: &Geometry) -> (Fit, Chip) {
+    let features = Features::of(model);
+    let mut found = fit::fit(&model.config, features, geometry);
+    let [least, most] = features.codes.bits();
+    let mut chip = Chip {
+        geometry: geometry.name,
+        weights: match (geometry.has_external_memory(), least == most) {
+            (false, _) => "9-bit codes on chip".into(),
+            (true, true) => format!("{least}-bit blocks in DRAM"),
+            (true, false) => format!("{least}- to {most}-bit blocks in DRAM"),
+        },
+        fits: false,
+        reason: None,
+        context: found.context,
+        cycles_mean: None,
+        tokens_per_second: None,
+        bound: None,
+    };
+    if found.short.is_empty() && found.impossible.is_none() {
+        let timing = lay_out(&model.config, features, geometry, None).and_then(|plan| timing(&plan));
+        match timing {
+            Ok(timing) => chip.predict(&Schedule::new(&timing), geometry, found.context.max(1)),
+            Err(error) => found.impossible = Some(error),
+        }
+    }
+    chip.reason = match (&found.short[..], &found.impossible) {
+        ([Shortage { memory, needed, available }, ..], _) => {
+            Some(format!("{} {memory} too few", grouped((needed - available) as u64)))
+        }
+        ([], Some(error)) => Some(error.to_string()),
+        ([], None) => None,
+    };
+    (found, chip)
+}
+
+impl Chip {
+    fn predict(&mut self, schedule: &Schedule, geometry: &Geometry, context: usize) {
+        let cycles = schedule.cycles_total(0..context) as f64 / context as f64;
+        let multipliers = schedule.utilisation(0..context)[Slice::Mxm as usize];
+        let memory = schedule.traffic(0..context).map_or(0.0, |traffic| traffic.of_refreshed);
+        self.fits = true;
+        self.cycles_mean = Some(cycles);
+        self.tokens_per_second = Some(geometry.clock_hz as f64 / cycles);
+        self.bound = Some(match (memory >= BUSY, multipliers >= BUSY) {
+            (true, _) => Bound::Memory,
+            (false, true) => Bound::Multipliers,
+            (false, false) => Bound::Latency,
+        });
+    }
+}
+
+fn report(arguments: &Arguments, model: &Model, geometry: &Geometry) -> Report {
+    let (found, chip) = on_chip(model, geometry);
+    let cycles_mean = chip.cycles_mean;
     // A larger chip does not help a model that has no program.
     let supported = !matches!(found.impossible, Some(CompileError::Unsupported { .. }));
     let fits = |geometry: &Geometry| {
         let Fit { short, impossible, .. } = fit::fit(&model.config, Features::of(model), geometry);
         supported && short.is_empty() && impossible.is_none()
     };
+    let all = arguments.model.geometry.is_none() && supported;
+    let chips =
+        if all { fit::OF_BOARDS.iter().map(|chip| on_chip(model, chip).1).collect() } else { vec![chip] };
     let measured = fit::virtual_geometry(model, None).ok().filter(|_| supported);
     Report {
         model: source::model_name(&arguments.model.model),
@@ -135,6 +202,7 @@ fn report(
         short: found.short,
         supported,
         impossible: found.impossible.map(|error| error.to_string()),
+        chips,
         cycles_mean,
         tokens_per_second: cycles_mean.map(|cycles| geometry.clock_hz as f64 / cycles),
         clock_hz: geometry.clock_hz,
@@ -186,6 +254,9 @@ fn print(report: &Report) -> Result<(), Failure> {
     } else if !report.fitting.is_empty() {
         writeln!(out, "  it fits {}", report.fitting.join(" and "))?;
     }
+    if report.chips.len() > 1 {
+        write!(out, "{}", table(&chip_rows(&report.chips)))?;
+    }
     if let Some(Sizes { mxm_lanes, vxm_lanes, weight_rows, kv_rows, vmem_rows }) = &report.made_to_measure {
         let text = format!(
             "virtual chip for all positions: {mxm_lanes} lanes, {weight_rows} weight rows, {kv_rows} KV rows, {vmem_rows} \
@@ -194,4 +265,24 @@ fn print(report: &Report) -> Result<(), Failure> {
         writeln!(out, "  {}", paint(FAINT, text))?;
     }
     Ok(())
+}
+
+fn chip_rows(chips: &[Chip]) -> Vec<Vec<String>> {
+    let heading = ["chip", "weights", "context", "tokens/s", "bound by"].map(String::from).to_vec();
+    let row = |chip: &Chip| {
+        let mut row = vec![chip.geometry.into(), chip.weights.clone()];
+        match (chip.tokens_per_second, chip.bound) {
+            (Some(per_second), Some(bound)) => {
+                let bound = match bound {
+                    Bound::Memory => "memory",
+                    Bound::Multipliers => "multipliers",
+                    Bound::Latency => "latency",
+                };
+                row.extend([chip.context.to_string(), rate(per_second), bound.into()]);
+            }
+            _ => row.extend(["-".into(), "-".into(), chip.reason.clone().unwrap_or_default()]),
+        }
+        row
+    };
+    [heading].into_iter().chain(chips.iter().map(row)).collect()
 }

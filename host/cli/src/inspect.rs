@@ -3,7 +3,7 @@
 use super::number::whole;
 use super::output::{STRONG, grouped, json, megahertz, note, paint, rate, table};
 use super::outputs::Outputs;
-use super::schedule::{Piece, Schedule, Slice};
+use super::schedule::{Piece, Schedule, Slice, Traffic};
 use super::write::Target;
 use super::{Failure, ModelArguments, memory, source, trace};
 use lpu_isa::image::Image;
@@ -54,6 +54,9 @@ struct Report {
     context: u32,
     memory: Vec<memory::Use>,
     cycles: Cycles,
+    /// Traffic of external memory, mean over the context; absent without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_memory: Option<Traffic>,
     /// Share of the cycles in which each slice has an issue.
     utilisation: Vec<Busy>,
 }
@@ -154,6 +157,7 @@ fn report(image: &Image, schedule: &Schedule) -> Report {
             mean,
             tokens_per_second: image.geometry.clock_hz as f64 / mean,
         },
+        external_memory: schedule.traffic(0..context),
         utilisation: Slice::ALL.into_iter().enumerate().map(busy).collect(),
     }
 }
@@ -178,6 +182,16 @@ fn print(out: &mut impl Write, report: &Report) -> Result<(), Failure> {
     writeln!(out, "for {}, isa {}, image {}\n", report.geometry, report.isa_hash, report.image_hash)?;
     writeln!(out, "{}\n{}", heading("Memory"), memory_table(&report.memory))?;
     writeln!(out, "{}\n{}", heading("Cycles per token"), cycles_text(report))?;
+    if let Some(Traffic { bytes, of_peak, of_refreshed }) = report.external_memory {
+        writeln!(
+            out,
+            "{}\n  {:.2} MB a token: {:.1} % of the bandwidth, {:.1} % of what refresh leaves of it\n",
+            heading("External memory"),
+            bytes as f64 / 1e6,
+            100.0 * of_peak,
+            100.0 * of_refreshed
+        )?;
+    }
     write!(out, "{}\n{}", heading("Slices"), slice_table(&report.utilisation))?;
     Ok(())
 }

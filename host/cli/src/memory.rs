@@ -37,7 +37,7 @@ pub fn map(image: &Image, schedule: &Schedule) -> Vec<Use> {
     let used = |memory, used: usize, of, row: String| Use { memory, used, of, row };
     let lanes = |lanes, bits| format!("{lanes} x {bits} bits");
     let instruction = || format!("{PARTS} x 64 bits");
-    vec![
+    let mut uses = vec![
         used("weights", image.weights.len() / mxm_lanes, geometry.weight_rows, lanes(mxm_lanes, 9)),
         used("KV", extent.kv as usize, geometry.kv_rows, lanes(mxm_lanes, 9)),
         used("vector memory", extent.vmem as usize, geometry.vmem_rows, lanes(vxm_lanes, 18)),
@@ -45,7 +45,13 @@ pub fn map(image: &Image, schedule: &Schedule) -> Vec<Use> {
         used("vector registers", extent.vreg as usize, geometry.vreg_rows, lanes(vxm_lanes, 24)),
         used("matrix queue", image.matrix.len(), geometry.matrix_queue_depth, instruction()),
         used("vector queue", image.vector.len(), geometry.vector_queue_depth, instruction()),
-    ]
+    ];
+    if geometry.has_external_memory() {
+        let (used_granules, bytes) = (image.dram.len() / geometry.granule_bytes(), geometry.granule_bytes());
+        uses.push(used("transfer queue", image.transfer.len(), geometry.transfer_queue_depth, instruction()));
+        uses.push(used("external memory", used_granules, geometry.dram_granules, format!("{bytes} bytes")));
+    }
+    uses
 }
 
 impl Extent {

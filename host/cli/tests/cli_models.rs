@@ -58,13 +58,19 @@ fn fit_names_what_is_short() {
     };
     let model = lpu_model::synthetic(&config, 1).unwrap();
     fixture.write("large.bin", &lpu_model::llama2c::to_bytes(&model).unwrap());
-    let finished = fixture.lpu(&["fit", "large.bin"]);
+    let finished = fixture.lpu(&["fit", "large.bin", "--geometry", "ulx3s-85f"]);
     let text = finished.out;
     assert_eq!((finished.code, finished.err.as_str()), (1, ""), "the answer is no: {text}");
     assert!(text.contains("does not fit ulx3s-85f\n"), "{text}");
     assert!(text.contains(" weight memory rows needed, 2,048 there: "), "{text}");
     assert_eq!(fixture.lpu(&["fit", "absent.bin"]).code, 2);
     assert!(text.contains("virtual chip for all positions: "), "{text}");
+    let text = fixture.ok(&["fit", "large.bin"]);
+    assert!(text.contains("fits ulx3s-85f-sdram\n"), "{text}");
+    let row = |name: &str| text.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_default();
+    assert!(row("ulx3s-85f ").ends_with(" weight memory rows too few"), "{text}");
+    assert!(row("ulx3s-85f-sdram").contains("8-bit blocks in DRAM"), "{text}");
+    assert!(row("ulx3s-85f-sdram").ends_with(" memory"), "{text}");
 }
 
 #[test]

@@ -69,6 +69,14 @@ pub struct ModelCodes {
 }
 
 impl ModelCodes {
+    /// Bits of the narrowest and of the widest codes.
+    pub fn bits(&self) -> [u32; 2] {
+        let Self { k, q, v, o, gate, up, down, classifier } = *self;
+        let bits = [k, q, v, o, gate, up, down, classifier].map(|codes| codes.bits);
+        let (least, most) = (bits.iter().min(), bits.iter().max());
+        [least, most].map(|bits| bits.copied().unwrap_or(DEFAULT_BITS))
+    }
+
     pub fn of(model: &Model) -> Self {
         let of = |of: fn(&Layer) -> &Matrix| Codes::of(model.layers.iter().map(of));
         // Columns of o follow the heads: whole blocks of the file only where heads are whole blocks.

@@ -23,7 +23,7 @@ const TRIED_BLOCKS: usize = 64;
 const VXM_LANES_MAX: usize = 128;
 
 /// The chips of boards, smallest first.
-const OF_BOARDS: [Geometry; 3] = [Geometry::ULX3S_85F, Geometry::ULX3S_85F_SDRAM, Geometry::ECP5_DDR3];
+pub const OF_BOARDS: [Geometry; 3] = [Geometry::ULX3S_85F, Geometry::ULX3S_85F_SDRAM, Geometry::ECP5_DDR3];
 
 /// The chip chosen for a model, and why none of the smaller ones was.
 #[derive(Clone, Debug, PartialEq)]

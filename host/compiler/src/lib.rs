@@ -190,6 +190,16 @@ pub fn lay_out(
     }
 }
 
+/// A program without its data, whose time is that of every model of the plan's shape.
+///
+/// # Errors
+/// As [`lay_out`], which has made the plan: none.
+pub fn timing(plan: &Plan) -> Result<Image, CompileError> {
+    let [matrix, vector, transfer] = instructions(plan, &Formats::without_weights(plan.features))?;
+    let model = ModelInfo { context: plan.context as u32, ..ModelInfo::default() };
+    Ok(Image { model, matrix, vector, transfer, ..Image::empty(plan.geometry) })
+}
+
 /// The words of each queue.
 fn instructions(plan: &Plan, formats: &Formats) -> Result<[Vec<Word>; Queue::ALL.len()], CompileError> {
     let [matrix, vector, transfer] = program::program(plan, formats)?;

@@ -80,6 +80,15 @@ impl Slice {
     }
 }
 
+/// What a token moves between the chip and external memory, both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Traffic {
+    pub bytes: u64,
+    /// Share of what the memory moves in the token's time without a pause, and without any but refreshes.
+    pub of_peak: f64,
+    pub of_refreshed: f64,
+}
+
 impl Schedule {
     pub fn new(image: &Image) -> Self {
         Self { geometry: image.geometry, predictor: Predictor::new(image) }
@@ -130,6 +139,28 @@ impl Schedule {
                 });
         }
         busy.map(|busy| busy as f64 / cycles.max(1) as f64)
+    }
+
+    /// The traffic of external memory, mean over these positions; none without such a memory.
+    pub fn traffic(&self, positions: Range<usize>) -> Option<Traffic> {
+        let Geometry { dram_frame, dram_granule_cycles, .. } = self.geometry;
+        if !self.geometry.has_external_memory() {
+            return None;
+        }
+        let count = positions.len().max(1) as u64;
+        let (mut granules, mut cycles) = (0, 0);
+        for (position, weight) in self.weighted(positions) {
+            cycles += weight
+                * self.walk(position, |issued| {
+                    if let Op::Transfer(_) = issued.instruction.op {
+                        granules += weight * issued.block.count as u64;
+                    }
+                });
+        }
+        let of_peak = (granules * dram_granule_cycles as u64) as f64 / cycles.max(1) as f64;
+        let refreshed = (self.geometry.frame_slots() * dram_granule_cycles) as f64 / dram_frame as f64;
+        let bytes = granules * self.geometry.granule_bytes() as u64 / count;
+        Some(Traffic { bytes, of_peak, of_refreshed: of_peak / refreshed })
     }
 
     /// One position of each block with the number of positions that it stands for.
