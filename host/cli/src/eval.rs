@@ -1,11 +1,12 @@
 //! `lpu eval`: how much of the model's quality the chip's arithmetic keeps.
 
+use super::layers::{self, LayerError};
 use super::number::whole;
 use super::output::{BAD, STRONG, grouped, json, note, paint, progress};
 use super::{Failure, ModelArguments, session, source};
 use indicatif::ProgressBar;
 use lpu_compiler::fit;
-use lpu_compiler::{Features, lay_out};
+use lpu_compiler::{Compiled, Features, lay_out};
 use lpu_isa::host::Fault;
 use lpu_model::eval::{self, BoxError, Comparison, Encoded, EvalError, LogitSource, compare};
 use lpu_model::text;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 Examples:
   lpu eval stories260K.bin --text eval.txt
   lpu eval stories260K.bin --text eval.txt --json
+  lpu eval SmolLM2-135M-Instruct.Q4_1.gguf --text eval.txt --layers
   lpu eval stories260K.bin --text eval.txt --stories 2")]
 pub struct Arguments {
     #[command(flatten)]
@@ -40,6 +42,9 @@ pub struct Arguments {
     /// Use only the first N parts, or the first N contexts of a text without parts.
     #[arg(long, value_name = "N", value_parser = whole::<u32>(1))]
     stories: Option<u32>,
+    /// Also report how far each layer's keys and values are from fp32's, on the first 128 tokens.
+    #[arg(long)]
+    layers: bool,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -66,6 +71,9 @@ struct Report {
     kl: f64,
     /// Rows in which a value was cut off at the limit of its format.
     saturations: u64,
+    /// With `--layers`: signal to error of the keys and values that each layer stores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<Vec<LayerError>>,
     warnings: Vec<String>,
 }
 
@@ -87,11 +95,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let encoded = encoded(arguments, &model, &tokenizer)?;
     let chip = image_for(arguments, &model, &tokenizer, encoded.positions().max(1))?;
     let bar = progress(encoded.predictions() as u64, "evaluating", "tokens");
-    let mut machine = Machine::new(&chip.image, bar.clone());
+    let mut machine = Machine::new(&chip.compiled.image, bar.clone());
     let found = compare(&mut ReadAhead::new(&model), &mut machine, &encoded.contexts);
     bar.finish_and_clear();
     let saturations = machine.emulator.saturations();
-    report(arguments, &encoded, chip.limit, &found.map_err(failure)?, saturations)
+    let found = found.map_err(failure)?;
+    let tokens = encoded.contexts.first().filter(|_| arguments.layers);
+    let layers = tokens.map(|tokens| layers::errors(&model, &chip.compiled, tokens)).transpose();
+    report(arguments, &encoded, chip.limit, &found, saturations, layers.map_err(Failure::machine)?)
 }
 
 /// A machine that fails is not the user's fault; a text without predictions is.
@@ -117,7 +128,7 @@ fn encoded(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> Resul
 
 /// A program that has as many positions as the text needs.
 struct Chip {
-    image: VerifiedProgram,
+    compiled: Compiled,
     /// Why the chip that was asked for has fewer.
     limit: Option<String>,
 }
@@ -142,11 +153,11 @@ fn image_for(
         Some(_) => fit::with_room(model, named, context).map_err(refused)?,
     };
     let compiled = source::try_compile(path, model, Some(tokenizer), &geometry, Some(context));
-    let image = compiled.map_err(refused)?.image;
+    let compiled = compiled.map_err(refused)?;
     if let Some(limit) = &limit {
         note(format!("{limit}; evaluating the same arithmetic on a larger chip"));
     }
-    Ok(Chip { image, limit })
+    Ok(Chip { compiled, limit })
 }
 
 fn report(
@@ -155,6 +166,7 @@ fn report(
     context_limit: Option<String>,
     found: &Comparison,
     saturations: u64,
+    layers: Option<Vec<LayerError>>,
 ) -> Result<(), Failure> {
     let report = Report {
         tokens: found.reference.predictions,
@@ -167,6 +179,7 @@ fn report(
         top1: found.top1_agreement,
         kl: found.kl_nats,
         saturations,
+        layers,
         warnings: saturation::warning(saturations).into_iter().collect(),
     };
     match arguments.json {
@@ -200,6 +213,9 @@ fn print(report: &Report, is_plain: bool) -> Result<(), Failure> {
     )?;
     writeln!(out, "  top-1 agreement  {:.2} %", 100.0 * top1)?;
     writeln!(out, "  KL divergence    {kl:.2e} nat")?;
+    if let Some(layers) = &report.layers {
+        write!(out, "{}", layers::text(layers))?;
+    }
     report.warnings.iter().for_each(|warning| note(paint(BAD, warning)));
     Ok(())
 }

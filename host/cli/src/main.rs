@@ -36,6 +36,7 @@ mod inspect;
 mod interrupt;
 mod key;
 mod ladder;
+mod layers;
 mod man;
 mod memory;
 mod number;
