@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 /// List or remove cached files.
 ///
 /// Everything that `lpu` and `./setup` keep lies in one folder, `$XDG_CACHE_HOME/lpu` or `~/.cache/lpu`: `images` (compiled images of
-/// large models, at most 2 GB), `build` (stages of `lpu build` and the finished bitstreams), `venv` (place-and-route tools from PyPI), and sources that `./setup` fetched. All of
-/// it can be removed at any time and is made again when it is needed. Other files are written only where an option says so.
+/// large models, at most 2 GB), `build` (stages of `lpu build` and the finished bitstreams), `venv` (place-and-route tools from PyPI),
+/// `chat-model` (what `make chat` fetched), and sources that `./setup` fetched. All of it can be removed at any time and is made again
+/// when it is needed. Other files are written only where an option says so.
 ///
 /// To uninstall: `lpu cache clear`, then `cargo uninstall lpu-cli` or remove the `lpu` executable.
 #[derive(clap::Args)]

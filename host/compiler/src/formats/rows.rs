@@ -69,7 +69,7 @@ pub struct RowUses {
     /// What goes through the sigmoid: the gate, or an inner vector without one.
     pub gate: Vec<RowUse>,
     pub up: Vec<RowUse>,
-    /// Largest of each layer's factors of the sums of up: of their rows, of the norm and of the gate behind its activation function.
+    /// Largest of each layer's products of a gate and the factors of the sums of up: of their rows and of the norm.
     pub gated: Vec<f64>,
     pub o: Vec<RowUse>,
     pub down: Vec<RowUse>,
@@ -180,7 +180,8 @@ impl Formats {
         Ok(())
     }
 
-    /// The hidden vector is `sum * (factor * sigmoid * gate)`: one more shift than the others. `gated` are the largest such factors.
+    /// The hidden vector is `sum * (gate * factor * sigmoid)`: one more shift than the others. `gated` are the largest products of the
+    /// first two.
     fn choose_gate_up(&mut self, up: Scaled, gated: &[f64]) -> Result<Scaled, CompileError> {
         let unit = f64::from(up.sum as i32 + up.second + self.gate_fraction()).exp2();
         let largest = max(gated.iter().copied()) * HEADROOM * unit;

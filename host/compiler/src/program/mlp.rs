@@ -73,10 +73,10 @@ impl Writer<'_> {
         let bias = features.gate.then(|| word(constants.gate_bias));
         vectors.extend(self.sigmoid(vmem.gate + first, bias, count));
         let all = Issues::burst(count);
-        let weighted = self.times(factor, 0, vreg.sigmoid, 17);
-        vectors.push((self.written(weighted, factor), all));
         let gated = self.times(vreg.gate, formats.gate_shift, factor, formats.gate_up);
         vectors.push((self.written(gated, factor), all));
+        let weighted = self.times(factor, 0, vreg.sigmoid, 17);
+        vectors.push((self.written(weighted, factor), all));
         vectors
     }
 
