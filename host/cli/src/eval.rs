@@ -142,7 +142,9 @@ fn image_for(
 ) -> Result<Chip, Failure> {
     let path = &arguments.model.model;
     let refused = |error| source::refused(path, &error);
-    let named = source::geometry_of(&arguments.model, model, Some(context))?;
+    // Without a name the chip that every command takes: it may have fewer positions.
+    let wanted = arguments.model.geometry.map(|_| context);
+    let named = source::geometry_of(&arguments.model, model, wanted)?;
     let plan = lay_out(&model.config, Features::of(model), &named, None).map_err(refused)?;
     let limit = plan
         .limit

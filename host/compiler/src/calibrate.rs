@@ -57,8 +57,9 @@ pub struct LayerRange {
     /// gate and up before the normalisation factor, per channel.
     pub gate_raw: Vec<f64>,
     pub up_raw: Vec<f64>,
-    /// The gate times the normalisation factor, per channel.
-    pub gated: Vec<f64>,
+    /// The gate times the normalisation factor, before and behind its activation function, per channel.
+    pub gate_normed: Vec<f64>,
+    pub activated_normed: Vec<f64>,
     /// What attention and MLP add to the residual, per channel.
     pub attention_output: Vec<f64>,
     pub mlp_output: Vec<f64>,
@@ -244,7 +245,10 @@ impl<'m> Collector<'m> {
                 raise(&mut range.gate, values);
                 let gate = weights.gate.as_ref().unwrap_or(&weights.up);
                 raise_each(&mut range.gate_raw, &unbiased(gate, values), factor);
-                raise_each(&mut range.gated, values, 1.0 / factor);
+                raise_each(&mut range.gate_normed, values, 1.0 / factor);
+                let activated: Vec<f32> =
+                    values.iter().map(|gate| model.config.activation.of(*gate)).collect();
+                raise_each(&mut range.activated_normed, &activated, 1.0 / factor);
             }
             Site::Up => {
                 if weights.gate.is_none() {

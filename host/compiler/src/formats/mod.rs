@@ -67,6 +67,8 @@ pub struct LayerFormats {
 #[derive(Clone, Debug, Default)]
 pub struct Formats {
     pub layers: Vec<LayerFormats>,
+    /// For a chip with external memory.
+    pub external: bool,
     /// Fraction bits of the residual.
     pub residual: i32,
     /// How the residual is normalised.
@@ -162,8 +164,9 @@ impl Formats {
         };
         let norm = NormFormat::new(ranges.residual, config.dim, eps, "the residual")?;
         let layers = ranges.layers.iter().map(|range| layer_formats(plan, range)).collect();
-        let mut formats = Self { layers, residual: norm.fraction, norm, ..Self::default() };
-        formats.choose_scales(config, plan, ranges, eps);
+        let external = plan.external.is_some();
+        let mut formats = Self { layers, external, residual: norm.fraction, norm, ..Self::default() };
+        formats.choose_scales(config, ranges, eps);
         if plan.features.embedding_norm {
             let norm = NormFormat::new(ranges.embedding, config.dim, eps, "the embedding")?;
             formats.embedding_norm = Some(EmbeddingNorm::new(norm, formats.residual));
@@ -186,9 +189,9 @@ impl Formats {
 
     /// How the residual becomes an operand: by one shift, or with external memory by a factor of each layer's own, since large models add up
     /// a residual whose first layers are too small for the units of the last.
-    fn choose_scales(&mut self, config: &Config, plan: &Plan, ranges: &Ranges, eps: f32) {
+    fn choose_scales(&mut self, config: &Config, ranges: &Ranges, eps: f32) {
         let shift = self.norm.shift as i32;
-        let (fraction, external) = (self.residual, plan.external.is_some());
+        let (fraction, external) = (self.residual, self.external);
         self.norm_scale = if external { 0 } else { -shift };
         let scale = |range: f64| match external {
             true => norms::operand_scale(range, fraction).clamp(-shift, norms::SCALE_MAX),
@@ -245,7 +248,7 @@ impl Formats {
         model: &Model,
         features: Features,
     ) -> Result<Self, CompileError> {
-        let rows = RowUses::new(&self, ranges, layers, features.head_norm);
+        let rows = RowUses::new(&self, ranges, layers, features.head_norm, self.external);
         if features.head_norm {
             self.choose_heads(&rows, ranges, layers, model)?;
         }

@@ -69,7 +69,8 @@ pub struct RowUses {
     /// What goes through the sigmoid: the gate, or an inner vector without one.
     pub gate: Vec<RowUse>,
     pub up: Vec<RowUse>,
-    /// Largest of each layer's products of a gate and the factors of the sums of up: of their rows and of the norm.
+    /// Largest of each layer's products of a gate and the factors of the sums of up, of their rows and of the norm: with external memory behind
+    /// the activation function.
     pub gated: Vec<f64>,
     pub o: Vec<RowUse>,
     pub down: Vec<RowUse>,
@@ -77,7 +78,13 @@ pub struct RowUses {
 
 impl RowUses {
     /// `heads`: whether heads of k and q are normalised by themselves.
-    pub fn new(formats: &Formats, ranges: &Ranges, layers: &[QuantisedLayer], heads: bool) -> Self {
+    pub fn new(
+        formats: &Formats,
+        ranges: &Ranges,
+        layers: &[QuantisedLayer],
+        heads: bool,
+        external: bool,
+    ) -> Self {
         let each = |of: &dyn Fn(&LayerRange, &LayerFormats, &QuantisedLayer) -> RowUse| -> Vec<RowUse> {
             let layers = ranges.layers.iter().zip(&formats.layers).zip(layers);
             layers.map(|((range, format), layer)| of(range, format, layer)).collect()
@@ -92,7 +99,8 @@ impl RowUses {
         let input = |format: &LayerFormats| format.attention_input;
         let all = ranges.layers.iter().zip(&formats.layers).zip(layers);
         let gated = all.map(|((range, format), layer)| {
-            let rows = layer.up.scales.iter().zip(&range.gated);
+            let gates = if external { &range.activated_normed } else { &range.gate_normed };
+            let rows = layer.up.scales.iter().zip(gates);
             max(rows.map(|(scale, gated)| scale * gated)) * format.hidden / format.mlp_input
         });
         Self {

@@ -74,9 +74,10 @@ impl Writer<'_> {
         vectors.extend(self.sigmoid(vmem.gate + first, bias, count));
         let all = Issues::burst(count);
         let gated = self.times(vreg.gate, formats.gate_shift, factor, formats.gate_up);
-        vectors.push((self.written(gated, factor), all));
         let weighted = self.times(factor, 0, vreg.sigmoid, 17);
-        vectors.push((self.written(weighted, factor), all));
+        // On chip one product is made while the sigmoid is. With external memory there is time, and the sigmoid's product leaves the other more bits.
+        let products = if self.plan.external.is_some() { [weighted, gated] } else { [gated, weighted] };
+        vectors.extend(products.map(|product| (self.written(product, factor), all)));
         vectors
     }
 
