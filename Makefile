@@ -3,18 +3,20 @@
 .PHONY: demo chat test lint setup
 .DEFAULT_GOAL := demo
 
-LPU := cargo run --quiet --release -p lpu-cli --features rtl --bin lpu --
-MODEL := models/stories-lpu/model.bin
+TOOLS := cargo run --release -p lpu-cli --bin lpu --no-default-features
+STORY := run models/stories-lpu/model.bin --prompt "Once upon a time, there was a little boy" --tokens 96
 
 # Tests look at the waves of the small chip only: with signals to show, the large one takes minutes longer to compile.
 export LPU_WAVES_GEOMETRY ?= nano
 # And at the whole board of the small chip only.
 export LPU_BOARD_GEOMETRY ?= nano
 
-# Runs the bundled model on the Verilated RTL of the full-size chip.
+# The bundled model tells a story on the emulator, then the same story on the Verilated RTL of the full-size chip.
 demo: setup
-	@echo "building the tools and the Verilated chip (minutes the first time)"
-	$(LPU) run $(MODEL) --device rtl --prompt "Once upon a time, there was a little boy" --tokens 96
+	@echo "[1/2] building the tools, then a story on the emulator: @@ minutes the first time, on two cores"
+	$(TOOLS) -- $(STORY)
+	@echo "[2/2] building the Verilated chip of full size, then the same story on its RTL: @@ minutes more the first time"
+	LPU_RTL_GEOMETRY=ulx3s-85f LPU_BOARD_GEOMETRY= $(TOOLS) --features rtl -- $(STORY) --device rtl
 
 # Chats with SmolLM2-135M-Instruct on the emulated chip with DDR3 memory: fetches it, compiles it once, and starts in a second from then on.
 chat:
@@ -26,7 +28,8 @@ chat:
 # Passes all tests: models, compiler, verifier, every hardware module and the whole chip in Verilator.
 test:
 	@./setup --tests
-	cargo test --workspace --all-features
+	cargo test --workspace --all-features --doc
+	cargo nextest run --workspace --all-features
 
 # Formatting and lints, as errors.
 lint: setup
