@@ -4,8 +4,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Statements in one generated file: small enough that two cores have work.
-const SPLIT_STATEMENTS: &str = "20000";
+/// Statements in one generated file: small enough that two cores have work, large enough that the model's header, which each file
+/// reads, costs little.
+const FILE_STATEMENTS: &str = "20000";
+
+/// Statements in one generated function. What a C++ compiler does for a function grows faster than its length: whole, the largest
+/// of the full-size chip costs more than all others of its model.
+const FUNCTION_STATEMENTS: &str = "300";
 
 /// The Verilator of this machine.
 pub struct Verilator {
@@ -32,11 +37,11 @@ impl Verilator {
         folder: &Path,
         option: Option<&OsStr>,
     ) -> Result<(), String> {
-        let fixed =
-            "--cc -O3 --x-assign fast --x-initial fast --noassert -Wno-fatal -Wno-lint --output-split";
+        let fixed = "--cc -O3 --x-assign fast --x-initial fast --noassert -Wno-fatal -Wno-lint";
         let output = Command::new("verilator")
             .args(fixed.split(' '))
-            .args([SPLIT_STATEMENTS, "--prefix", prefix, "--top-module", top, "--Mdir"])
+            .args(["--output-split", FILE_STATEMENTS, "--output-split-cfuncs", FUNCTION_STATEMENTS])
+            .args(["--prefix", prefix, "--top-module", top, "--Mdir"])
             .arg(folder)
             .args(option)
             .args(texts)

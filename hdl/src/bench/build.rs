@@ -7,11 +7,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs};
 
 const HARNESS: &str = include_str!("harness.cpp");
 const WAIVERS: &str = include_str!("../../waivers.vlt");
+
+/// Statements in one generated function: a C++ compiler's work grows faster than the length of a function.
+const FUNCTION_STATEMENTS: &str = "300";
 
 /// Parts of Verilator's run time that every executable links; compiled once.
 const RUNTIME: [&str; 2] = ["verilated", "verilated_threads"];
@@ -93,32 +95,31 @@ pub(super) fn hash(parts: impl Hash) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// Fills the cache entry `name` by `fill`, unless it is there. The entry appears at once and whole, so that tests
-/// running side by side may race for it.
+/// Fills the cache entry `name` by `fill`, unless it is there. The entry appears at once and whole. Of tests that run side by side, in
+/// one process or in many, the first makes it and the others wait.
 pub(super) fn cached(
     name: &str,
     fill: impl FnOnce(&Path) -> Result<(), BenchError>,
 ) -> Result<PathBuf, BenchError> {
-    static UNIQUE: AtomicUsize = AtomicUsize::new(0);
-    let entry = cache_folder().join(name);
+    let failed = |error: std::io::Error| BenchError::Cache(error.to_string());
+    let (entry, draft) = (cache_folder().join(name), cache_folder().join(format!("draft-{name}")));
     if entry.exists() {
         return Ok(entry);
     }
-    let number = UNIQUE.fetch_add(1, Ordering::Relaxed);
-    let draft = cache_folder().join(format!("draft-{}-{number}", std::process::id()));
-    fs::create_dir_all(&draft).map_err(|e| BenchError::Cache(e.to_string()))?;
-    let filled = fill(&draft);
-    if filled.is_ok() && fs::rename(&draft, &entry).is_ok() {
+    fs::create_dir_all(cache_folder()).map_err(failed)?;
+    let lock = fs::File::create(cache_folder().join(format!("{name}.lock"))).map_err(failed)?;
+    lock.lock().map_err(failed)?;
+    if entry.exists() {
         return Ok(entry);
     }
-    // Either the fill failed, or another process was first and its entry is as good.
-    let _ = fs::remove_dir_all(&draft);
-    filled?;
-    if entry.exists() {
-        Ok(entry)
-    } else {
-        Err(BenchError::Cache(format!("{} did not appear", entry.display())))
+    // What a process left that was ended in the middle.
+    if draft.exists() {
+        fs::remove_dir_all(&draft).map_err(failed)?;
     }
+    fs::create_dir(&draft).map_err(failed)?;
+    fill(&draft)?;
+    fs::rename(&draft, &entry).map_err(failed)?;
+    Ok(entry)
 }
 
 pub(super) fn write(folder: &Path, name: &str, text: &str) -> Result<(), BenchError> {
@@ -154,6 +155,7 @@ fn build(
     write(folder, "ports.h", ports)?;
     let mut verilator = Command::new("verilator");
     verilator.current_dir(folder).args(["--cc", "-Wall", "-O3", "--x-assign", "0", "--x-initial", "0"]);
+    verilator.args(["--output-split-cfuncs", FUNCTION_STATEMENTS]);
     verilator.args(["--prefix", "Vdut", "--top-module", &design.top, "-Mdir", "."]);
     run_tool(verilator.args(["waivers.vlt", "design.sv"]))?;
     let root = run_tool(Command::new("verilator").args(["--getenv", "VERILATOR_ROOT"]))?;
@@ -173,8 +175,6 @@ fn cpp(include: &Path) -> Command {
 }
 
 fn runtime_objects(include: &Path, version: &str) -> Result<PathBuf, BenchError> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock();
     cached(&format!("runtime-{}", hash(version)), |folder| {
         RUNTIME.iter().try_for_each(|part| {
             let mut compiler = cpp(include);

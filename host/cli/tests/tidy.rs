@@ -8,8 +8,9 @@ const LINE_CHARACTERS_MAX: usize = 160;
 /// Endings of files that people write as code.
 const CODE: [&str; 8] = ["rs", "sv", "h", "cpp", "py", "mjs", "js", "toml"];
 /// Files and folders of the top level; the documents say what each is.
-const TOP_LEVEL: [&str; 27] = [
+const TOP_LEVEL: [&str; 28] = [
     ".ci",
+    ".config",
     ".editorconfig",
     ".github",
     ".gitignore",

@@ -16,15 +16,16 @@ use lpu_sim::device::{Device, DeviceError, Outcome, RunRequest, run_with_logits}
 use lpu_sim::netlist::{Bit, Cell, Design};
 use lpu_sim::prediction::predict;
 use lpu_sim::{Emulator, PortDevice, netlist, rtl};
+use std::fs::File;
 use std::path::Path;
-use std::sync::Mutex;
 
 /// The netlist of a chip, or none where Yosys is missing and may be.
 fn netlist_of(geometry: &Geometry) -> Option<Design> {
-    // One test makes it, the others find it.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock();
     let tools = real_tools::tools(&[Tool::Yosys])?;
+    // One test makes it, the others find it, in this process or another.
+    std::fs::create_dir_all(real_tools::work()).expect("a folder for the netlist");
+    let lock = File::create(real_tools::work().join("netlist.lock")).expect("the folder can be written");
+    lock.lock().expect("the lock is free at last");
     let design = chip_netlist(geometry, &tools, &real_tools::work(), &mut |_| {});
     Some(design.unwrap_or_else(|error| panic!("{error}")))
 }
