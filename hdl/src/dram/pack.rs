@@ -27,8 +27,8 @@ use lpu_isa::Geometry;
 use lpu_isa::instruction::Way;
 use lpu_isa::timing::TRANSFER_SAMPLE;
 
-/// Cycles from a row's address to its cells: the memory, and a register on either side of it.
-pub const ROW_READ: usize = 4;
+/// Cycles from a row's address to its cells: the way of the queues' issues, the memory, and a register behind it.
+pub const ROW_READ: usize = 6;
 /// Words of four cells.
 const QUAD: usize = 9;
 /// Bits of a word within a row, and within a granule.

@@ -105,8 +105,7 @@ fn behaviour(address: usize, data: usize, lanes: usize, two_way: bool) -> String
     let when = |text: String| if two_way { text } else { String::new() };
     let declared = when(format!("logic [{top}:0] fetched_back;\n"));
     let initial = when(format!("    fetched_back = {data}'h0;\n    back$0 = {data}'h0;\n"));
-    let reads =
-        when("    fetched_back <= words[write_address];\n    back$0 <= fetched_back;\n".to_owned());
+    let reads = when("    fetched_back <= words[write_address];\n    back$0 <= fetched_back;\n".to_owned());
     format!(
         "logic [{top}:0] words [0:{last}];
 logic [{top}:0] fetched;
@@ -265,8 +264,7 @@ mod tests {
     /// The write port of a two-way block: what its address held, in each cycle in which it does not write.
     #[test]
     fn the_write_port_of_a_two_way_block_reads() {
-        let bench =
-            Bench::new(&emit(&mut Ebr::<10, 18, 2>::two_way(), "block_ram").unwrap()).unwrap();
+        let bench = Bench::new(&emit(&mut Ebr::<10, 18, 2>::two_way(), "block_ram").unwrap()).unwrap();
         let mut random = Random::from_seed_variable();
         let accesses = accesses(&mut random, 10, 18, 2, 50_000);
         let mut stimulus = bench.stimulus();
