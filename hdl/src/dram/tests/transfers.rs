@@ -197,7 +197,7 @@ impl Run {
             if get("reads_kv") + get("reads_vmem") > 0 {
                 read.insert(t, (get("reads_vmem") == 1, get("read_row") as i64));
             }
-            for fault in ["outside_dram", "outside_row", "turnaround"] {
+            for fault in ["outside_dram", "outside_kv", "outside_vmem", "turnaround"] {
                 assert_eq!(get(fault), 0, "`{fault}` in cycle {t}");
             }
         }
