@@ -406,7 +406,7 @@ mod tests {
                 }
             } else {
                 // Written again, so that it is known what they hold.
-                for target in [users.matrix, users.result, users.write].into_iter().flatten() {
+                for target in [users.matrix, users.result, users.write, users.back].into_iter().flatten() {
                     stimulus.set("transfer_write$0", 1).set("transfer_row$0", target as u64);
                     (0..LANES / 2).for_each(|c| {
                         stimulus.set_lanes(&format!("transfer_cell${c}"), 18, &cells[2 * c..][..2]);
