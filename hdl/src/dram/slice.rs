@@ -225,7 +225,8 @@ impl Logic for DramSlice {
         self.write_later.x.next = self.pack.word.val();
         self.write_word.next = self.write_later.y.val();
         self.mask.next = self.host.mask.val();
-        if self.idle.val() {
+        // The words of a token's last granule may leave after the token.
+        if self.host.drives.val() {
             self.write_word.next = self.host.word.val();
         }
 

@@ -17,7 +17,9 @@ pub struct Part {
 pub fn new_part(number: usize) -> Box<Part> {
     let geometry = Geometry::known().nth(number).expect("the number is a chip's");
     let memory = Memory::new(SDR_IS42S16160G_7, 1_000_000_000_000 / geometry.clock_hz);
-    Box::new(Part { memory: memory.expect("no chip is faster than its memory"), violation: None })
+    // As in the emulator: machines that are compared begin with equal memories.
+    let memory = memory.expect("no chip is faster than its memory").with_zeros();
+    Box::new(Part { memory, violation: None })
 }
 
 impl Part {
