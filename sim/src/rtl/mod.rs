@@ -32,6 +32,8 @@ use std::path::{Path, PathBuf};
 pub struct Verilated {
     chip: UniquePtr<Chip>,
     geometry: Geometry,
+    /// What the chip did wrong to its external memory was told.
+    told: bool,
 }
 
 /// The Verilated chip of a geometry after power-up; `None` when no RTL of that geometry exists.
@@ -44,13 +46,14 @@ impl Verilated {
     fn new(geometry: &Geometry) -> Option<Self> {
         let number = Geometry::known().position(|known| known == *geometry)?;
         let chip = new_chip(number);
-        (!chip.is_null()).then_some(Self { chip, geometry: *geometry })
+        (!chip.is_null()).then_some(Self { chip, geometry: *geometry, told: false })
     }
 
-    /// What the chip did, unless it mistreated its external memory.
-    fn answered(&self, done: bool) -> Result<(), DeviceError> {
+    /// What the chip did, unless it mistreated its external memory. That is told once: flags can still be read.
+    fn answered(&mut self, done: bool) -> Result<(), DeviceError> {
         let violation = self.chip.violation();
-        if !violation.is_empty() {
+        if !violation.is_empty() && !self.told {
+            self.told = true;
             return Err(DeviceError::Line(format!("external memory, {violation}")));
         }
         if done { Ok(()) } else { Err(DeviceError::Silent(PATIENCE_CYCLES)) }
