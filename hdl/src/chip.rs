@@ -9,6 +9,14 @@
 //!                     └── memories: one word at a time, between tokens ─────────────────────────┘ └─► ACT, KV of MatrixSide
 //! ```
 //!
+//! Where there is external memory, a third queue drives it:
+//!
+//! ```text
+//!  Icu ─ transfers ─► DramSlice ─┬─► SdrPhy ◄─► pins
+//!   ▲                  │ slots   └─ rows ◄─► TransferDispatch ◄─► MatrixSide, VectorSide
+//!   └──────────────────┘
+//! ```
+//!
 //! | port                        | dir | width | meaning                                                | cycle |
 //! |-----------------------------|-----|-------|--------------------------------------------------------|-------|
 //! | `host_in_data`, `host_in_valid` | in | 8, 1 | a byte of the host                                    | `t`   |
@@ -18,6 +26,9 @@
 //! | `bitstream`                 | in  | 64    | the board's number for its bitstream                   |       |
 //! | `busy`, `waiting`, `fault`  | out | 1     | a token runs; a run waits for the host; any fault flag |       |
 //! | `trace_*`                   | out |       | writes to memories, for lockstep with the emulator; a board leaves them open | |
+//! | `sdram_*`                   |     |       | with external memory: its pins, as of [`SdrPhy`]; absent without it | |
+//!
+//! The host's bytes are not taken before external memory is awake.
 //!
 //! Trace ports show a write in the cycle in which its port is used, the last one in which a reader sees the old value,
 //! and the start of a token as the sides see it, behind the dispatch.
@@ -27,15 +38,20 @@
 //! 2. Nothing that the sides compute reaches the queues: a token's cycles depend on program and position alone.
 
 use crate::dialect::*;
-use crate::dispatch::{DISPATCH_CYCLES, MatrixDispatch, VectorDispatch};
+use crate::dispatch::{DISPATCH_CYCLES, MatrixDispatch, TransferDispatch, VectorDispatch};
+use crate::dram::decode::ROW;
+use crate::dram::host::HOST_ADDRESS;
+use crate::dram::phy::SdrPhy;
+use crate::dram::shape::{Part, Shape};
+use crate::dram::slice::DramSlice;
 use crate::emit::{Design, EmitError};
 use crate::host_port::HostPort;
 use crate::icu::Icu;
 use crate::mxm::MatrixSide;
-use crate::primitives::{Delay, FaultFlags, MatrixPayload, VectorPayload};
+use crate::primitives::{Delay, FaultFlags, MatrixPayload, TransferPayload, VectorPayload};
 use crate::seq::{Registers, Run, Settings};
 use crate::vxm::VectorSide;
-use crate::widths::{ENTRY, HALVES, KV_ROW, LANE, SCALAR, VMEM_ROW, VREG_ROW};
+use crate::widths::{BLOCKS, ENTRY, HALVES, KV_ROW, LANE, SCALAR, VMEM_ROW, VREG_ROW};
 use lpu_isa::Geometry;
 
 /// The chip of a geometry.
@@ -78,6 +94,24 @@ pub struct Lpu {
     pub trace_kv_halves: Signal<Out, Bits<HALVES>>,
     pub trace_kv_lane: Signal<Out, Bits<LANE>>,
     pub trace_kv_code: Vec<Signal<Out, Bits<9>>>,
+    // With external memory, one of each; of cells as many as a row has.
+    pub trace_transfer_weights: Vec<Signal<Out, Bit>>,
+    pub trace_transfer_kv: Vec<Signal<Out, Bit>>,
+    pub trace_transfer_vmem: Vec<Signal<Out, Bit>>,
+    pub trace_transfer_row: Vec<Signal<Out, Bits<ROW>>>,
+    pub trace_transfer_cell: Vec<Signal<Out, Bits<36>>>,
+    pub sdram_clock: Vec<Signal<Out, Bit>>,
+    pub sdram_clock_enable: Vec<Signal<Out, Bit>>,
+    pub sdram_cs_n: Vec<Signal<Out, Bit>>,
+    pub sdram_ras_n: Vec<Signal<Out, Bit>>,
+    pub sdram_cas_n: Vec<Signal<Out, Bit>>,
+    pub sdram_we_n: Vec<Signal<Out, Bit>>,
+    pub sdram_bank: Vec<Signal<Out, Bits<2>>>,
+    pub sdram_line: Vec<Signal<Out, Bits<13>>>,
+    pub sdram_mask: Vec<Signal<Out, Bits<2>>>,
+    pub sdram_data_out: Vec<Signal<Out, Bits<16>>>,
+    pub sdram_drive: Vec<Signal<Out, Bit>>,
+    pub sdram_data_in: Vec<Signal<In, Bits<16>>>,
     port: HostPort,
     settings: Settings,
     registers: Registers,
@@ -101,6 +135,11 @@ pub struct Lpu {
     kv_row_later: DFF<Bits<KV_ROW>>,
     kv_halves_later: DFF<Bits<HALVES>>,
     kv_lane_later: DFF<Bits<LANE>>,
+    // With external memory, one of each.
+    transfer_payload: Vec<TransferPayload>,
+    dram: Vec<DramSlice>,
+    phy: Vec<SdrPhy>,
+    transfer_dispatch: Vec<TransferDispatch>,
     kind: Kind<Self>,
 }
 
@@ -112,6 +151,9 @@ impl Lpu {
     };
 
     /// The chip of a geometry.
+    ///
+    /// # Panics
+    /// It has external memory that is no SDR SDRAM of 16 bits: that PHY is not written yet.
     pub fn new(geometry: &Geometry) -> Self {
         let lanes = geometry.vxm_lanes;
         Self {
@@ -123,6 +165,7 @@ impl Lpu {
             port: HostPort::new(geometry, Self::HOST_READ_CYCLES),
             settings: Settings::new(),
             registers: Registers::new(geometry),
+            faults: FaultFlags::new(geometry),
             run: Run::new(geometry),
             icu: Icu::new(geometry),
             matrix_dispatch: MatrixDispatch::new(geometry),
@@ -133,6 +176,39 @@ impl Lpu {
             over_later: Delay::new(DISPATCH_CYCLES),
             sent_later: many(lanes),
             kind: Kind::named(module_name(geometry)),
+            ..Self::external(geometry)
+        }
+    }
+
+    /// External memory and its pins, if there is one.
+    fn external(geometry: &Geometry) -> Self {
+        if !geometry.has_external_memory() {
+            return Self::default();
+        }
+        let part = Part::SDR_32MB;
+        let shape = Shape::new(geometry, &part);
+        Self {
+            trace_transfer_weights: many(1),
+            trace_transfer_kv: many(1),
+            trace_transfer_vmem: many(1),
+            trace_transfer_row: many(1),
+            trace_transfer_cell: many((geometry.mxm_lanes / 4).max(geometry.vxm_lanes / 2)),
+            sdram_clock: many(1),
+            sdram_clock_enable: many(1),
+            sdram_cs_n: many(1),
+            sdram_ras_n: many(1),
+            sdram_cas_n: many(1),
+            sdram_we_n: many(1),
+            sdram_bank: many(1),
+            sdram_line: many(1),
+            sdram_mask: many(1),
+            sdram_data_out: many(1),
+            sdram_drive: many(1),
+            sdram_data_in: many(1),
+            transfer_payload: many(1),
+            dram: vec![DramSlice::new(geometry, &shape, SdrPhy::READ_LATENCY)],
+            phy: vec![SdrPhy::new(Shape::wake_cycles(geometry, &part))],
+            transfer_dispatch: vec![TransferDispatch::new(geometry)],
             ..Self::default()
         }
     }
@@ -415,6 +491,122 @@ impl Logic for Lpu {
             self.sent_later[l].d.next = self.vector.sent[l].val();
             self.trace_act_word[l].next = self.sent_later[l].q.val();
             self.trace_kv_code[l].next = self.sent_later[l].q.val().get_bits::<9>(0);
+        }
+
+        // External memory: the queue's slots and transfers, the host between tokens.
+        for e in 0..self.dram.len() {
+            clock!(self, clock, dram[e], phy[e], transfer_dispatch[e]);
+            self.host_in_ready.next = self.port.in_ready.val() & self.phy[e].awake.val();
+            self.port.in_valid.next = self.host_in_valid.val() & self.phy[e].awake.val();
+            self.icu.transfer_write[e].next = self.port.transfer_queue_write[e].val();
+            self.icu.transfer_slot[e].next = self.dram[e].slot.val();
+            for p in 0..self.icu.transfer_part.len() {
+                self.transfer_payload[e].part[p].next = self.icu.transfer_part[p].val();
+            }
+            self.dram[e].segment.next = self.icu.segment[e].val();
+            self.dram[e].hold.next = self.icu.hold[e].val() | !self.phy[e].awake.val();
+            self.dram[e].take.next = self.icu.transfer_issue[e].val();
+            self.dram[e].first.next = self.icu.transfer_first[e].val();
+            self.dram[e].way.next = self.transfer_payload[e].way.val();
+            self.dram[e].format.next = self.transfer_payload[e].format.val();
+            self.dram[e].offset_codes.next = self.transfer_payload[e].offset_codes.val();
+            self.dram[e].step_by.next = self.transfer_payload[e].step_by.val();
+            self.dram[e].address_offset.next = self.transfer_payload[e].address_offset.val();
+            self.dram[e].row_offset.next = self.transfer_payload[e].row_offset.val();
+            self.dram[e].shift.next = self.transfer_payload[e].shift.val();
+            self.dram[e].run.next = self.transfer_payload[e].run.val();
+            self.dram[e].blocks.next = self.transfer_payload[e].blocks.val();
+            self.dram[e].address.next = self.transfer_payload[e].address.val();
+            self.dram[e].address_step.next = self.transfer_payload[e].address_step.val();
+            self.dram[e].first_row.next = self.transfer_payload[e].row.val();
+            self.dram[e].row_step.next = self.transfer_payload[e].row_step.val();
+            self.dram[e].run_step.next = self.transfer_payload[e].run_step.val();
+            self.dram[e].row_number_step.next = self.transfer_payload[e].row_number_step.val();
+            self.dram[e].offset_first.next = self.icu.transfer_offset_first[e].val();
+            self.dram[e].offset_second.next = self.icu.transfer_offset_second[e].val();
+            self.dram[e].token.next = self.run.token.val();
+            self.dram[e].position.next = self.run.position.val();
+            self.dram[e].block.next = bit_cast::<16, BLOCKS>(self.run.blocks.val()) - 1;
+            self.dram[e].idle.next = !self.run.status.val().get_bit(0);
+            self.dram[e].host_write.next = self.port.dram_write[e].val();
+            self.dram[e].host_read.next = self.port.dram_read[e].val();
+            self.dram[e].host_address.next = bit_cast::<HOST_ADDRESS, 24>(self.port.address.val());
+            self.dram[e].host_data.next = self.port.data.val().get_bits::<64>(0);
+            self.port.dram_done[e].next = self.dram[e].host_done.val();
+            self.port.dram_word[e].next = self.dram[e].host_read_data.val();
+            self.faults.transfer_underrun[e].next = self.icu.transfer_underrun[e].val();
+            self.faults.dram_address[e].next = self.dram[e].outside_dram.val();
+            self.faults.transfer_conflict[e].next = self.dram[e].turnaround.val()
+                | self.matrix.transfer_conflict[e].val()
+                | self.vector.transfer_conflict[e].val();
+            self.faults.matrix_address.next = self.matrix.matrix_address.val()
+                | self.vector.matrix_address.val()
+                | self.dram[e].outside_kv.val();
+            self.faults.vmem_address.next = self.matrix.vmem_address.val()
+                | self.vector.vmem_address.val()
+                | self.dram[e].outside_vmem.val();
+
+            // Rows.
+            self.transfer_dispatch[e].weights.next = self.dram[e].weights.val();
+            self.transfer_dispatch[e].kv.next = self.dram[e].kv.val();
+            self.transfer_dispatch[e].vmem.next = self.dram[e].vmem.val();
+            self.transfer_dispatch[e].row.next = self.dram[e].row.val();
+            self.transfer_dispatch[e].reads_kv.next = self.dram[e].reads_kv.val();
+            self.transfer_dispatch[e].reads_vmem.next = self.dram[e].reads_vmem.val();
+            self.transfer_dispatch[e].read_row.next = self.dram[e].read_row.val();
+            self.matrix.piece_begins[e].next = self.matrix_dispatch.piece_begins[e].val();
+            self.matrix.piece_returns[e].next = self.matrix_dispatch.piece_returns[e].val();
+            self.matrix.piece_moves[e].next = self.matrix_dispatch.piece_moves[e].val();
+            self.matrix.piece_ends[e].next = self.matrix_dispatch.piece_ends[e].val();
+            self.matrix.transfer_weights[e].next = self.transfer_dispatch[e].weights_1.val();
+            self.matrix.transfer_weights_row[e].next = self.transfer_dispatch[e].weights_row_1.val();
+            self.matrix.transfer_kv[e].next = self.transfer_dispatch[e].kv_1.val();
+            self.matrix.transfer_back[e].next = self.transfer_dispatch[e].kv_back_1.val();
+            self.matrix.transfer_kv_row[e].next = self.transfer_dispatch[e].kv_row_1.val();
+            self.vector.transfer_write[e].next = self.transfer_dispatch[e].vmem_1.val();
+            self.vector.transfer_back[e].next = self.transfer_dispatch[e].vmem_back_1.val();
+            self.vector.transfer_row[e].next = self.transfer_dispatch[e].vmem_row_1.val();
+            self.trace_transfer_weights[e].next = self.transfer_dispatch[e].weights_0.val();
+            self.trace_transfer_kv[e].next = self.transfer_dispatch[e].kv_0.val();
+            self.trace_transfer_vmem[e].next = self.transfer_dispatch[e].vmem_0.val();
+            self.trace_transfer_row[e].next = self.transfer_dispatch[e].row_0.val();
+            for c in 0..self.trace_transfer_cell.len() {
+                self.transfer_dispatch[e].cells[c].next = self.dram[e].cells[c].val();
+                self.trace_transfer_cell[c].next = self.transfer_dispatch[e].cell_0[c].val();
+            }
+            for c in 0..self.matrix.transfer_cell.len() {
+                self.matrix.transfer_cell[c].next = self.transfer_dispatch[e].cell_1[c].val();
+                self.transfer_dispatch[e].kv_back[c].next = self.matrix.back[c].val();
+                self.dram[e].narrow[c].next = self.transfer_dispatch[e].narrow[c].val();
+            }
+            for c in 0..self.vector.transfer_cell.len() {
+                self.vector.transfer_cell[c].next = self.transfer_dispatch[e].cell_1[c].val();
+                self.transfer_dispatch[e].vmem_back[c].next = self.vector.back[c].val();
+                self.dram[e].wide[c].next = self.transfer_dispatch[e].wide[c].val();
+            }
+
+            // Pins.
+            self.phy[e].ras.next = self.dram[e].ras.val();
+            self.phy[e].cas.next = self.dram[e].cas.val();
+            self.phy[e].we.next = self.dram[e].we.val();
+            self.phy[e].bank.next = self.dram[e].bank.val();
+            self.phy[e].line.next = self.dram[e].line.val();
+            self.phy[e].drive.next = self.dram[e].drive.val();
+            self.phy[e].data.next = self.dram[e].write_word.val();
+            self.phy[e].mask.next = self.dram[e].mask.val();
+            self.dram[e].read_word.next = self.phy[e].read_data.val();
+            self.sdram_clock[e].next = self.phy[e].clock_pin.val();
+            self.sdram_clock_enable[e].next = self.phy[e].clock_enable.val();
+            self.sdram_cs_n[e].next = self.phy[e].cs_n.val();
+            self.sdram_ras_n[e].next = self.phy[e].ras_n.val();
+            self.sdram_cas_n[e].next = self.phy[e].cas_n.val();
+            self.sdram_we_n[e].next = self.phy[e].we_n.val();
+            self.sdram_bank[e].next = self.phy[e].bank_pins.val();
+            self.sdram_line[e].next = self.phy[e].line_pins.val();
+            self.sdram_mask[e].next = self.phy[e].mask_pins.val();
+            self.sdram_data_out[e].next = self.phy[e].data_out.val();
+            self.sdram_drive[e].next = self.phy[e].drive_pins.val();
+            self.phy[e].data_in.next = self.sdram_data_in[e].val();
         }
     }
 }

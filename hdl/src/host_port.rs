@@ -27,6 +27,15 @@
 //! | `register_word`, `record_word` | in | 64  | answers of the sequencer                                      | `s + READ_CYCLES` |
 //! | `refused`                   | out | 1     | strobe: `HOST_ACCESS`                                         |       |
 //!
+//! With external memory:
+//!
+//! | port                        | dir | width | meaning                                                       | cycle |
+//! |-----------------------------|-----|-------|---------------------------------------------------------------|-------|
+//! | `transfer_queue_write`      | out | 1     | strobe of the transfer queue's instruction memory             | `s`   |
+//! | `dram_write`, `dram_read`   | out | 1     | strobes of external memory                                    | `s`   |
+//! | `dram_done`                 | in  | 1     | strobe: it has written, or `dram_word` is what it has read; nothing goes on before | |
+//! | `dram_word`                 | in  | 72    | answer of external memory                                     | from `dram_done` on |
+//!
 //! Addresses hold from before a strobe to the answer; the register read follows the address and has no strobe.
 //!
 //! # Invariants
@@ -36,7 +45,9 @@
 use crate::dialect::*;
 use crate::widths::{OCTET, QUAD, QUEUE_INDEX, VMEM_ROW};
 use lpu_isa::Geometry;
-use lpu_isa::host::{COMMAND_READ, COMMAND_WRITE, HEADER_BYTES, HOST_WORD_BYTES, QUEUE_PART_BITS, Space};
+use lpu_isa::host::{
+    COMMAND_READ, COMMAND_WRITE, DRAM_WORD_BYTES, HEADER_BYTES, HOST_WORD_BYTES, QUEUE_PART_BITS, Space,
+};
 
 /// Cycles from a new place to the answer whether it may be reached.
 const LOOK_CYCLES: usize = 2;
@@ -89,6 +100,11 @@ pub struct HostPort {
     pub register_word: Signal<In, Bits<64>>,
     pub record_word: Signal<In, Bits<64>>,
     pub refused: Signal<Out, Bit>,
+    pub transfer_queue_write: Vec<Signal<Out, Bit>>,
+    pub dram_write: Vec<Signal<Out, Bit>>,
+    pub dram_read: Vec<Signal<Out, Bit>>,
+    pub dram_done: Vec<Signal<In, Bit>>,
+    pub dram_word: Vec<Signal<In, Bits<72>>>,
     command_write: Fixed<{ COMMAND_WRITE as u64 }, 8>,
     command_read: Fixed<{ COMMAND_READ as u64 }, 8>,
     header_last: Fixed<{ HEADER_BYTES as u64 - 1 }, 4>,
@@ -151,6 +167,19 @@ pub struct HostPort {
     is_matrix_queue: DFF<Bit>,
     is_vector_queue: DFF<Bit>,
     place_wide: Signal<Local, Bits<25>>,
+    // With external memory, one of each.
+    space_dram: Vec<Setting<8>>,
+    space_transfer_queue: Vec<Setting<8>>,
+    dram_words: Vec<Setting<25>>,
+    transfer_queue_words: Vec<Setting<25>>,
+    is_dram: Vec<DFF<Bit>>,
+    is_transfer_queue: Vec<DFF<Bit>>,
+    in_external: Vec<DFF<Bit>>,
+    transfer_queue_write_held: Vec<DFF<Bit>>,
+    dram_write_held: Vec<DFF<Bit>>,
+    dram_read_held: Vec<DFF<Bit>>,
+    /// External memory has not done yet what it was asked for.
+    dram_waits: Vec<DFF<Bit>>,
     kind: Kind<Self>,
 }
 
@@ -173,6 +202,32 @@ impl HostPort {
             octet_mask: Setting::new(octets - 1),
             quad_bits: Setting::new(quads.ilog2()),
             quad_mask: Setting::new(quads - 1),
+            ..Self::external(geometry)
+        }
+    }
+
+    /// What external memory needs, if there is one.
+    fn external(geometry: &Geometry) -> Self {
+        let count = usize::from(geometry.has_external_memory());
+        let one = |value: usize| (0..count).map(|_| Setting::new(value)).collect();
+        let words = |value: usize| (0..count).map(|_| Setting::new(value)).collect();
+        Self {
+            transfer_queue_write: many(count),
+            dram_write: many(count),
+            dram_read: many(count),
+            dram_done: many(count),
+            dram_word: many(count),
+            space_dram: one(Space::Dram as usize),
+            space_transfer_queue: one(Space::TransferQueue as usize),
+            dram_words: words(geometry.dram_granules * geometry.granule_bytes() / DRAM_WORD_BYTES),
+            transfer_queue_words: words(geometry.transfer_queue_depth << QUEUE_PART_BITS),
+            is_dram: many(count),
+            is_transfer_queue: many(count),
+            in_external: many(count),
+            transfer_queue_write_held: many(count),
+            dram_write_held: many(count),
+            dram_read_held: many(count),
+            dram_waits: many(count),
             ..Self::default()
         }
     }
@@ -363,6 +418,55 @@ impl Logic for HostPort {
                 }
             }
             _ => {}
+        }
+
+        for e in 0..self.is_dram.len() {
+            dff_setup!(self, clock, is_dram[e], is_transfer_queue[e], in_external[e], dram_waits[e]);
+            clock!(self, clock, transfer_queue_write_held[e], dram_write_held[e], dram_read_held[e]);
+            self.is_dram[e].d.next = self.space.q.val() == self.space_dram[e].val();
+            self.is_transfer_queue[e].d.next = self.space.q.val() == self.space_transfer_queue[e].val();
+            self.in_external[e].d.next = (self.is_dram[e].q.val()
+                & (self.place_wide.val() < self.dram_words[e].val()))
+                | (self.is_transfer_queue[e].q.val()
+                    & self.writes.q.val()
+                    & (self.place_wide.val() < self.transfer_queue_words[e].val()));
+            self.transfer_queue_write_held[e].d.next =
+                self.executes.val() & self.writes.q.val() & self.is_transfer_queue[e].q.val();
+            self.dram_write_held[e].d.next =
+                self.executes.val() & self.writes.q.val() & self.is_dram[e].q.val();
+            self.dram_read_held[e].d.next =
+                self.executes.val() & !self.writes.q.val() & self.is_dram[e].q.val();
+            self.transfer_queue_write[e].next = self.transfer_queue_write_held[e].q.val();
+            self.dram_write[e].next = self.dram_write_held[e].q.val();
+            self.dram_read[e].next = self.dram_read_held[e].q.val();
+            if self.is_dram[e].q.val() {
+                self.answer.d.next = self.dram_word[e].val();
+            }
+            if (self.phase.q.val() == Phase::Check)
+                & (self.is_dram[e].q.val() | self.is_transfer_queue[e].q.val())
+            {
+                self.allowed.d.next = self.in_external[e].q.val() & !self.running.val();
+            }
+            if self.executes.val() & self.is_dram[e].q.val() {
+                self.dram_waits[e].d.next = true;
+                self.phase.d.next = Phase::Wait;
+            }
+            if self.dram_waits[e].q.val() {
+                self.phase.d.next = Phase::Wait;
+                self.shift.d.next = self.shift.q.val();
+                // The word that was read is at hand in the cycle after the next.
+                self.waits_left.d.next = 2.into();
+                self.waited.d.next = false;
+                if self.dram_done[e].val() {
+                    self.dram_waits[e].d.next = false;
+                    if self.writes.q.val() {
+                        self.phase.d.next = Phase::Word;
+                        if self.left.q.val() == 0 {
+                            self.phase.d.next = Phase::Header;
+                        }
+                    }
+                }
+            }
         }
     }
 }

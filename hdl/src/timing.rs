@@ -16,7 +16,7 @@ use crate::primitives::LocalCopy;
 use crate::seq::Run;
 use crate::sxm::{Argmax, Distribute, Reductions, Steps};
 use crate::vxm::{Lane, Noise, Scalars, Vmem, VregLane};
-use crate::widths::{ENTRY, MATRIX_ROW};
+use crate::widths::{CHIPS, ENTRY, MATRIX_ROW};
 use lpu_isa::Geometry;
 use lpu_isa::timing::*;
 
@@ -72,8 +72,8 @@ const fn check(chip: &Geometry) {
 
 const _: () = {
     let mut chip = 0;
-    while chip < Geometry::ALL.len() {
-        check(&Geometry::ALL[chip]);
+    while chip < CHIPS.len() {
+        check(&CHIPS[chip]);
         chip += 1;
     }
 };

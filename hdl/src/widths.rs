@@ -1,8 +1,16 @@
-//! Widths of addresses and indices, in bits: wide enough for every chip of [`Geometry::ALL`].
+//! Widths of addresses and indices, in bits: wide enough for every chip of [`CHIPS`].
 //!
-//! One source describes all chips. Where a chip is smaller its upper bits are constant, and synthesis removes them.
+//! One source describes all chips. Where a chip is smaller its upper bits are constant, and synthesis removes them. The package
+//! `lpu-hdl-external` compiles the same source for chips with external memory, whose memories are larger.
 
 use lpu_isa::Geometry;
+
+/// The chips of this package.
+#[cfg(not(feature = "external"))]
+pub const CHIPS: &[Geometry] = &Geometry::ALL;
+/// The chips of this package.
+#[cfg(feature = "external")]
+pub const CHIPS: &[Geometry] = &Geometry::EXTERNAL;
 
 /// Bits that number `count` things, at least one.
 const fn index_bits(count: usize) -> usize {
@@ -13,8 +21,8 @@ const fn index_bits(count: usize) -> usize {
 macro_rules! index_width {
     (|$geometry:ident| $size:expr) => {{
         let (mut most, mut at) = (0, 0);
-        while at < Geometry::ALL.len() {
-            let $geometry = &Geometry::ALL[at];
+        while at < CHIPS.len() {
+            let $geometry = &CHIPS[at];
             let bits = index_bits($size);
             if bits > most {
                 most = bits;
@@ -63,6 +71,16 @@ pub const QUEUE_INDEX: usize = {
 };
 /// Number of blocks begun, 1 to positions / lanes.
 pub const BLOCKS: usize = index_width!(|chip| chip.positions / chip.vxm_lanes + 1);
+/// The largest number of blocks begun.
+pub const BLOCKS_MOST: usize = {
+    let (mut most, mut at) = (0, 0);
+    while at < CHIPS.len() {
+        let blocks = CHIPS[at].blocks(CHIPS[at].positions - 1);
+        most = if blocks > most { blocks } else { most };
+        at += 1;
+    }
+    most
+};
 
 #[cfg(test)]
 mod tests {
@@ -70,7 +88,7 @@ mod tests {
 
     #[test]
     fn every_chip_fits() {
-        for chip in Geometry::ALL {
+        for chip in CHIPS {
             assert!(chip.weight_rows <= 1 << WEIGHT_ROW && chip.kv_rows <= 1 << KV_ROW);
             assert!(chip.vmem_rows <= 1 << VMEM_ROW && chip.vreg_rows <= 1 << VREG_ROW);
             assert!(chip.act_entries <= 1 << ENTRY && chip.scalars <= 1 << SCALAR);

@@ -139,7 +139,7 @@ impl Geometry {
         ..Self::ON_CHIP
     };
 
-    /// The chips that exist in hardware.
+    /// The chips without external memory; all have boards.
     pub const ALL: [Geometry; 2] = [Self::ULX3S_85F, Self::NANO];
 
     /// Whether weights and keys may lie in external memory.
@@ -306,7 +306,7 @@ impl Geometry {
             ..chip
         }
     }
-    /// The chips with external memory: emulated so far.
+    /// The chips with external memory. Those with SDR SDRAM exist in hardware, without boards so far.
     pub const EXTERNAL: [Geometry; 3] = [Self::ULX3S_85F_SDRAM, Self::ECP5_DDR3, Self::NANO_SDRAM];
 
     /// All chips that have a name.

@@ -3,9 +3,10 @@
 //! Runs pause after every token, so that each device's writes can be taken token by token; within a token a pause
 //! changes nothing.
 
-use crate::device::{Device, DeviceError, HostPort, PortDevice, RunRequest, Step};
+use crate::device::{Device, DeviceError, HostPort, HostWord, PortDevice, RunRequest, Step};
 use crate::prediction::Predictor;
 use crate::trace::{Location, Origin, Tap, Trace};
+use lpu_isa::host::{DRAM_WORD_BYTES, Space};
 use lpu_isa::image::Image;
 use std::fmt;
 
@@ -58,6 +59,15 @@ pub enum Failure {
         /// The device's flags and count.
         found: (u32, u64),
     },
+    /// What transfers brought to external memory differs.
+    Dram {
+        /// Host word.
+        word: usize,
+        /// The reference's.
+        expected: HostWord,
+        /// The device's.
+        found: HostWord,
+    },
 }
 
 impl From<DeviceError> for Failure {
@@ -105,6 +115,10 @@ impl fmt::Display for Failure {
                 "all writes agree, but faults are {:#x} and saturations {}, expected {:#x} and {}",
                 found.0, found.1, expected.0, expected.1
             ),
+            Self::Dram { word, expected, found } => write!(
+                f,
+                "all writes agree, but word {word} of external memory is {found:02x?}, expected {expected:02x?}"
+            ),
         }
     }
 }
@@ -151,8 +165,22 @@ where
     if expected != found {
         return Err(Failure::Flags { expected, found });
     }
+    // No write port of the chip shows rows that go back: they are looked at in the end.
+    let words = image.dram.len().div_ceil(DRAM_WORD_BYTES);
+    for first in (0..words).step_by(DRAM_WORDS) {
+        let count = DRAM_WORDS.min(words - first);
+        let expected = reference.port().read(Space::Dram, first as u32, count)?;
+        let found = device.port().read(Space::Dram, first as u32, count)?;
+        let pairs = expected.iter().zip(&found).zip(first..);
+        if let Some(((&expected, &found), word)) = pairs.into_iter().find(|((a, b), _)| a != b) {
+            return Err(Failure::Dram { word, expected, found });
+        }
+    }
     Ok(agreement)
 }
+
+/// Words of external memory that are read at once.
+const DRAM_WORDS: usize = 4096;
 
 fn begin<P: HostPort + Tap>(
     device: &mut PortDevice<P>,
@@ -206,10 +234,8 @@ pub fn first_difference(
 mod tests {
     use super::*;
     use crate::Emulator;
-    use crate::device::HostWord;
     use crate::device::conformance::programs;
     use lpu_isa::Geometry;
-    use lpu_isa::host::Space;
     use lpu_isa::instruction::Queue;
 
     fn device() -> PortDevice<Emulator> {

@@ -21,8 +21,14 @@ fn the_full_chip_conforms() {
 }
 
 #[test]
+fn the_chip_with_external_memory_conforms() {
+    let mut device = chip(&Geometry::NANO_SDRAM).expect("RTL of this chip exists");
+    conformance(&mut device, &Geometry::NANO_SDRAM).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
 fn every_write_of_the_chips_is_the_emulators() {
-    for geometry in Geometry::ALL {
+    for geometry in Geometry::ALL.into_iter().chain([Geometry::NANO_SDRAM]) {
         for image in [programs::counting(&geometry), programs::attention(&geometry)] {
             let mut emulator = PortDevice::new(Emulator::new(geometry));
             let mut rtl = chip(&geometry).expect("RTL of this chip exists");

@@ -20,17 +20,23 @@
 //! | `part_0[p]`, `position_0`           | out | 64, 16 | the same                                           |     0 |
 //! | `row`                               | out | 24    | first `row` plus the loop offset or the row of the item, then on from issue to issue | 0 |
 //! | `chunk`                             | out | `GROUP` | `Gather`: group of lanes of the issue             |     0 |
+//! | `piece_begins`, `piece_returns`, `piece_moves`, `piece_ends` | out | 1 | with external memory: as [`Pieces`] | 0 |
 //! | `host_access`, `host_row`, `host_chunk` | in | 1, `MATRIX_ROW`, `GROUP` | the host reads a row, while no token runs | -1 |
 //!
 //! # Invariants
 //! 1. Rows are numbers of 24 bits that wrap; a negative row is therefore a very large one.
 
 use super::DISPATCH_CYCLES;
+use super::pieces::Pieces;
 use crate::dialect::*;
 use crate::mem::RowAddress;
 use crate::primitives::{Delay, MatrixPayload};
 use crate::widths::{GROUP, MATRIX_ROW};
 use lpu_isa::Geometry;
+use lpu_isa::instruction::Dot;
+
+// The kernel cuts the pieces of a `Dot` out of part 3 at this place.
+const _: () = assert!(Dot::pieces.part == 3 && Dot::pieces.low == 24 && Dot::pieces.width == 8);
 
 /// The registers between the matrix queue and the matrix side.
 #[derive(LogicBlock, Default)]
@@ -56,6 +62,10 @@ pub struct MatrixDispatch {
     pub host_chunk: Signal<In, Bits<GROUP>>,
     pub row: Signal<Out, Bits<24>>,
     pub chunk: Signal<Out, Bits<GROUP>>,
+    pub piece_begins: Vec<Signal<Out, Bit>>,
+    pub piece_returns: Vec<Signal<Out, Bit>>,
+    pub piece_moves: Vec<Signal<Out, Bit>>,
+    pub piece_ends: Vec<Signal<Out, Bit>>,
     payload: MatrixPayload,
     issue_later: Delay<1>,
     first_later: Delay<1>,
@@ -77,6 +87,9 @@ pub struct MatrixDispatch {
     begins: Delay<1, 2>,
     gathers: Delay<1, 2>,
     address: RowAddress,
+    // With external memory, one of each.
+    pieces: Vec<Pieces>,
+    pieces_1: Vec<DFF<Bits<8>>>,
     _group_bits: usize,
     kind: Kind<Self>,
 }
@@ -88,8 +101,14 @@ impl MatrixDispatch {
     /// The registers of a chip.
     pub fn new(geometry: &Geometry) -> Self {
         let payload = MatrixPayload::default();
-        let parts = payload.part.len();
+        let (parts, external) = (payload.part.len(), usize::from(geometry.has_external_memory()));
         Self {
+            piece_begins: many(external),
+            piece_returns: many(external),
+            piece_moves: many(external),
+            piece_ends: many(external),
+            pieces: many(external),
+            pieces_1: many(external),
             part: many(parts),
             part_0: many(parts),
             payload,
@@ -172,6 +191,18 @@ impl Logic for MatrixDispatch {
         self.address.host_chunk.next = self.host_chunk.val();
         self.row.next = self.address.row.val();
         self.chunk.next = self.address.chunk.val();
+        for e in 0..self.pieces.len() {
+            clock!(self, clock, pieces[e]);
+            dff_setup!(self, clock, pieces_1[e]);
+            self.pieces_1[e].d.next = self.part[2].val().get_bits::<8>(24);
+            self.pieces[e].issue.next = self.issues.y.val().get_bit(0);
+            self.pieces[e].first.next = self.begins.y.val().get_bit(0);
+            self.pieces[e].pieces.next = self.pieces_1[e].q.val();
+            self.piece_begins[e].next = self.pieces[e].begins.val();
+            self.piece_returns[e].next = self.pieces[e].returns.val();
+            self.piece_moves[e].next = self.pieces[e].moves.val();
+            self.piece_ends[e].next = self.pieces[e].ends.val();
+        }
     }
 }
 

@@ -15,9 +15,13 @@
 //! 1. Every signal from the queues or the sequencer that a side reads passes here: one that does not comes early.
 
 pub mod matrix;
+pub mod pieces;
+pub mod transfer;
 pub mod vector;
 
 pub use matrix::MatrixDispatch;
+pub use pieces::Pieces;
+pub use transfer::TransferDispatch;
 pub use vector::VectorDispatch;
 
 /// Cycles from the queue's outputs to the side's inputs.

@@ -15,9 +15,10 @@
 //! | `take`          | out | 1     | strobe: the slot takes the request's granule                    | `s`   |
 //! | `writes`        | out | 1     | the request writes                                              | `t + 1` to the next request |
 //! | `granule`       | out | 24    | its granule                                                     | the same |
+//! | `drives`        | out | 1     | the pins are the request's | `s + COMMAND + column_cycle + w` |
 //! | `word`, `mask`  | out | 16, 1 | word `w` for the pins, and whether the memory keeps what it has | `s + COMMAND + column_cycle + w` |
 //! | `read_word`     | in  | 16    | word `w`                                                        | `s + dram_read_latency + w` |
-//! | `read_data`     | out | 64    | what was read                                                   | from `done` to the next request |
+//! | `read_data`     | out | 72    | a host word: what was read                                                   | from `done` to the next request |
 //! | `done`          | out | 1     | strobe                                                          |       |
 //!
 //! A write masks the rest of its granule. A request waits for a slot for the length of a refresh at most, and takes a slot's time: far less
@@ -50,10 +51,11 @@ pub struct HostAccess {
     pub take: Signal<Out, Bit>,
     pub writes: Signal<Out, Bit>,
     pub granule: Signal<Out, Bits<GRANULE>>,
+    pub drives: Signal<Out, Bit>,
     pub word: Signal<Out, Bits<16>>,
     pub mask: Signal<Out, Bit>,
     pub read_word: Signal<In, Bits<16>>,
-    pub read_data: Signal<Out, Bits<64>>,
+    pub read_data: Signal<Out, Bits<72>>,
     pub done: Signal<Out, Bit>,
     word_last: Fixed<31, WORD>,
     pending: DFF<Bit>,
@@ -101,8 +103,9 @@ impl Logic for HostAccess {
         self.mine.next = self.active.q.val()
             & (self.count.q.val().get_bits::<3>(2) == self.place.q.val().get_bits::<3>(0));
         self.mask.next = self.active.q.val() & self.writing.q.val() & !self.mine.val();
+        self.drives.next = self.active.q.val() & self.writing.q.val();
         self.word.next = self.held.q.val().get_bits::<16>(0);
-        self.read_data.next = self.held.q.val();
+        self.read_data.next = bit_cast::<72, 64>(self.held.q.val());
         self.done.next = self.done_held.q.val();
         self.done_held.d.next = self.active.q.val() & (self.count.q.val() == self.word_last.val());
         self.count.d.next = self.count.q.val() + 1;

@@ -13,7 +13,7 @@
 //! | `way`, `run`, `row_step`, `run_step` | in | | fields of the transfer                          | 1 to its last word     |
 //! | `reads_kv`, `reads_vmem` | out | 1 | strobes: the row that word `w` of the granule begins     | `w + TRANSFER_SAMPLE`  |
 //! | `row`         | out | 24    | its address                                                | the same               |
-//! | `outside`     | out | 1     | strobe: there is no such row                               | a cycle later          |
+//! | `outside_kv`, `outside_vmem` | out | 1 | strobes: there is no such row                   | a cycle later          |
 //! | `narrow[c]`, `wide[c]` | in | 36 | cells of the KV row, of the vector row                   | [`ROW_READ`] later     |
 //! | `word`        | out | 16    | word `w`; zero behind the last row of a run                | `w + LATENCY`          |
 //!
@@ -27,8 +27,8 @@ use lpu_isa::Geometry;
 use lpu_isa::instruction::Way;
 use lpu_isa::timing::TRANSFER_SAMPLE;
 
-/// Cycles from a row's address to its cells: the memory, and a register on either side of it.
-pub const ROW_READ: usize = 4;
+/// Cycles from a row's address to its cells: the way of the queues' issues, the memory, and a register behind it.
+pub const ROW_READ: usize = 6;
 /// Words of four cells.
 const QUAD: usize = 9;
 /// Bits of a word within a row, and within a granule.
@@ -50,7 +50,8 @@ pub struct Pack {
     pub reads_kv: Signal<Out, Bit>,
     pub reads_vmem: Signal<Out, Bit>,
     pub row: Signal<Out, Bits<24>>,
-    pub outside: Signal<Out, Bit>,
+    pub outside_kv: Signal<Out, Bit>,
+    pub outside_vmem: Signal<Out, Bit>,
     pub narrow: Vec<Signal<In, Bits<36>>>,
     pub wide: Vec<Signal<In, Bits<36>>>,
     pub word: Signal<Out, Bits<16>>,
@@ -81,7 +82,8 @@ pub struct Pack {
     reads: Signal<Local, Bit>,
     row_ends: Signal<Local, Bit>,
     run_ends: Signal<Local, Bit>,
-    outside_held: DFF<Bit>,
+    outside_kv_held: DFF<Bit>,
+    outside_vmem_held: DFF<Bit>,
     // The words.
     load_narrow: Delay<1>,
     load_wide: Delay<1>,
@@ -130,7 +132,7 @@ impl Logic for Pack {
         dff_setup!(
             self, clock, words_left, valid, begins, running, place, row_in_run, last_row, row_now, run_now
         );
-        dff_setup!(self, clock, outside_held);
+        dff_setup!(self, clock, outside_kv_held, outside_vmem_held);
         clock!(self, clock, load_narrow, load_wide, leaves);
         // Cycle 0.
         self.begins.d.next = self.take.val();
@@ -160,10 +162,12 @@ impl Logic for Pack {
         self.reads_kv.next = self.reads.val() & !self.is_wide.val();
         self.reads_vmem.next = self.reads.val() & self.is_wide.val();
         self.row.next = self.row_now.q.val();
-        self.outside.next = self.outside_held.q.val();
-        self.outside_held.d.next = self.reads.val()
-            & ((self.is_wide.val() & (self.row_now.q.val() >= self.vmem_rows.val()))
-                | (!self.is_wide.val() & (self.row_now.q.val() >= self.kv_rows.val())));
+        self.outside_kv.next = self.outside_kv_held.q.val();
+        self.outside_vmem.next = self.outside_vmem_held.q.val();
+        self.outside_kv_held.d.next =
+            self.reads.val() & !self.is_wide.val() & (self.row_now.q.val() >= self.kv_rows.val());
+        self.outside_vmem_held.d.next =
+            self.reads.val() & self.is_wide.val() & (self.row_now.q.val() >= self.vmem_rows.val());
         if self.begins.q.val() {
             self.running.d.next = true;
         }

@@ -9,15 +9,17 @@ pub struct Part {
     pub rcd_ps: u64,
     /// Refresh to activation.
     pub rfc_ps: u64,
+    /// Steady clock after power-up before the first command; none where the PHY wakes the part.
+    pub wake_ps: u64,
     /// log2 of the bursts in a row of a bank.
     pub column_bits: usize,
 }
 
 impl Part {
     /// SDR SDRAM x16 of 32 MB, as on the ULX3S.
-    pub const SDR_32MB: Self = Self { rcd_ps: 20_000, rfc_ps: 70_000, column_bits: 6 };
+    pub const SDR_32MB: Self = Self { rcd_ps: 20_000, rfc_ps: 70_000, wake_ps: 200_000_000, column_bits: 6 };
     /// DDR3 x16 of 128 MB.
-    pub const DDR3_128MB: Self = Self { rcd_ps: 13_750, rfc_ps: 110_000, column_bits: 7 };
+    pub const DDR3_128MB: Self = Self { rcd_ps: 13_750, rfc_ps: 110_000, wake_ps: 0, column_bits: 7 };
 }
 
 /// Sizes and times of a memory port.
@@ -71,6 +73,11 @@ impl Shape {
             column_cycle,
             column_bits: part.column_bits,
         }
+    }
+
+    /// Cycles of waiting after power-up.
+    pub const fn wake_cycles(geometry: &Geometry, part: &Part) -> usize {
+        (part.wake_ps / 1_000_000 * (geometry.clock_hz / 1_000_000)) as usize
     }
 
     /// Cycles of a granule: a burst in each bank.

@@ -22,7 +22,7 @@
 //! | `host_write` ... `host_done` |   |       | as [`HostAccess`](super::host::HostAccess)                     |       |
 //! | `reads_kv`, `reads_vmem`, `read_row`, `narrow`, `wide` |  | | as [`Pack`](super::pack::Pack)                    |       |
 //! | `cells` ... `row`          | out |       | as [`Decoder`](super::decode::Decoder)                         |       |
-//! | `outside_dram`, `outside_row` | out | 1  | strobes of faults: there is no such granule, no such row       |       |
+//! | `outside_dram`, `outside_kv`, `outside_vmem` | out | 1 | strobes of faults: there is no such granule, row of KV memory, of vector memory | |
 //! | `turnaround`               | out | 1     | strobe of a fault: the bus turned round without an empty slot  |       |
 //!
 //! # Invariants
@@ -83,7 +83,7 @@ pub struct DramSlice {
     pub host_read: Signal<In, Bit>,
     pub host_address: Signal<In, Bits<HOST_ADDRESS>>,
     pub host_data: Signal<In, Bits<64>>,
-    pub host_read_data: Signal<Out, Bits<64>>,
+    pub host_read_data: Signal<Out, Bits<72>>,
     pub host_done: Signal<Out, Bit>,
     pub read_word: Signal<In, Bits<16>>,
     pub reads_kv: Signal<Out, Bit>,
@@ -97,7 +97,8 @@ pub struct DramSlice {
     pub vmem: Signal<Out, Bit>,
     pub row: Signal<Out, Bits<11>>,
     pub outside_dram: Signal<Out, Bit>,
-    pub outside_row: Signal<Out, Bit>,
+    pub outside_kv: Signal<Out, Bit>,
+    pub outside_vmem: Signal<Out, Bit>,
     pub turnaround: Signal<Out, Bit>,
     frames: Frames,
     unit: TransferUnit,
@@ -224,7 +225,8 @@ impl Logic for DramSlice {
         self.write_later.x.next = self.pack.word.val();
         self.write_word.next = self.write_later.y.val();
         self.mask.next = self.host.mask.val();
-        if self.idle.val() {
+        // The words of a token's last granule may leave after the token.
+        if self.host.drives.val() {
             self.write_word.next = self.host.word.val();
         }
 
@@ -250,7 +252,10 @@ impl Logic for DramSlice {
         self.kv.next = self.decoder.kv.val();
         self.vmem.next = self.decoder.vmem.val();
         self.row.next = self.decoder.address.val();
-        self.outside_row.next = self.decoder.outside.val() | self.pack.outside.val();
+        self.outside_kv.next =
+            (self.decoder.outside.val() & self.decoder.kv.val()) | self.pack.outside_kv.val();
+        self.outside_vmem.next =
+            (self.decoder.outside.val() & self.decoder.vmem.val()) | self.pack.outside_vmem.val();
 
         self.turnaround_held.d.next =
             self.take.val() & self.busy.q.val() & (self.wrote.q.val() != self.unit.write.val());

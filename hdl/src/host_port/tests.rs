@@ -207,3 +207,81 @@ fn an_unknown_command_is_a_fault() {
     let count = |name: &str| (0..stimulus.cycles()).filter(|&t| response.get(t, name) == 1).count();
     assert_eq!((count("refused"), count("token_push"), count("out_valid")), (1, 1, 0));
 }
+
+/// A chip with external memory, as large as the widths of this package allow.
+const EXTERNAL: Geometry = Geometry {
+    vmem_rows: 512,
+    matrix_queue_depth: 128,
+    vector_queue_depth: 128,
+    dram_granules: 1 << 10,
+    ..Geometry::NANO_SDRAM
+};
+/// Cycles from the last byte of a command that reads to its strobe.
+const READ_STROBE: usize = 6;
+
+/// Commands on external memory and the transfer queue, of one word each. Memory takes its time, and the port waits for it.
+#[test]
+fn the_port_waits_for_external_memory() {
+    let bench = Bench::new(&emit(&mut HostPort::new(&EXTERNAL, READ_CYCLES), "dut").unwrap()).unwrap();
+    let mut random = Random::from_seed_variable();
+    let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
+    let words = (EXTERNAL.dram_granules * 8) as u64;
+    for _ in 0..400 {
+        let (writes, dram, running) = (random.below(2) == 0, random.below(3) > 0, random.below(5) == 0);
+        let size = if dram { words } else { 8 * EXTERNAL.transfer_queue_depth as u64 };
+        let address = if random.below(3) == 0 { size - 2 + random.below(4) } else { random.below(size) };
+        let legal = !running && address < size && (dram || writes);
+        let word: [u8; HOST_WORD_BYTES] = std::array::from_fn(|_| random.unsigned(8) as u8);
+        let [a, b, c, ..] = address.to_le_bytes();
+        let space = if dram { Space::Dram } else { Space::TransferQueue };
+        let mut bytes = vec![if writes { COMMAND_WRITE } else { COMMAND_READ }, space as u8, a, b, c, 1, 0];
+        bytes.extend(word.into_iter().filter(|_| writes));
+        for byte in bytes {
+            stimulus.cycle().set("in_valid", 1).set("in_data", byte.into()).set("running", running.into());
+            (1..BYTE_CYCLES).for_each(|_| {
+                stimulus.cycle().set("running", running.into());
+            });
+        }
+        let last = stimulus.cycles() - BYTE_CYCLES;
+        let strobe = last + if writes { HostPort::LATENCY } else { READ_STROBE };
+        let done = strobe + 1 + random.below(40) as usize;
+        let answer = random.next_u64();
+        let end = done + if writes { 2 } else { 2 * HOST_WORD_BYTES + READ_CYCLES };
+        while stimulus.cycles() <= end {
+            let now = stimulus.cycles();
+            stimulus.cycle().set("out_ready", 1).set("running", running.into());
+            // What memory shows before it has done is nothing yet.
+            let shown = if now < done { !answer } else { answer };
+            stimulus.set_words("dram_word$0", &[shown as u32, (shown >> 32) as u32, 0]);
+            stimulus.set("dram_done$0", (legal && dram && now == done).into());
+        }
+        expected.push((writes, dram, legal, address, word, answer, [last, strobe, done, end]));
+    }
+    let response = bench.run(stimulus.idle(1)).unwrap();
+    for (number, (writes, dram, legal, address, word, answer, [last, strobe, done, end])) in
+        expected.into_iter().enumerate()
+    {
+        let count = |name: &str| (last..=end).filter(|&t| response.get(t, name) == 1).count();
+        let wanted = |named: bool| usize::from(named && legal);
+        assert_eq!(count("dram_write$0"), wanted(dram && writes), "command {number}");
+        assert_eq!(count("dram_read$0"), wanted(dram && !writes), "command {number}");
+        assert_eq!(count("transfer_queue_write$0"), wanted(!dram), "command {number}");
+        assert_eq!(count("refused"), usize::from(!legal), "command {number}");
+        if legal {
+            assert_eq!(response.get(strobe, "address"), address, "command {number}");
+            assert!(!writes || response.words(strobe, "data") == word_of(word), "command {number}");
+        }
+        if legal && dram {
+            let port = if writes { "dram_write$0" } else { "dram_read$0" };
+            assert_eq!(response.get(strobe, port), 1, "command {number}");
+            assert!((strobe..=done).all(|t| response.get(t, "in_ready") == 0), "command {number}");
+        }
+        let taken = (last..=end).filter(|&t| response.get(t, "out_valid") == 1);
+        let found: Vec<u8> = taken.map(|t| response.get(t, "out_data") as u8).collect();
+        let mut bytes = [0; HOST_WORD_BYTES];
+        if legal && dram {
+            bytes[..8].copy_from_slice(&answer.to_le_bytes());
+        }
+        assert_eq!(found, if writes { vec![] } else { bytes.to_vec() }, "command {number}");
+    }
+}

@@ -23,13 +23,13 @@
 
 use crate::dialect::*;
 use crate::primitives::{Extend, Multiplier};
-use crate::widths::BLOCKS;
+use crate::widths::{BLOCKS, BLOCKS_MOST};
 
 /// Bits of delays and counts with their sign.
 pub const COUNTER: usize = 21;
 
 const _: () =
-    assert!((1 << 15) + (1 << 11) * ((1 << BLOCKS) - 1) + 1 < 1 << (COUNTER - 1), "counters are too narrow");
+    assert!((1 << 15) + (1 << 11) * BLOCKS_MOST + 1 < 1 << (COUNTER - 1), "counters are too narrow");
 
 /// The number, for a factor of `PER_BLOCK` bits.
 #[derive(LogicBlock, Default)]

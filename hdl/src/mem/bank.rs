@@ -19,6 +19,16 @@
 //! | `write_row`        | in  | `MATRIX_ROW` | row written                                   |  `t`  |
 //! | `data[i]`          | in  | 9            | seen by reads from `t + 1`                    |  `t`  |
 //!
+//! With external memory, transfers use the write ports as well, each memory's in its own cycles:
+//!
+//! | port               | dir | width        | meaning                                       | cycle |
+//! |--------------------|-----|--------------|-----------------------------------------------|------:|
+//! | `transfer_weights`, `transfer_weights_row` | in | 1, `MATRIX_ROW` | write both lanes' weights, in this row | `t` |
+//! | `transfer_kv`, `transfer_kv_row` | in | 1, `MATRIX_ROW` | write both lanes' codes, in this row | `t`  |
+//! | `cell`             | in  | 18           | both lanes                                    |  `t`  |
+//! | `transfer_back`    | in  | 1            | read both lanes' codes of `transfer_kv_row`   |  `t`  |
+//! | `back`             | out | 18           | them                                          | `t + 2` |
+//!
 //! A block RAM byte has nine bits, so a 1024 x 18 block with byte enables is the KV memory of two lanes.
 //!
 //! # Invariants
@@ -40,6 +50,13 @@ pub struct PairBank {
     pub kv_write: Signal<In, Bits<2>>,
     pub write_row: Signal<In, Bits<MATRIX_ROW>>,
     pub data: [Signal<In, Bits<9>>; 2],
+    pub transfer_weights: Vec<Signal<In, Bit>>,
+    pub transfer_weights_row: Vec<Signal<In, Bits<MATRIX_ROW>>>,
+    pub transfer_kv: Vec<Signal<In, Bit>>,
+    pub transfer_back: Vec<Signal<In, Bit>>,
+    pub transfer_kv_row: Vec<Signal<In, Bits<MATRIX_ROW>>>,
+    pub cell: Vec<Signal<In, Bits<18>>>,
+    pub back: Vec<Signal<Out, Bits<18>>>,
     weights: [Ebr<WEIGHT_ROW, 9, 1>; 2],
     kv: Ebr<KV_ROW, 18, 2>,
     kv_word: JoinLanes<2, 9, 18>,
@@ -49,6 +66,22 @@ pub struct PairBank {
 impl PairBank {
     /// Cycles from row to weights and codes.
     pub const LATENCY: usize = Ebr::<WEIGHT_ROW, 9, 1>::LATENCY;
+
+    /// The memories of two lanes, which transfers may reach.
+    pub fn new(transfers: bool) -> Self {
+        let count = usize::from(transfers);
+        let bank = Self {
+            transfer_weights: many(count),
+            transfer_weights_row: many(count),
+            transfer_kv: many(count),
+            transfer_back: many(count),
+            transfer_kv_row: many(count),
+            cell: many(count),
+            back: many(count),
+            ..Self::default()
+        };
+        if transfers { Self { kv: Ebr::two_way(), ..bank } } else { bank }
+    }
 }
 
 impl Logic for PairBank {
@@ -69,6 +102,24 @@ impl Logic for PairBank {
         self.kv.write_enable.next = self.kv_write.val();
         self.kv.write_address.next = self.write_row.val().get_bits::<KV_ROW>(0);
         self.kv.write_data.next = self.kv_word.bus.val();
+        for t in 0..self.cell.len() {
+            for i in 0..2 {
+                if self.transfer_weights[t].val() {
+                    self.weights[i].write_enable.next = 1.into();
+                    self.weights[i].write_address.next =
+                        self.transfer_weights_row[t].val().get_bits::<WEIGHT_ROW>(0);
+                    self.weights[i].write_data.next = self.cell[t].val().get_bits::<9>(i * 9);
+                }
+            }
+            if self.transfer_kv[t].val() | self.transfer_back[t].val() {
+                self.kv.write_address.next = self.transfer_kv_row[t].val().get_bits::<KV_ROW>(0);
+            }
+            if self.transfer_kv[t].val() {
+                self.kv.write_enable.next = 3.into();
+                self.kv.write_data.next = self.cell[t].val();
+            }
+            self.back[t].next = self.kv.back[t].val();
+        }
     }
 }
 
@@ -126,6 +177,48 @@ mod tests {
             let at = 1 + row + PairBank::LATENCY;
             let codes = [response.get(at, "code$0"), response.get(at, "code$1")];
             assert_eq!(codes, if row == 1023 { [0, 99] } else { [0, 0] }, "row {row}");
+        }
+    }
+
+    /// Transfers reach weights and codes in cycles of their own, beside results and beats, and read codes back.
+    #[test]
+    fn transfers_use_the_write_ports() {
+        let bench = Bench::new(&emit(&mut PairBank::new(true), "pair_bank").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let (mut weights, mut codes) = ([[0; 2]; 8], [[0; 2]; 8]);
+        let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
+        for _ in 0..20_000 {
+            let [row, write_row, weights_row, kv_row] = [0; 4].map(|_| random.below(8));
+            let data: [i64; 2] = std::array::from_fn(|_| random.signed(9));
+            let cell: [i64; 2] = std::array::from_fn(|_| random.signed(9));
+            // Who has the write port of codes in this cycle: a result, a row that comes, a row that goes.
+            let (user, to_weights) = (random.below(4), random.below(2));
+            let kv_write = if user == 0 { random.below(4) } else { 0 };
+            stimulus.cycle().set("row", row).set("kv_write", kv_write).set("write_row", write_row);
+            stimulus.set_signed("data$0", data[0]).set_signed("data$1", data[1]);
+            stimulus.set("transfer_weights$0", to_weights).set("transfer_weights_row$0", weights_row);
+            stimulus.set("transfer_kv$0", (user == 1).into()).set("transfer_back$0", (user == 2).into());
+            stimulus.set("transfer_kv_row$0", kv_row).set_lanes("cell$0", 9, &cell);
+            let back = (user == 2).then_some(codes[kv_row as usize]);
+            expected.push((weights[row as usize], codes[row as usize], back));
+            if to_weights == 1 {
+                weights[weights_row as usize] = cell;
+            }
+            if user == 1 {
+                codes[kv_row as usize] = cell;
+            }
+            for i in (0..2).filter(|i| kv_write >> i & 1 == 1) {
+                codes[write_row as usize][i] = data[i];
+            }
+        }
+        let response = bench.run(stimulus.idle(PairBank::LATENCY)).unwrap();
+        for (t, (weights, codes, back)) in expected.into_iter().enumerate() {
+            let at = t + PairBank::LATENCY;
+            let pair = |name: &str| [0, 1].map(|i| response.signed(at, &format!("{name}${i}")));
+            assert_eq!((pair("weight"), pair("code")), (weights, codes), "cycle {t}");
+            if let Some(back) = back {
+                assert_eq!(response.signed_lanes(at, "back$0", 9), back, "cycle {t}");
+            }
         }
     }
 

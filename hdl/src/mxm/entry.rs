@@ -12,6 +12,7 @@
 //! | `wanted`         | in  | `ENTRY` | `Dot`'s field `entry`                                      |     0 |
 //! | `continues`      | in  | 1       | `entry_continue`: begin after the last entry of any beat   |     0 |
 //! | `advance`        | in  | 1       | `entry_advance`: go on by one from beat to beat            |     0 |
+//! | `returns`        | in  | 1       | with external memory: take the instruction's first entry again | 0 |
 //! | `entry`          | out | `ENTRY` | entry of the beat                                          |     2 |
 //! | `reads`          | out | 1       | strobe: a beat reads the entry, in cycle 3                 |     2 |
 //!
@@ -32,6 +33,7 @@ pub struct EntryPointer {
     pub wanted: Signal<In, Bits<ENTRY>>,
     pub continues: Signal<In, Bit>,
     pub advance: Signal<In, Bit>,
+    pub returns: Vec<Signal<In, Bit>>,
     pub entry: Signal<Out, Bits<ENTRY>>,
     pub reads: Signal<Out, Bit>,
     last_entry: Setting<ENTRY>,
@@ -43,6 +45,10 @@ pub struct EntryPointer {
     now: DFF<Bits<ENTRY>>,
     next: DFF<Bits<ENTRY>>,
     reads_2: DFF<Bit>,
+    // With external memory, one of each.
+    first_1: Vec<DFF<Bit>>,
+    returns_1: Vec<DFF<Bit>>,
+    first_entry: Vec<DFF<Bits<ENTRY>>>,
     kind: Kind<Self>,
 }
 
@@ -52,7 +58,15 @@ impl EntryPointer {
 
     /// The pointer of a chip.
     pub fn new(geometry: &Geometry) -> Self {
-        Self { last_entry: Setting::new(geometry.act_entries - 1), ..Self::default() }
+        let external = usize::from(geometry.has_external_memory());
+        Self {
+            last_entry: Setting::new(geometry.act_entries - 1),
+            returns: many(external),
+            first_1: many(external),
+            returns_1: many(external),
+            first_entry: many(external),
+            ..Self::default()
+        }
     }
 }
 
@@ -70,6 +84,17 @@ impl Logic for EntryPointer {
             self.chosen.next = self.wanted_1.q.val();
         } else if self.takes_next_1.q.val() {
             self.chosen.next = self.next.q.val();
+        }
+        for e in 0..self.returns.len() {
+            dff_setup!(self, clock, first_1[e], returns_1[e], first_entry[e]);
+            self.first_1[e].d.next = self.first.val();
+            self.returns_1[e].d.next = self.returns[e].val();
+            if self.returns_1[e].q.val() {
+                self.chosen.next = self.first_entry[e].q.val();
+            }
+            if self.beat_1.q.val() & self.first_1[e].q.val() {
+                self.first_entry[e].d.next = self.chosen.val();
+            }
         }
         if self.beat_1.q.val() {
             self.now.d.next = self.chosen.val();
@@ -119,6 +144,43 @@ mod tests {
         for (t, (reads, entry)) in expected.into_iter().enumerate() {
             let at = t + EntryPointer::LATENCY;
             assert_eq!((response.get(at, "reads"), response.get(at, "entry")), (reads, entry), "cycle {t}");
+        }
+    }
+
+    /// With external memory, a beat may go back to the first entry of its instruction, wherever that was.
+    #[test]
+    fn entries_return_to_the_first() {
+        let chip = Geometry { act_entries: 16, ..Geometry::NANO_SDRAM };
+        let bench = Bench::new(&emit(&mut EntryPointer::new(&chip), "entry_pointer").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let slots = slots(&mut random, 2000);
+        let fields: Vec<[u64; 3]> =
+            (0..2000).map(|_| [random.below(16), random.below(2), random.below(2)]).collect();
+        let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
+        let (mut entry, mut next, mut first) = (0, 0, 0);
+        for slot in &slots {
+            stimulus.cycle().set("wanted", random.below(16)).set("continues", random.below(2));
+            stimulus.set("first", random.below(2)).set("returns$0", random.below(2));
+            if let Some(slot) = slot {
+                let [wanted, continues, advance] = fields[slot.instruction];
+                let returns = u64::from(slot.k > 0) & random.below(2);
+                stimulus.set("beat", 1).set("first", u64::from(slot.k == 0)).set("wanted", wanted);
+                stimulus.set("continues", continues).set("advance", advance).set("returns$0", returns);
+                entry = match (slot.k, continues, advance) {
+                    (0, 0, _) => wanted,
+                    (0, _, _) => next,
+                    _ if returns == 1 => first,
+                    (_, _, 1) => next,
+                    _ => entry,
+                };
+                first = if slot.k == 0 { entry } else { first };
+                next = (entry + 1) % 16;
+            }
+            expected.push(entry);
+        }
+        let response = bench.run(stimulus.idle(EntryPointer::LATENCY)).unwrap();
+        for (t, entry) in expected.into_iter().enumerate() {
+            assert_eq!(response.get(t + EntryPointer::LATENCY, "entry"), entry, "cycle {t}");
         }
     }
 

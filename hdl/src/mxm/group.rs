@@ -22,6 +22,16 @@
 //! | `weight_write`     | in  | 2            | bit `h`: write the lowest bits of `sent` as weights of half `h` of the lanes | 15 |
 //! | `write_row`        | in  | `MATRIX_ROW` | row of codes or weights written                           |    15 |
 //!
+//! With external memory, transfers come a cycle before they use the write ports:
+//!
+//! | port               | dir | width        | meaning                                                   | cycle |
+//! |--------------------|-----|--------------|-----------------------------------------------------------|------:|
+//! | `transfer_weights`, `transfer_weights_row` | in | 1, `MATRIX_ROW` | write the lanes' weights, in this row  |   `t` |
+//! | `transfer_kv`, `transfer_kv_row` | in | 1, `MATRIX_ROW` | write the lanes' codes, in this row              |   `t` |
+//! | `transfer_back`    | in  | 1            | read the lanes' codes of `transfer_kv_row`                |   `t` |
+//! | `transfer_cell[c]` | in  | 36           | four lanes                                                |   `t` |
+//! | `back[c]`          | out | 36           | four lanes                                                | `t + BACK_LATENCY` |
+//!
 //! Columns "cycle" count from the issue of the beat (0 to 6) and of the vector operation that writes (15). What arrives
 //! in cycle 15 is written in cycle 16, and seen by beats that sample in cycle 17.
 //!
@@ -52,6 +62,13 @@ pub struct LaneGroup {
     pub kv_value: Signal<In, Bits<9>>,
     pub weight_write: Signal<In, Bits<2>>,
     pub write_row: Signal<In, Bits<MATRIX_ROW>>,
+    pub transfer_weights: Vec<Signal<In, Bit>>,
+    pub transfer_weights_row: Vec<Signal<In, Bits<MATRIX_ROW>>>,
+    pub transfer_kv: Vec<Signal<In, Bit>>,
+    pub transfer_back: Vec<Signal<In, Bit>>,
+    pub transfer_kv_row: Vec<Signal<In, Bits<MATRIX_ROW>>>,
+    pub transfer_cell: Vec<Signal<In, Bits<36>>>,
+    pub back: Vec<Signal<Out, Bits<36>>>,
     /// One copy for each half of the lanes.
     row_here: [LocalCopy<MATRIX_ROW>; 2],
     /// One copy for four lanes.
@@ -67,6 +84,14 @@ pub struct LaneGroup {
     kv_enable: Vec<JoinLanes<2, 1, 2>>,
     bank: Vec<PairBank>,
     lane: Vec<MatrixLane>,
+    // With external memory, one of each; for four lanes one of the last two.
+    transfer_weights_1: Vec<LocalCopy<1>>,
+    transfer_weights_row_1: Vec<LocalCopy<MATRIX_ROW>>,
+    transfer_kv_1: Vec<LocalCopy<1>>,
+    transfer_back_1: Vec<LocalCopy<1>>,
+    transfer_kv_row_1: Vec<LocalCopy<MATRIX_ROW>>,
+    cell_1: Vec<LocalCopy<36>>,
+    back_pair: Vec<JoinLanes<2, 18, 36>>,
     _half: usize,
     kind: Kind<Self>,
 }
@@ -79,10 +104,39 @@ impl LaneGroup {
     /// Cycles from the vector unit's row to its write.
     pub const ARRIVAL: usize = LocalCopy::<MATRIX_ROW>::LATENCY;
 
+    /// Cycles from a transfer's row to its codes on the way back.
+    pub const BACK_LATENCY: usize = LocalCopy::<MATRIX_ROW>::LATENCY + PairBank::LATENCY;
+
     const BANKS: usize = LocalCopy::<MATRIX_ROW>::LATENCY + PairBank::LATENCY;
 
     /// A group of `lanes` lanes.
     pub fn new(lanes: usize) -> Self {
+        Self { bank: many(lanes / 2), ..Self::of(lanes) }
+    }
+
+    /// A group of `lanes` lanes whose memories transfers reach.
+    pub fn with_transfers(lanes: usize) -> Self {
+        Self {
+            transfer_weights: many(1),
+            transfer_weights_row: many(1),
+            transfer_kv: many(1),
+            transfer_back: many(1),
+            transfer_kv_row: many(1),
+            transfer_cell: many(lanes / 4),
+            back: many(lanes / 4),
+            transfer_weights_1: many(1),
+            transfer_weights_row_1: many(1),
+            transfer_kv_1: many(1),
+            transfer_back_1: many(1),
+            transfer_kv_row_1: many(1),
+            cell_1: many(lanes / 4),
+            back_pair: many(lanes / 4),
+            bank: (0..lanes / 2).map(|_| PairBank::new(true)).collect(),
+            ..Self::of(lanes)
+        }
+    }
+
+    fn of(lanes: usize) -> Self {
         Self {
             operand: many(lanes),
             product: many(lanes),
@@ -90,7 +144,6 @@ impl LaneGroup {
             from_kv_here: many(lanes / 4),
             sent_16: many(lanes),
             kv_enable: many(lanes / 2),
-            bank: many(lanes / 2),
             lane: many(lanes),
             _half: lanes / 2,
             kind: Kind::named(format!("lane_group_{lanes}")),
@@ -152,6 +205,31 @@ impl Logic for LaneGroup {
                 self.bank[p].write_row.next = self.write_row_16.q.val();
             }
         }
+        for e in 0..self.transfer_kv.len() {
+            clock!(self, clock, transfer_weights_1[e], transfer_weights_row_1[e], transfer_kv_1[e]);
+            clock!(self, clock, transfer_back_1[e], transfer_kv_row_1[e]);
+            self.transfer_weights_1[e].d.next = self.transfer_weights[e].val().into();
+            self.transfer_weights_row_1[e].d.next = self.transfer_weights_row[e].val();
+            self.transfer_kv_1[e].d.next = self.transfer_kv[e].val().into();
+            self.transfer_back_1[e].d.next = self.transfer_back[e].val().into();
+            self.transfer_kv_row_1[e].d.next = self.transfer_kv_row[e].val();
+            for c in 0..self.cell_1.len() {
+                clock!(self, clock, cell_1[c]);
+                self.cell_1[c].d.next = self.transfer_cell[c].val();
+                for p in 0..2 {
+                    self.bank[c * 2 + p].transfer_weights[e].next =
+                        self.transfer_weights_1[e].q.val().get_bit(0);
+                    self.bank[c * 2 + p].transfer_weights_row[e].next =
+                        self.transfer_weights_row_1[e].q.val();
+                    self.bank[c * 2 + p].transfer_kv[e].next = self.transfer_kv_1[e].q.val().get_bit(0);
+                    self.bank[c * 2 + p].transfer_back[e].next = self.transfer_back_1[e].q.val().get_bit(0);
+                    self.bank[c * 2 + p].transfer_kv_row[e].next = self.transfer_kv_row_1[e].q.val();
+                    self.bank[c * 2 + p].cell[e].next = self.cell_1[c].q.val().get_bits::<18>(p * 18);
+                    self.back_pair[c].lane[p].next = self.bank[c * 2 + p].back[e].val();
+                }
+                self.back[c].next = self.back_pair[c].bus.val();
+            }
+        }
     }
 }
 
@@ -171,6 +249,56 @@ mod tests {
         lanes: u64,
         codes: Vec<i64>,
         value: i64,
+    }
+
+    /// Rows of transfers reach weights and codes; codes go back.
+    #[test]
+    fn transfers_reach_the_lanes() {
+        let bench = Bench::new(&emit(&mut LaneGroup::with_transfers(LANES), "lane_group").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let mut stimulus = bench.stimulus();
+        stimulus.cycle().set("act_write", 3);
+        (0..LANES).for_each(|j| {
+            stimulus.set(&format!("sent${j}"), 1);
+        });
+        // Weights and codes; the write of the cycle before.
+        let mut memories = [vec![[0i64; LANES]; 4], vec![[0; LANES]; 4]];
+        let (mut pending, mut expected): (Option<(usize, usize, [i64; LANES])>, _) = (None, vec![]);
+        let mut choices = vec![0];
+        for _ in 0..5000 {
+            let from_kv = random.below(2);
+            choices.push(from_kv);
+            let [row, target] = [0; 2].map(|_| random.below(4) as usize);
+            let cells: [i64; LANES] = std::array::from_fn(|_| random.signed(8));
+            // Weights come, codes come, codes go.
+            let user = random.below(3) as usize;
+            stimulus.cycle().set("row", row as u64).set("from_kv", from_kv);
+            stimulus.set("transfer_weights$0", (user == 0).into());
+            stimulus.set("transfer_weights_row$0", if user == 0 { target as u64 } else { random.below(4) });
+            stimulus.set("transfer_kv$0", (user == 1).into()).set("transfer_back$0", (user == 2).into());
+            stimulus.set("transfer_kv_row$0", if user > 0 { target as u64 } else { random.below(4) });
+            (0..LANES / 4).for_each(|c| {
+                stimulus.set_lanes(&format!("transfer_cell${c}"), 9, &cells[4 * c..][..4]);
+            });
+            // What came a cycle ago is written when these rows arrive at the memories.
+            if let Some((memory, target, cells)) = pending.take() {
+                memories[memory][target] = cells;
+            }
+            pending = (user < 2).then_some((user, target, cells));
+            let read = [0, 1].map(|memory: usize| memories[memory][row]);
+            expected.push((stimulus.cycles() - 1, read, (user == 2).then_some(memories[1][target])));
+        }
+        let response = bench.run(stimulus.idle(LaneGroup::LATENCY)).unwrap();
+        choices.resize(choices.len() + 2, 0);
+        for (t, read, back) in expected {
+            let lane = |j: usize| response.signed(t + LaneGroup::LATENCY, &format!("product${j}"));
+            let found: Vec<i64> = (0..LANES).map(lane).collect();
+            assert_eq!(found, read[choices[t + 2] as usize], "cycle {t}");
+            let cells =
+                |c: usize| response.signed_lanes(t + LaneGroup::BACK_LATENCY, &format!("back${c}"), 9);
+            let found: Vec<i64> = (0..LANES / 4).flat_map(cells).collect();
+            assert!(back.is_none_or(|back| found == back), "cycle {t}");
+        }
     }
 
     /// Codes written in either way are found by the beats that read them, as products with an activation of one.

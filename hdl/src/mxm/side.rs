@@ -30,6 +30,18 @@
 //! | `saturated`                           | out | 1            | strobe: a row of sums with a lane that saturated    |       |
 //! | `kv_conflict`, `act_conflict`, `matrix_address`, `vmem_conflict`, `vmem_address` | out | 1 | strobes, one per fault of the same name | |
 //!
+//! With external memory:
+//!
+//! | port                                  | dir | width        | meaning                                             | cycle |
+//! |---------------------------------------|-----|--------------|-----------------------------------------------------|------:|
+//! | `piece_begins`, `piece_returns`, `piece_moves`, `piece_ends` | in | 1 | as of [`Pieces`](crate::dispatch::Pieces) | 0 |
+//! | `transfer_weights`, `transfer_weights_row` | in | 1, `MATRIX_ROW` | a transfer writes this row of weights in the next cycle | `t` |
+//! | `transfer_kv`, `transfer_kv_row`      | in  | 1, `MATRIX_ROW` | a transfer writes this row of codes in the next cycle | `t` |
+//! | `transfer_back`                       | in  | 1            | a transfer samples row `transfer_kv_row` in the next cycle | `t` |
+//! | `transfer_cell[c]`                    | in  | 36           | four lanes of the row that comes                    |   `t` |
+//! | `back[c]`                             | out | 36           | four lanes of the row that goes                     | `t + BACK_LATENCY` |
+//! | `transfer_conflict`                   | out | 1            | strobe: KV memory's write port was wanted twice     |       |
+//!
 //! Cycles of issues count from `issue`, those of writes from the vector queue's issue; `tree` is log2 of the lanes. An
 //! activation or KV code that comes in cycle 15 is seen by beats that sample in cycle 17.
 //!
@@ -117,6 +129,18 @@ pub struct MatrixSide {
     pub matrix_address: Signal<Out, Bit>,
     pub vmem_conflict: Signal<Out, Bit>,
     pub vmem_address: Signal<Out, Bit>,
+    pub piece_begins: Vec<Signal<In, Bit>>,
+    pub piece_returns: Vec<Signal<In, Bit>>,
+    pub piece_moves: Vec<Signal<In, Bit>>,
+    pub piece_ends: Vec<Signal<In, Bit>>,
+    pub transfer_weights: Vec<Signal<In, Bit>>,
+    pub transfer_weights_row: Vec<Signal<In, Bits<MATRIX_ROW>>>,
+    pub transfer_kv: Vec<Signal<In, Bit>>,
+    pub transfer_back: Vec<Signal<In, Bit>>,
+    pub transfer_kv_row: Vec<Signal<In, Bits<MATRIX_ROW>>>,
+    pub transfer_cell: Vec<Signal<In, Bits<36>>>,
+    pub back: Vec<Signal<Out, Bits<36>>>,
+    pub transfer_conflict: Vec<Signal<Out, Bit>>,
     beat: Signal<Local, Bit>,
     from_kv: Signal<Local, Bit>,
     from_kv_later: Delay<1>,
@@ -140,6 +164,13 @@ pub struct MatrixSide {
     sums: Sums,
     port: StorePort,
     best: Maximum,
+    // With external memory, one of each.
+    ends_later: Vec<Delay<1>>,
+    transfer_kv_1: Vec<DFF<Bit>>,
+    transfer_back_1: Vec<DFF<Bit>>,
+    transfer_kv_row_1: Vec<DFF<Bits<KV_ROW>>>,
+    conflict_held: Vec<DFF<Bit>>,
+    _cells: usize,
     _lanes: usize,
     _first_node: usize,
     kind: Kind<Self>,
@@ -147,12 +178,16 @@ pub struct MatrixSide {
 
 /// Cycle in which the groups take the choice between weights and KV codes.
 const FROM_KV_CYCLE: usize = 2;
+/// Cycle in which a beat may fill the last lane.
+const WRAPS_CYCLE: usize = 2;
 /// Cycle in which the gather path takes its chunk.
 const CHUNK_CYCLE: usize = 3;
 
 impl MatrixSide {
     /// Cycles from `host_read` to `host_read_data`.
     pub const HOST_READ_LATENCY: usize = HostAccess::LATENCY;
+    /// Cycles from a transfer's row to its codes on the way back.
+    pub const BACK_LATENCY: usize = LaneGroup::BACK_LATENCY;
 
     /// The matrix side of a chip.
     pub fn new(geometry: &Geometry) -> Self {
@@ -173,7 +208,6 @@ impl MatrixSide {
             window: LaneWindow::new(geometry),
             emission: Emission::new(geometry),
             faults: Faults::new(geometry),
-            group: (0..groups).map(|_| LaneGroup::new(lanes)).collect(),
             chunk_later: Delay::new(CHUNK_CYCLE),
             wanted_later: Delay::new(CHUNK_CYCLE),
             chunk_word: (0..lanes / GATHER_LANES).map(|_| Gather::new(groups)).collect(),
@@ -186,6 +220,37 @@ impl MatrixSide {
             _lanes: lanes,
             _first_node: lanes - 1,
             kind: Kind::named(format!("matrix_side_{}", geometry.mxm_lanes)),
+            ..Self::memories(geometry)
+        }
+    }
+
+    /// The lanes with their memories, and what transfers need to reach these.
+    fn memories(geometry: &Geometry) -> Self {
+        let (lanes, groups) = (geometry.vxm_lanes, geometry.groups());
+        if !geometry.has_external_memory() {
+            let group = (0..groups).map(|_| LaneGroup::new(lanes));
+            return Self { group: group.collect(), ..Self::default() };
+        }
+        Self {
+            group: (0..groups).map(|_| LaneGroup::with_transfers(lanes)).collect(),
+            piece_begins: many(1),
+            piece_returns: many(1),
+            piece_moves: many(1),
+            piece_ends: many(1),
+            transfer_weights: many(1),
+            transfer_weights_row: many(1),
+            transfer_kv: many(1),
+            transfer_back: many(1),
+            transfer_kv_row: many(1),
+            transfer_cell: many(geometry.mxm_lanes / 4),
+            back: many(geometry.mxm_lanes / 4),
+            transfer_conflict: many(1),
+            ends_later: vec![Delay::new(WRAPS_CYCLE)],
+            transfer_kv_1: many(1),
+            transfer_back_1: many(1),
+            transfer_kv_row_1: many(1),
+            conflict_held: many(1),
+            _cells: lanes / 4,
             ..Self::default()
         }
     }
@@ -347,5 +412,43 @@ impl Logic for MatrixSide {
         self.matrix_address.next = self.faults.matrix_address.val();
         self.vmem_conflict.next = self.port.conflict.val();
         self.vmem_address.next = self.emission.outside.val();
+
+        // Pieces of results, and transfers.
+        for e in 0..self.transfer_kv.len() {
+            clock!(self, clock, ends_later[e]);
+            self.entry_pointer.returns[e].next = self.piece_returns[e].val();
+            self.window.begins[e].next = self.piece_begins[e].val();
+            self.window.advance.next = self.lane_advance.val() & self.piece_moves[e].val();
+            self.ends_later[e].x.next = self.piece_ends[e].val().into();
+            self.emission.wraps.next = self.window.wraps.val() & self.ends_later[e].y.val().get_bit(0);
+            self.faults.gathers[e].next = self.gather.val();
+            for g in 0..self.group.len() {
+                self.group[g].transfer_weights[e].next = self.transfer_weights[e].val();
+                self.group[g].transfer_weights_row[e].next = self.transfer_weights_row[e].val();
+                self.group[g].transfer_kv[e].next = self.transfer_kv[e].val();
+                self.group[g].transfer_back[e].next = self.transfer_back[e].val();
+                self.group[g].transfer_kv_row[e].next = self.transfer_kv_row[e].val();
+                for cells in self._cells..(self._cells + 1) {
+                    for c in 0..self._cells {
+                        self.group[g].transfer_cell[c].next = self.transfer_cell[g * cells + c].val();
+                        self.back[g * cells + c].next = self.group[g].back[c].val();
+                    }
+                }
+            }
+            // In the cycle in which the port is used.
+            dff_setup!(self, clock, transfer_kv_1[e], transfer_back_1[e], transfer_kv_row_1[e]);
+            dff_setup!(self, clock, conflict_held[e]);
+            self.transfer_kv_1[e].d.next = self.transfer_kv[e].val();
+            self.transfer_back_1[e].d.next = self.transfer_back[e].val();
+            self.transfer_kv_row_1[e].d.next = self.transfer_kv_row[e].val().get_bits::<KV_ROW>(0);
+            self.faults.kv_write.next = self.kv_write_16.q.val() | self.transfer_kv_1[e].q.val();
+            if self.transfer_kv_1[e].q.val() {
+                self.faults.kv_row.next = self.transfer_kv_row_1[e].q.val();
+            }
+            self.conflict_held[e].d.next = (self.transfer_kv_1[e].q.val() & self.transfer_back_1[e].q.val())
+                | (self.kv_write_16.q.val()
+                    & (self.transfer_kv_1[e].q.val() | self.transfer_back_1[e].q.val()));
+            self.transfer_conflict[e].next = self.conflict_held[e].q.val();
+        }
     }
 }

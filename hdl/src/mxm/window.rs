@@ -14,6 +14,7 @@
 //! | `wanted`    | in  | `LANE` | `Dot`'s field `lane`                                                |                 0 |
 //! | `advance`   | in  | 1      | `lane_advance`                                                      |                 0 |
 //! | `clears`    | in  | 2      | `Dot`'s field `clear`                                               |                 0 |
+//! | `begins`    | in  | 1      | with external memory: `Clear::First` clears, instead of with `first` |                0 |
 //! | `wraps`     | out | 1      | the beat's results end with the last lane                           |                 2 |
 //! | `rung[r]`   | out | 1      | the tap is at or above the rung `r` of the ladder                   | 6 + first tap + `r` |
 //! | `sums_beat` | out | 1      | the beat, for [`Sums`](super::sums::Sums)                           |          6 + tree |
@@ -49,6 +50,7 @@ pub struct LaneWindow {
     pub wanted: Signal<In, Bits<LANE>>,
     pub advance: Signal<In, Bit>,
     pub clears: Signal<In, Bits<2>>,
+    pub begins: Vec<Signal<In, Bit>>,
     pub wraps: Signal<Out, Bit>,
     pub rung: Vec<Signal<Out, Bits<1>>>,
     pub sums_beat: Signal<Out, Bit>,
@@ -89,6 +91,7 @@ impl LaneWindow {
         let results = |r: usize| Setting::new(lanes >> (r + 1));
         let to_sums = PRODUCT_CYCLE + tree;
         Self {
+            begins: many(usize::from(geometry.has_external_memory())),
             rung: many(rungs),
             last_lane: Setting::new(lanes - 1),
             results_at: (0..rungs).map(results).collect(),
@@ -120,6 +123,10 @@ impl Logic for LaneWindow {
         self.advance_1.d.next = self.advance.val();
         self.clear_1.d.next = (self.clears.val() == self.clears_always.val())
             | (self.first.val() & (self.clears.val() == self.clears_first.val()));
+        for e in 0..self.begins.len() {
+            self.clear_1.d.next = (self.clears.val() == self.clears_always.val())
+                | (self.begins[e].val() & (self.clears.val() == self.clears_first.val()));
+        }
 
         self.results.next = 0.into();
         for tap in self._first_tap..(self._first_tap + 1) {
@@ -163,7 +170,7 @@ mod tests {
     use super::*;
     use crate::bench::{Bench, Random};
     use crate::emit::emit;
-    use crate::mxm::schedule::slots;
+    use crate::mxm::schedule::{Slot, slots};
 
     /// Tap, first lane, whether it advances, when it clears.
     type Fields = (u32, u64, bool, u64);
@@ -173,6 +180,11 @@ mod tests {
         let results = chip.mxm_lanes as u64 >> tap;
         let lane = random.below(chip.vxm_lanes as u64 / results) * results;
         (tap, lane, random.below(2) == 1, random.below(3))
+    }
+
+    /// Whether `Clear::First` clears: with external memory in every other beat, for instance.
+    fn begins(chip: &Geometry, slot: &Slot) -> bool {
+        slot.k == 0 || chip.has_external_memory() && slot.k % 2 == 0
     }
 
     fn check(chip: &Geometry) {
@@ -187,6 +199,10 @@ mod tests {
                 .set("advance", random.below(2))
                 .set("clears", random.below(4))
                 .set("first", random.below(2));
+            if chip.has_external_memory() {
+                let begins = slot.map_or_else(|| random.below(2), |slot| u64::from(begins(chip, &slot)));
+                stimulus.set("begins$0", begins);
+            }
             if let Some(slot) = slot {
                 let (tap, lane, advance, clears) = all[slot.instruction];
                 stimulus.set("beat", 1).set("first", u64::from(slot.k == 0)).set("tap", tap.into());
@@ -204,7 +220,7 @@ mod tests {
             let lane = (lane + if advance { slot.k as u64 * results } else { 0 }) % lanes;
             assert_eq!(response.get(t + 2, "wraps") == 1, lane + results == lanes, "cycle {t}");
             assert_eq!(response.get(sums, "lane"), lane, "cycle {t}");
-            let clear = clears == Clear::Always as u64 || clears == Clear::First as u64 && slot.k == 0;
+            let clear = clears == Clear::Always as u64 || clears == Clear::First as u64 && begins(chip, slot);
             assert_eq!(response.get(sums, "clear") == 1, clear, "cycle {t}");
             let keep = response.get(sums, "keep");
             let window: Vec<u64> = (0..lanes).filter(|l| (l ^ lane) & keep == 0).collect();
@@ -222,7 +238,7 @@ mod tests {
 
     #[test]
     fn windows_are_those_of_the_model() {
-        Geometry::ALL.iter().for_each(check);
+        Geometry::ALL.iter().chain([&Geometry::NANO_SDRAM]).for_each(check);
     }
 
     /// Needs no model: beats that advance through the row wrap once every `lanes / results` of them.

@@ -15,8 +15,9 @@
 //! | `write_enable`  | in  | `LANES`   | bit `i` writes bits `i*DATA/LANES` and up      | `t`     |
 //! | `write_address` | in  | `ADDRESS` |                                                | `t`     |
 //! | `write_data`    | in  | `DATA`    | seen by reads from `t + 1`                     | `t`     |
+//! | `back`          | out | `DATA`    | what `write_address` held, if it was not written; only of [`Ebr::two_way`] | `t + 2` |
 //!
-//! Throughput: one read and one write per cycle.
+//! Throughput: one read and one write per cycle; the write port of a block that is two-way reads where it does not write.
 //!
 //! One block holds 2048 x 9, 1024 x 18 (lanes of 9) or 512 x 36 (lanes of 9 or 18) and any smaller depth or width. A
 //! shape beyond that keeps its behavioural text on the ECP5 too, for Yosys to build from several blocks.
@@ -24,7 +25,7 @@
 //! # Invariants
 //! 1. All words are zero at power-up.
 //! 2. The caller never reads an address in the cycle in which it is written: the chip leaves that undefined. The
-//!    behavioural text and the model give the old word.
+//!    behavioural text and the model give the old word, also at `back`.
 
 use crate::dialect::*;
 use std::fmt::Write;
@@ -38,14 +39,22 @@ pub struct Ebr<const ADDRESS: usize, const DATA: usize, const LANES: usize> {
     pub write_enable: Signal<In, Bits<LANES>>,
     pub write_address: Signal<In, Bits<ADDRESS>>,
     pub write_data: Signal<In, Bits<DATA>>,
+    pub back: Vec<Signal<Out, Bits<DATA>>>,
     _words: Vec<Bits<DATA>>,
     _fetched: Bits<DATA>,
+    _fetched_back: Bits<DATA>,
     kind: Kind<Self>,
 }
 
 impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Ebr<ADDRESS, DATA, LANES> {
     /// Cycles from address to data.
     pub const LATENCY: usize = 2;
+
+    /// A block whose write port reads too. At 36 bits both ports make one, so it has none to spare.
+    pub fn two_way() -> Self {
+        assert!(Self::VENDOR_WIDTH != Some(36), "a block of 36 bits has no second port to read with");
+        Self { back: many(1), ..Self::default() }
+    }
 
     const LANE_BITS: usize = {
         assert!(DATA.is_multiple_of(LANES), "lanes must divide the data");
@@ -71,15 +80,17 @@ impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Default for Eb
             write_enable: Signal::default(),
             write_address: Signal::default(),
             write_data: Signal::default(),
+            back: vec![],
             _words: vec![Bits::default(); 1 << ADDRESS],
             _fetched: Bits::default(),
+            _fetched_back: Bits::default(),
             kind: Kind::of(role),
         }
     }
 }
 
 /// Behaviour of any shape; Yosys infers block RAM from it.
-fn behaviour(address: usize, data: usize, lanes: usize) -> String {
+fn behaviour(address: usize, data: usize, lanes: usize, two_way: bool) -> String {
     let (words, lane, top) = (1usize << address, data / lanes, data - 1);
     let mut writes = String::new();
     for index in 0..lanes {
@@ -91,25 +102,29 @@ fn behaviour(address: usize, data: usize, lanes: usize) -> String {
     }
     // A one-bit enable is declared without a range, so it takes no index.
     let writes = if lanes == 1 { writes.replace("write_enable[0]", "write_enable") } else { writes };
+    let when = |text: String| if two_way { text } else { String::new() };
+    let declared = when(format!("logic [{top}:0] fetched_back;\n"));
+    let initial = when(format!("    fetched_back = {data}'h0;\n    back$0 = {data}'h0;\n"));
+    let reads = when("    fetched_back <= words[write_address];\n    back$0 <= fetched_back;\n".to_owned());
     format!(
         "logic [{top}:0] words [0:{last}];
 logic [{top}:0] fetched;
-initial begin
+{declared}initial begin
     for (int i = 0; i < {words}; i = i + 1) words[i] = {data}'h0;
     fetched = {data}'h0;
     read_data = {data}'h0;
-end
+{initial}end
 always_ff @(posedge clock) begin
     fetched <= words[read_address];
     read_data <= fetched;
-{writes}end",
+{reads}{writes}end",
         last = words - 1
     )
 }
 
 /// The vendor's block at port width `width`: port A writes, port B reads. At width 36 both ports' data pins carry one
 /// word, and the low address pins of port A are the byte enables.
-fn vendor_cell(address: usize, data: usize, lanes: usize, width: usize) -> String {
+fn vendor_cell(address: usize, data: usize, lanes: usize, width: usize, two_way: bool) -> String {
     let address_pin = width.div_ceil(9).ilog2() as usize + 3;
     let enable = |byte: usize| {
         if lanes == 1 { "write_enable".into() } else { format!("write_enable[{}]", byte * 9 * lanes / data) }
@@ -134,12 +149,16 @@ fn vendor_cell(address: usize, data: usize, lanes: usize, width: usize) -> Strin
     let read = |port: char, pin: usize, index: usize| {
         if index < data { format!("    .DO{port}{pin}(read_data[{index}]),\n") } else { String::new() }
     };
+    let back = |pin: usize| {
+        if two_way && pin < data { format!("    .DOA{pin}(back$0[{pin}]),\n") } else { String::new() }
+    };
     for pin in 0..18 {
         pins +=
             &if width == 36 { read('A', pin, pin) + &read('B', pin, pin + 18) } else { read('B', pin, pin) };
+        pins += &back(pin);
     }
     let write = if lanes == 1 { "write_enable" } else { "|write_enable" };
-    let register_a = if width == 36 { "OUTREG" } else { "NOREG" };
+    let register_a = if width == 36 || two_way { "OUTREG" } else { "NOREG" };
     format!(
         "DP16KD #(
     .DATA_WIDTH_A({width}), .DATA_WIDTH_B({width}), .REGMODE_A(\"{register_a}\"), .REGMODE_B(\"OUTREG\"),
@@ -158,6 +177,10 @@ impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Logic for Ebr<
         }
         self.read_data.next = self._fetched;
         self._fetched = self._words[self.read_address.val().index()];
+        for back in &mut self.back {
+            back.next = self._fetched_back;
+        }
+        self._fetched_back = self._words[self.write_address.val().index()];
         let word = &mut self._words[self.write_address.val().index()];
         for bit in (0..DATA).filter(|bit| self.write_enable.val().get_bit(bit / Self::LANE_BITS)) {
             *word = word.replace_bit(bit, self.write_data.val().get_bit(bit));
@@ -165,9 +188,10 @@ impl<const ADDRESS: usize, const DATA: usize, const LANES: usize> Logic for Ebr<
     }
 
     fn hdl(&self) -> Verilog {
-        let behaviour = behaviour(ADDRESS, DATA, LANES);
+        let two_way = !self.back.is_empty();
+        let behaviour = behaviour(ADDRESS, DATA, LANES, two_way);
         Verilog::Custom(match Self::VENDOR_WIDTH {
-            Some(width) => super::by_family(&vendor_cell(ADDRESS, DATA, LANES, width), &behaviour),
+            Some(width) => super::by_family(&vendor_cell(ADDRESS, DATA, LANES, width, two_way), &behaviour),
             None => behaviour,
         })
     }
@@ -237,6 +261,33 @@ mod tests {
         check_verilog::<4, 36, 4>();
     }
 
+    /// The write port of a two-way block: what its address held, in each cycle in which it does not write.
+    #[test]
+    fn the_write_port_of_a_two_way_block_reads() {
+        let bench = Bench::new(&emit(&mut Ebr::<10, 18, 2>::two_way(), "block_ram").unwrap()).unwrap();
+        let mut random = Random::from_seed_variable();
+        let accesses = accesses(&mut random, 10, 18, 2, 50_000);
+        let mut stimulus = bench.stimulus();
+        for (read, enable, write, value) in &accesses {
+            stimulus.cycle().set("read_address", *read).set("write_enable", *enable);
+            stimulus.set("write_address", *write).set("write_data", *value);
+        }
+        let response = bench.run(stimulus.idle(2)).unwrap();
+        let reads = model(&accesses, 18, 2);
+        let mut words = std::collections::HashMap::<u64, u64>::new();
+        for (t, (_, enable, write, value)) in accesses.iter().enumerate() {
+            let word = words.entry(*write).or_default();
+            if *enable == 0 {
+                assert_eq!(response.get(t + 2, "back$0"), *word, "cycle {t}");
+            }
+            for lane in (0..2).filter(|lane| enable >> lane & 1 == 1) {
+                let mask = 0x1ff << (9 * lane);
+                *word = *word & !mask | value & mask;
+            }
+            assert_eq!(response.get(t + 2, "read_data"), reads[t], "cycle {t}");
+        }
+    }
+
     #[test]
     fn rust_reads_what_was_written() {
         let accesses = accesses(&mut Random::from_seed_variable(), 5, 18, 2, 2000);
@@ -286,6 +337,10 @@ mod tests {
         assert_eq!(one(design::<6, 9, 1>()), [("DP16KD".to_owned(), 1)]);
         let lanes = cells(&design::<10, 18, 2>(), Family::Ecp5).unwrap();
         assert_eq!(lanes.get("DP16KD"), Some(&1));
+        assert_eq!(
+            one(emit(&mut Ebr::<10, 18, 1>::two_way(), "block_ram").unwrap()),
+            [("DP16KD".to_owned(), 1)]
+        );
     }
 
     #[test]

@@ -121,7 +121,7 @@ pub use lutram::LutRam;
 pub use matrix::{Normalise, OperandSelect, TreeAdder};
 pub use mult::Multiplier;
 pub use pad::{ClockPin, PadIn, PadOut};
-pub use payload::{MatrixPayload, VectorPayload};
+pub use payload::{MatrixPayload, TransferPayload, VectorPayload};
 pub use queue_store::QueueStore;
 pub use round_shift_sat::RoundShiftSat;
 pub use soft_core::SoftCore;

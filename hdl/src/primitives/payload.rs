@@ -13,7 +13,7 @@
 
 use super::value::bits_of;
 use crate::dialect::*;
-use lpu_isa::instruction::{Dot, Field, Gather, MATRIX_PARTS, PARTS, Vector};
+use lpu_isa::instruction::{Dot, Field, Gather, MATRIX_PARTS, PARTS, TRANSFER_PARTS, Transfer, Vector};
 
 /// Declares the payload block of a queue: its parts beyond the first, and ports named as the fields of its operations. Verilog
 /// reserves some words, so a port may have a name of its own.
@@ -87,6 +87,16 @@ payload! {
     }
 }
 
+payload! {
+    /// Fields of `Transfer`.
+    TransferPayload[TRANSFER_PARTS - 1] {
+        Transfer {
+            way, format, offset_codes, step_by, address_offset, row_offset, shift, run, blocks, address, address_step, row, row_step,
+            run_step, row_number_step,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +117,7 @@ mod tests {
     fn every_field_has_its_port() {
         ports_are_the_table(On::Matrix, MatrixPayload::PORTS);
         ports_are_the_table(On::Vector, VectorPayload::PORTS);
+        ports_are_the_table(On::Transfer, TransferPayload::PORTS);
     }
 
     fn cuts<B: Block>(mut block: B, ports: &[(&str, Field)], parts: usize) {
@@ -134,5 +145,6 @@ mod tests {
     fn ports_show_their_bits() {
         cuts(MatrixPayload::default(), MatrixPayload::PORTS, MATRIX_PARTS - 1);
         cuts(VectorPayload::default(), VectorPayload::PORTS, PARTS - 1);
+        cuts(TransferPayload::default(), TransferPayload::PORTS, TRANSFER_PARTS - 1);
     }
 }

@@ -23,7 +23,7 @@
 use crate::dialect::*;
 use lpu_isa::Geometry;
 use lpu_isa::host::{IDENTITY, Register, status};
-use lpu_isa::instruction::ISA_HASH;
+use lpu_isa::instruction::isa_hash;
 
 /// Bits of the count of saturations.
 const SATURATIONS: usize = 40;
@@ -56,7 +56,7 @@ pub struct Registers {
     pub bitstream: Signal<In, Bits<64>>,
     pub data: Signal<Out, Bits<64>>,
     identity: Fixed<IDENTITY, 64>,
-    isa_hash: Fixed<ISA_HASH, 64>,
+    isa_hash: Setting<64>,
     geometry_hash: Setting<64>,
     word: [Signal<Local, Bits<64>>; READ],
     at: [Setting<24>; READ],
@@ -78,6 +78,7 @@ impl Registers {
     /// The registers of a chip.
     pub fn new(geometry: &Geometry) -> Self {
         Self {
+            isa_hash: Setting::new(isa_hash(geometry)),
             geometry_hash: Setting::new(geometry.hash()),
             at: READABLE.map(|register| Setting::new(register as u64)),
             ..Self::default()

@@ -12,7 +12,7 @@
 //! |-----------------------------|-----|----------|---------------------------------------------------|------:|
 //! | `issue`, `first`, `last`    | in  | 1        | an issue, its instruction's first, its last       |     0 |
 //! | `position`                  | in  | 16       | sampled with the issue                            |     0 |
-//! | `offset_second`             | in  | 24       | signed, loop offset of KV rows                    |     0 |
+//! | `offset_second`             | in  | 24       | signed, loop offset of KV rows; with external memory also of other rows |     0 |
 //! | `act_12`, `key_12`, `value_12`, `vmem_12`, `argmax_12` | out | 1 | strobes by destination       |    12 |
 //! | `row_13`                    | out | 24       | row of vector memory, KV memory or comparison     |    13 |
 //! | `entry_13`                  | out | `ENTRY`  | activation entry                                  |    13 |
@@ -152,6 +152,8 @@ pub struct Steps {
     lane_mask: Setting<LANE>,
     lane_delay: Delay<LANE, { Steps::LATENCY }>,
     part_delay: Delay<4, 11>,
+    /// With external memory, once: rows of vector memory and of a comparison move with the loop as well.
+    _external: usize,
     kind: Kind<Self>,
 }
 
@@ -171,6 +173,7 @@ impl Steps {
             vmem_bits: Setting::new(geometry.vmem_rows.ilog2()),
             kv_bits: Setting::new(geometry.kv_rows.ilog2()),
             rows: RowStep::new(rows_max),
+            _external: usize::from(geometry.has_external_memory()),
             ..Self::default()
         }
     }
@@ -213,6 +216,11 @@ impl Logic for Steps {
         self.index_1.d.next = 0.into();
         if self.is_kv.val() {
             self.index_1.d.next = self.position.val() >> self.positions.val();
+            if self.row_offset.val() {
+                self.offset_1.d.next = self.offset_second.val();
+            }
+        }
+        for _e in 0..self._external {
             if self.row_offset.val() {
                 self.offset_1.d.next = self.offset_second.val();
             }

@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod group;
+pub mod halved;
 pub mod lane;
 pub mod noise;
 pub mod scalars;
@@ -11,9 +12,13 @@ pub mod vreg;
 
 pub use control::VectorControl;
 pub use group::LaneGroup;
+// Vector memory is another where transfers reach it.
+#[cfg(feature = "external")]
+pub use halved::HalvedVmem as Vmem;
 pub use lane::Lane;
 pub use noise::Noise;
 pub use scalars::Scalars;
 pub use side::VectorSide;
+#[cfg(not(feature = "external"))]
 pub use vmem::Vmem;
 pub use vreg::VregLane;

@@ -37,14 +37,17 @@
 //! | `result_store`, `_row`, `_word[l]` | out |       | what is stored from results, for traces              |    14 |
 //! | `scalar_*`                    | out |            | what is written to the reductions, for traces        | `reduction_effect - 1` |
 //!
+//! With external memory, `transfer_write`, `transfer_back`, `transfer_row`, `transfer_cell[c]`, `back[c]` and `transfer_conflict` are those
+//! of [`HalvedVmem`](super::halved::HalvedVmem).
+//!
 //! # Invariants
 //! 1. Values take effect in the cycles of `lpu_isa::timing`; nothing stalls and nothing is decided by data.
 
+use super::Vmem;
 use super::control::VectorControl;
 use super::group::LaneGroup;
 use super::noise::Noise;
 use super::scalars::Scalars;
-use super::vmem::Vmem;
 use crate::dialect::*;
 use crate::primitives::Delay;
 use crate::primitives::vector::EXACT_ROW;
@@ -159,6 +162,12 @@ pub struct VectorSide {
     pub scalar_write: Signal<Out, Bit>,
     pub scalar_index: Signal<Out, Bits<SCALAR>>,
     pub scalar_value: Signal<Out, Bits<24>>,
+    pub transfer_write: Vec<Signal<In, Bit>>,
+    pub transfer_back: Vec<Signal<In, Bit>>,
+    pub transfer_row: Vec<Signal<In, Bits<VMEM_ROW>>>,
+    pub transfer_cell: Vec<Signal<In, Bits<36>>>,
+    pub back: Vec<Signal<Out, Bits<36>>>,
+    pub transfer_conflict: Vec<Signal<Out, Bit>>,
     control: VectorControl,
     memory: Vmem,
     scalars: Scalars,
@@ -192,7 +201,14 @@ impl VectorSide {
         // The halves of the lanes may have different scalars: no group lies in both.
         let per_group = (lanes / 2).min(4);
         let groups = geometry.groups();
+        let memory = Vmem::new(geometry);
         Self {
+            transfer_write: many(memory.transfer_write.len()),
+            transfer_back: many(memory.transfer_back.len()),
+            transfer_row: many(memory.transfer_row.len()),
+            transfer_cell: many(memory.transfer_cell.len()),
+            back: many(memory.back.len()),
+            transfer_conflict: many(memory.transfer_conflict.len()),
             group_act_write: many(groups),
             group_act_entry: many(groups),
             group_kv_write: many(groups),
@@ -205,7 +221,7 @@ impl VectorSide {
             result_word: many(lanes),
             stream_13: many(lanes),
             control: VectorControl::new(geometry),
-            memory: Vmem::new(geometry),
+            memory,
             scalars: Scalars::new(geometry),
             noise: Noise::new(geometry),
             group: (0..lanes / per_group).map(|_| LaneGroup::new(per_group)).collect(),
@@ -419,6 +435,18 @@ impl Logic for VectorSide {
         self.scalar_write.next = self.reductions.write.val();
         self.scalar_index.next = self.reductions.index.val();
         self.scalar_value.next = self.reductions.value.val();
+
+        // Transfers.
+        for e in 0..self.transfer_row.len() {
+            self.memory.transfer_write[e].next = self.transfer_write[e].val();
+            self.memory.transfer_back[e].next = self.transfer_back[e].val();
+            self.memory.transfer_row[e].next = self.transfer_row[e].val();
+            self.transfer_conflict[e].next = self.memory.transfer_conflict[e].val();
+        }
+        for c in 0..self.transfer_cell.len() {
+            self.memory.transfer_cell[c].next = self.transfer_cell[c].val();
+            self.back[c].next = self.memory.back[c].val();
+        }
     }
 }
 

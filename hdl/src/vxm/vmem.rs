@@ -24,6 +24,8 @@
 //! | `host_data`            | in  | 72         | four lanes; seen by reads from `t + 2`           | `t`   |
 //! | `host_word`            | out | 72         | quad `host_quad` (of cycle `t+1`) of `read_row`  | `t+3` |
 //!
+//! Transfers, which are ports of [`HalvedVmem`](super::halved::HalvedVmem), are absent here.
+//!
 //! # Invariants
 //! 1. Of two stores in one cycle the result is written, and `conflict` tells.
 //! 2. The caller reads no row in the cycle in which it is written (see `Ebr`).
@@ -53,6 +55,12 @@ pub struct Vmem {
     pub host_quad: Signal<In, Bits<QUAD>>,
     pub host_data: Signal<In, Bits<72>>,
     pub host_word: Signal<Out, Bits<72>>,
+    pub transfer_write: Vec<Signal<In, Bit>>,
+    pub transfer_back: Vec<Signal<In, Bit>>,
+    pub transfer_row: Vec<Signal<In, Bits<VMEM_ROW>>>,
+    pub transfer_cell: Vec<Signal<In, Bits<36>>>,
+    pub back: Vec<Signal<Out, Bits<36>>>,
+    pub transfer_conflict: Vec<Signal<Out, Bit>>,
     /// The row written is a result's or the host's; the quad is written by one of them. Copies for each quad.
     own: Vec<LocalCopy<1>>,
     own_write: Vec<LocalCopy<1>>,

@@ -46,11 +46,12 @@ fn the_isa_depends_on_nothing() {
 }
 
 /// The crates of the workspace that each crate uses.
-const USES: [(&str, &[&str]); 13] = [
+const USES: [(&str, &[&str]); 14] = [
     ("isa", &[]),
     ("firmware", &["isa"]),
     ("hdl", &["isa"]),
-    ("sim", &["isa", "firmware"]),
+    ("hdl/external", &["isa"]),
+    ("sim", &["isa", "firmware", "hdl"]),
     ("host/verifier", &["isa"]),
     ("host/assembly", &["isa"]),
     ("host/model", &["isa"]),
@@ -76,7 +77,9 @@ fn crates_use_no_other_crates_than_these() {
 #[test]
 fn rtl_is_needed_only_behind_a_feature() {
     for (manifest, kind, name) in [
-        ("sim/Cargo.toml", "[build-dependencies]", "lpu-hdl"),
+        ("sim/Cargo.toml", "[build-dependencies]", "lpu-hdl "),
+        ("sim/Cargo.toml", "[build-dependencies]", "lpu-hdl-external"),
+        ("sim/Cargo.toml", "[dependencies]", "lpu-hdl"),
         ("sim/Cargo.toml", "[dependencies]", "cxx"),
         ("host/cli/Cargo.toml", "[dependencies]", "lpu-board"),
     ] {

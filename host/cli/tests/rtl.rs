@@ -9,7 +9,7 @@ use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
 use lpu_isa::image::Image;
 use lpu_model::synthetic::{architectures, micro_gpt, tiny_llama};
-use lpu_model::{load, synthetic};
+use lpu_model::{Config, Model, Tokenizer, load, synthetic};
 use lpu_random_program::random_program;
 use lpu_sim::device::{Device, Outcome, RunRequest, run_with_logits};
 use lpu_sim::lockstep::lockstep;
@@ -55,10 +55,21 @@ fn random_programs(geometry: &Geometry, seeds: std::ops::Range<u64>) {
     }
 }
 
+/// How many random programs the small chips execute.
+fn wanted() -> u64 {
+    let count = std::env::var("LPU_RANDOM_PROGRAMS").ok().and_then(|count| count.parse().ok());
+    count.unwrap_or(RANDOM_PROGRAMS)
+}
+
 #[test]
 fn random_programs_at_nano_are_lockstep_clean() {
-    let count = std::env::var("LPU_RANDOM_PROGRAMS").ok().and_then(|count| count.parse().ok());
-    random_programs(&Geometry::NANO, 0..count.unwrap_or(RANDOM_PROGRAMS));
+    random_programs(&Geometry::NANO, 0..wanted());
+}
+
+/// With transfers of all kinds, every row that comes, and external memory in the end; its model objects to whatever the sheet forbids.
+#[test]
+fn random_programs_with_external_memory_are_lockstep_clean() {
+    random_programs(&Geometry::NANO_SDRAM, 0..wanted());
 }
 
 #[test]
@@ -148,4 +159,51 @@ fn sampling_is_the_same_on_both() {
     let scale = lpu_sim::device::inverse_temperature(&image.model, 0.8);
     let request = RunRequest { seed: 99, sampling: scale, ..RunRequest::greedy(&[5], 24) };
     agree(&image, &request);
+}
+
+/// A small model streamed through the chip with external memory: every write in lockstep, then its whole context.
+#[test]
+fn a_transformer_streams_from_external_memory() {
+    let shape = Config { context: 64, ..tiny_llama() };
+    let model = synthetic(&shape, 3).expect("a possible shape");
+    let image =
+        compile(&model, None, &Geometry::NANO_SDRAM, &Options::default()).expect("the model fits").image;
+    let mut emulator = PortDevice::new(Emulator::new(image.geometry));
+    let mut rtl = chip(&image.geometry).expect("RTL of this chip exists");
+    let from = |prompt: &[u16], limit| {
+        let start_position = image.model.first_position as usize;
+        RunRequest { start_position, ..RunRequest::greedy(prompt, limit) }
+    };
+    let agreement = lockstep(&mut emulator, &mut rtl, &image, &from(&[7, 8], 20))
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(agreement.positions, 20);
+    let positions = (image.model.context - image.model.first_position) as usize;
+    assert_eq!(agree(&image, &from(&[1, 40, 200], positions)), positions);
+}
+
+/// Sixty-four tokens of each prompt, streamed.
+fn streams(model: &Model, tokenizer: &Tokenizer, prompts: [&str; 3]) {
+    let image = compile(model, Some(tokenizer), &Geometry::NANO_SDRAM, &Options::default());
+    let image = image.expect("the model fits").image;
+    for prompt in prompts {
+        let ids = tokenizer.encode(prompt).expect("plain text");
+        let prompt: Vec<u16> = ids.into_iter().map(|token| token as u16).collect();
+        // Keys and values of position 0 may be part of the image.
+        let start_position = image.model.first_position as usize;
+        assert_eq!(agree(&image, &RunRequest { start_position, ..RunRequest::greedy(&prompt, 64) }), 64);
+    }
+}
+
+#[test]
+fn the_bundled_model_streams_from_external_memory() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/stories-lpu");
+    let (model, tokenizer) = load(folder.join("model.bin")).expect("the bundled model loads");
+    streams(&model, &tokenizer.expect("it has a tokenizer"), ["Lily", "Once upon a time", "Tom had a"]);
+}
+
+#[test]
+fn a_model_of_others_streams_from_external_memory() {
+    let Some(folder) = shared::model_folder("stories260K") else { return };
+    let (model, tokenizer) = load(folder.join("stories260K.bin")).expect("the shared model loads");
+    streams(&model, &tokenizer.expect("it has a tokenizer"), ["Lily", "Once upon a time", "Tom had a"]);
 }

@@ -227,6 +227,12 @@ impl Checker {
         self.vmem.read(self.token, issue, row, sample).map(drop)
     }
 
+    /// As [`Checker::write_vmem`], for a row of the matrix unit.
+    pub fn store_vmem(&mut self, issue: &Issue, row: i64, port: i64) -> Result<(), Rule> {
+        self.write_vmem(issue, row, port)?;
+        self.ports.take_matrix(issue.cycle + port, issue.by)
+    }
+
     /// Writes a row of vector memory through its port, `port` cycles after the issue.
     pub fn write_vmem(&mut self, issue: &Issue, row: i64, port: i64) -> Result<(), Rule> {
         let row = self.vmem.index(row)?;

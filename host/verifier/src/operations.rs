@@ -29,7 +29,7 @@ pub(super) fn dot(state: &mut Checker, dot: &Dot, issue: &Issue) -> Result<(), R
     let emits = sums(state, dot, issue, (!known).then_some(row))?;
     if emits {
         let port = timing::dot_store_port(&state.geometry);
-        state.write_vmem(issue, i64::from(dot.store) + state.beat.emitted, port)?;
+        state.store_vmem(issue, i64::from(dot.store) + state.beat.emitted, port)?;
         state.beat.emitted += 1;
     }
     state.beat.piece += 1;
@@ -107,7 +107,7 @@ pub(super) fn gather(state: &mut Checker, gather: &Gather, issue: &Issue) -> Res
     for row in first..=last {
         state.read_weights(issue, row)?;
     }
-    state.write_vmem(issue, i64::from(gather.store) + issue.k, timing::GATHER_STORE_PORT)
+    state.store_vmem(issue, i64::from(gather.store) + issue.k, timing::GATHER_STORE_PORT)
 }
 
 /// A row of the vector unit.

@@ -51,6 +51,8 @@ impl Users {
 pub(super) struct Ports {
     weights: Users,
     kv: Users,
+    /// Rows of sums and gathered rows, where vector memory has more than one port.
+    matrix: Vec<Users>,
     /// One for all rows, or one for each half of them.
     vmem: Vec<Users>,
     vmem_rows_each: usize,
@@ -59,11 +61,12 @@ pub(super) struct Ports {
 impl Ports {
     pub fn new(geometry: &Geometry) -> Self {
         let halves = [false, true].map(|upper| Users::new(Port::VmemHalf { upper }));
+        let matrix = if geometry.has_external_memory() { vec![Users::new(Port::MatrixRow)] } else { vec![] };
         let (vmem, vmem_rows_each) = match geometry.has_external_memory() {
             true => (halves.to_vec(), (geometry.vmem_rows / 2).max(1)),
             false => (vec![Users::new(Port::Vmem)], geometry.vmem_rows),
         };
-        Self { weights: Users::new(Port::Weights), kv: Users::new(Port::Kv), vmem, vmem_rows_each }
+        Self { weights: Users::new(Port::Weights), kv: Users::new(Port::Kv), matrix, vmem, vmem_rows_each }
     }
 
     pub fn take_weights(&mut self, cycle: i64, by: By) -> Result<(), Rule> {
@@ -72,6 +75,11 @@ impl Ports {
 
     pub fn take_kv(&mut self, cycle: i64, by: By) -> Result<(), Rule> {
         self.kv.take(cycle, by)
+    }
+
+    /// Uses the way of the matrix unit's rows.
+    pub fn take_matrix(&mut self, cycle: i64, by: By) -> Result<(), Rule> {
+        self.matrix.iter_mut().try_for_each(|users| users.take(cycle, by))
     }
 
     /// Uses the port of a row of vector memory that exists.
@@ -87,12 +95,13 @@ impl Ports {
 
     /// Uses from `cycle` on happen `cycles` later.
     pub fn shift(&mut self, cycle: i64, cycles: i64) {
-        for users in [&mut self.weights, &mut self.kv].into_iter().chain(&mut self.vmem) {
+        let one = [&mut self.weights, &mut self.kv].into_iter();
+        for users in one.chain(&mut self.matrix).chain(&mut self.vmem) {
             users.shift(cycle, cycles);
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &Users> {
-        [&self.weights, &self.kv].into_iter().chain(&self.vmem)
+        [&self.weights, &self.kv].into_iter().chain(&self.matrix).chain(&self.vmem)
     }
 }

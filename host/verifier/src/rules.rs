@@ -68,6 +68,8 @@ pub enum Port {
     VmemHalf {
         upper: bool,
     },
+    /// The way from the matrix unit to vector memory, where that has more than one port.
+    MatrixRow,
 }
 
 /// The rules of the instruction set. Each variant is one way to break them.
@@ -231,6 +233,7 @@ impl fmt::Display for Port {
             Self::Vmem => "the write port of vector memory",
             Self::VmemHalf { upper: false } => "the write port of the lower half of vector memory",
             Self::VmemHalf { upper: true } => "the write port of the upper half of vector memory",
+            Self::MatrixRow => "the way from the matrix unit to vector memory",
         })
     }
 }

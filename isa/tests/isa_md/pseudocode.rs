@@ -113,7 +113,8 @@ for run u = 0 .. count/n - 1, row k = 0 .. run-1:
   to the chip:   M[r] = bits, codes decoded (see decode), the last row of a result filled up with zeros; port used
                  transfer_store_port + w cycles after the slot of the row's last bit, in word w of its granule
   from the chip: bits = M[r]; port used w + TRANSFER_SAMPLE cycles after the slot of the row's first bit, in word w
-Vector memory has a write port for its lower and one for its upper half of rows; KV memory has one. Transfers use them both ways.
+Vector memory has a write port for its lower and one for its upper half of rows; KV memory has one. Transfers use them both ways. Rows of sums
+and gathered rows share one way to vector memory, whichever half they go to.
 
 A row to the chip counts as issued with the word that brings its last bit, a row back with the word that takes its first one. In one cycle
 the matrix queue's issue comes first, then the vector queue's, then the row. Legal only if

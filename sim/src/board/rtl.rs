@@ -35,7 +35,7 @@ impl RtlBoard {
 
     /// The same with another clock, in hertz, that its firmware believes in: a bit and a second are so many cycles.
     pub fn with_clock(geometry: &Geometry, flash: Flash, clock_hz: u32) -> Option<Self> {
-        let number = Geometry::ALL.iter().position(|known| known == geometry)?;
+        let number = Geometry::known().position(|known| known == *geometry)?;
         let mut model = new_board(number, clock_hz);
         if model.is_null() {
             return None;

@@ -96,7 +96,7 @@ impl fmt::Display for DeviceError {
 
 /// A geometry by its name, or by its hash if it has none here.
 fn geometry_name(hash: u64) -> String {
-    let known = Geometry::ALL.into_iter().find(|geometry| geometry.hash() == hash);
+    let known = Geometry::known().find(|geometry| geometry.hash() == hash);
     known.map_or_else(|| format!("geometry {hash:016x}"), |geometry| format!("`{}`", geometry.name))
 }
 

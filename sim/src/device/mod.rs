@@ -36,7 +36,7 @@ pub struct Identity {
 impl Identity {
     /// The device's geometry, if it is one that this crate knows by name.
     pub fn geometry(&self) -> Option<Geometry> {
-        Geometry::ALL.into_iter().find(|geometry| geometry.hash() == self.geometry_hash)
+        Geometry::known().find(|geometry| geometry.hash() == self.geometry_hash)
     }
 }
 

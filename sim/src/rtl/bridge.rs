@@ -3,6 +3,8 @@
 // The macro's shims call C++, which the compiler cannot check; this is the only such place in the crate.
 #![allow(unsafe_code)]
 
+use super::part::{Part, new_part};
+
 /// Declarations shared with C++.
 #[cxx::bridge(namespace = "lpu")]
 pub mod ffi {
@@ -18,6 +20,32 @@ pub mod ffi {
         mask: u32,
         /// New values.
         lanes: Vec<i32>,
+    }
+
+    /// What a chip drives at the pins of its SDRAM. Names that end in `_n` are active low.
+    #[derive(Clone, Copy, Debug)]
+    struct PartPins {
+        clock_enable: bool,
+        cs_n: bool,
+        ras_n: bool,
+        cas_n: bool,
+        we_n: bool,
+        bank: u8,
+        address: u16,
+        mask: bool,
+        drives: bool,
+        data: u16,
+    }
+
+    extern "Rust" {
+        type Part;
+
+        /// The part below a chip, by the chip's number.
+        fn new_part(number: usize) -> Box<Part>;
+        /// A cycle of the part: what stands at the data pins.
+        fn clock(self: &mut Part, pins: &PartPins) -> u16;
+        /// The first rule of its sheet that was broken, or nothing.
+        fn violation(self: &Part) -> String;
     }
 
     /// What became of a wish for waves.
@@ -57,7 +85,7 @@ pub mod ffi {
 
         type Chip;
 
-        /// A chip after power-up, by its number in `Geometry::ALL`; null when there is no such chip.
+        /// A chip after power-up, by its number in `Geometry::known()`; null when there is no such chip.
         fn new_chip(number: usize) -> UniquePtr<Chip>;
         /// Clocks the chip until all bytes are taken; false when it took none for `patience` cycles.
         fn send(self: Pin<&mut Chip>, bytes: &[u8], patience: u64) -> bool;
@@ -65,6 +93,8 @@ pub mod ffi {
         fn receive(self: Pin<&mut Chip>, bytes: &mut [u8], patience: u64) -> bool;
         /// Cycles since power-up.
         fn cycles(self: &Chip) -> u64;
+        /// The first rule of the sheet of its external memory that the chip has broken, or nothing.
+        fn violation(self: &Chip) -> String;
         /// Begins or ends the recording of writes.
         fn record(self: Pin<&mut Chip>, on: bool);
         /// The writes recorded since the last call.
@@ -76,7 +106,7 @@ pub mod ffi {
 
         type BoardModel;
 
-        /// A board at power-on, by its chip's number in `Geometry::ALL`, whose firmware is told this clock; null when there is no
+        /// A board at power-on, by its chip's number in `Geometry::known()`, whose firmware is told this clock; null when there is no
         /// such board.
         fn new_board(number: usize, clock_hz: u32) -> UniquePtr<BoardModel>;
         /// Runs a cycle of the soft core's clock with these inputs; gives the outputs at its end.

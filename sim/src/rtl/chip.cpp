@@ -3,6 +3,7 @@
 #include "chip.h"
 #include "driver.h"
 #include "lpu_chips.h"
+#include "outside.h"
 #include "recorder.h"
 #ifdef LPU_WAVES
 #include "waves.h"
@@ -10,8 +11,8 @@
 
 namespace lpu {
 
-#define LPU_MAKE(index, Model, Observer)                                                                               \
-    if (number == index) return std::make_unique<Driver<Model, Observer>>();
+#define LPU_MAKE(index, Model, Observer, Outside)                                                                      \
+    if (number == index) return std::make_unique<Driver<Model, Observer, Outside>>(number);
 
 std::unique_ptr<Chip> new_chip(size_t number) {
     LPU_CHIPS(LPU_MAKE)

@@ -15,6 +15,7 @@ public:
     virtual bool send(rust::Slice<const uint8_t> bytes, uint64_t patience) = 0;
     virtual bool receive(rust::Slice<uint8_t> bytes, uint64_t patience) = 0;
     virtual uint64_t cycles() const = 0;
+    virtual rust::String violation() const = 0;
     virtual void record(bool on) = 0;
     virtual rust::Vec<RawEvent> take() = 0;
     virtual WavesState waves(rust::Str path, uint16_t first, uint16_t last) = 0;

@@ -6,10 +6,12 @@
 
 namespace lpu {
 
-// The observer looks at the model in every cycle, when its inputs have settled and when an edge has risen.
-template <class Model, template <class> class Observer> class Driver final : public Chip {
+// The observer looks at the model in every cycle, when its inputs have settled and when an edge has risen. What is outside of the
+// chip answers its pins in between.
+template <class Model, template <class> class Observer, template <class> class Outside>
+class Driver final : public Chip {
 public:
-    Driver() : model_(&context_), observer_(context_, model_) {
+    explicit Driver(size_t number) : model_(&context_), observer_(context_, model_), outside_(number, model_) {
         model_.clock = 0;
         model_.host_in_valid = 0;
         model_.host_out_ready = 0;
@@ -57,6 +59,7 @@ public:
     }
 
     uint64_t cycles() const override { return cycles_; }
+    rust::String violation() const override { return outside_.violation(); }
     void record(bool on) override { observer_.record(on); }
     rust::Vec<RawEvent> take() override { return observer_.take(); }
 
@@ -67,6 +70,7 @@ public:
 private:
     // Inputs have settled; ends the cycle with a rising edge.
     void tick() {
+        outside_.settled();
         observer_.settled();
         model_.clock = 1;
         model_.eval();
@@ -78,6 +82,7 @@ private:
     VerilatedContext context_;
     Model model_;
     Observer<Model> observer_;
+    Outside<Model> outside_;
     uint64_t cycles_ = 0;
 };
 

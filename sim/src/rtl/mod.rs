@@ -16,6 +16,7 @@
 //! ```
 
 pub(crate) mod bridge;
+mod part;
 
 use crate::device::{BytePort, DeviceError, Framed, HostPort, HostWord, PATIENCE_CYCLES, PortDevice};
 use crate::trace::{Location, Tap, Trace};
@@ -31,6 +32,8 @@ use std::path::{Path, PathBuf};
 pub struct Verilated {
     chip: UniquePtr<Chip>,
     geometry: Geometry,
+    /// What the chip did wrong to its external memory was told.
+    told: bool,
 }
 
 /// The Verilated chip of a geometry after power-up; `None` when no RTL of that geometry exists.
@@ -41,21 +44,31 @@ pub fn chip(geometry: &Geometry) -> Option<PortDevice<Rtl>> {
 
 impl Verilated {
     fn new(geometry: &Geometry) -> Option<Self> {
-        let number = Geometry::ALL.iter().position(|known| known == geometry)?;
+        let number = Geometry::known().position(|known| known == *geometry)?;
         let chip = new_chip(number);
-        (!chip.is_null()).then_some(Self { chip, geometry: *geometry })
+        (!chip.is_null()).then_some(Self { chip, geometry: *geometry, told: false })
+    }
+
+    /// What the chip did, unless it mistreated its external memory. That is told once: flags can still be read.
+    fn answered(&mut self, done: bool) -> Result<(), DeviceError> {
+        let violation = self.chip.violation();
+        if !violation.is_empty() && !self.told {
+            self.told = true;
+            return Err(DeviceError::Line(format!("external memory, {violation}")));
+        }
+        if done { Ok(()) } else { Err(DeviceError::Silent(PATIENCE_CYCLES)) }
     }
 }
 
 impl BytePort for Verilated {
     fn send(&mut self, bytes: &[u8]) -> Result<(), DeviceError> {
         let sent = self.chip.pin_mut().send(bytes, PATIENCE_CYCLES);
-        if sent { Ok(()) } else { Err(DeviceError::Silent(PATIENCE_CYCLES)) }
+        self.answered(sent)
     }
 
     fn receive(&mut self, bytes: &mut [u8]) -> Result<(), DeviceError> {
         let received = self.chip.pin_mut().receive(bytes, PATIENCE_CYCLES);
-        if received { Ok(()) } else { Err(DeviceError::Silent(PATIENCE_CYCLES)) }
+        self.answered(received)
     }
 }
 
@@ -159,6 +172,9 @@ fn traces(geometry: &Geometry, event: RawEvent) -> Vec<Trace> {
         5 => halves()
             .map(|index| one(Location::Kv { row: place, lane: index * half }, half_lanes(index)))
             .collect(),
+        7 => vec![one(Location::Weights(place), lanes[..geometry.mxm_lanes].to_vec())],
+        8 => vec![one(Location::Kv { row: place, lane: 0 }, lanes[..geometry.mxm_lanes].to_vec())],
+        9 => vec![one(Location::Vmem(place), lanes[..geometry.vxm_lanes].to_vec())],
         _ => (0..geometry.groups())
             .map(|group| {
                 let lane = group * geometry.vxm_lanes + event.mask as usize;

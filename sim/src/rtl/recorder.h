@@ -8,15 +8,29 @@
 namespace lpu {
 
 // Kinds of RawEvent.
-enum Kind : uint8_t { kVmem = 0, kVreg = 1, kMaximum = 2, kReduction = 3, kAct = 4, kKey = 5, kValue = 6 };
+enum Kind : uint8_t {
+    kVmem = 0,
+    kVreg = 1,
+    kMaximum = 2,
+    kReduction = 3,
+    kAct = 4,
+    kKey = 5,
+    kValue = 6,
+    kTransferWeights = 7,
+    kTransferKv = 8,
+    kTransferVmem = 9,
+};
 
 // One overload of each tap for every model, so that the templates below need no names.
-#define LPU_TAPS(number, Model, Observer)                                                                              \
+#define LPU_TAPS(number, Model, Observer, Outside)                                                                     \
     inline unsigned sums_word(const Model& m, int32_t* out) { return tap_sums_word(m, out); }                          \
     inline unsigned result_word(const Model& m, int32_t* out) { return tap_result_word(m, out); }                      \
     inline unsigned vreg_word(const Model& m, int32_t* out) { return tap_vreg_word(m, out); }                          \
     inline unsigned act_word(const Model& m, int32_t* out) { return tap_act_word(m, out); }                            \
-    inline unsigned kv_code(const Model& m, int32_t* out) { return tap_kv_code(m, out); }
+    inline unsigned kv_code(const Model& m, int32_t* out) { return tap_kv_code(m, out); }                              \
+    inline unsigned transfer(const Model& m, uint32_t& row, uint64_t* cells, unsigned& count) {                        \
+        return tap_transfer(m, row, cells, count);                                                                     \
+    }
 LPU_CHIPS(LPU_TAPS)
 #undef LPU_TAPS
 
@@ -66,6 +80,19 @@ private:
             const bool value = model_.trace_kv_value_mode;
             const uint32_t mask = value ? uint32_t(model_.trace_kv_lane) : uint32_t(model_.trace_kv_halves);
             note(value ? kValue : kKey, model_.trace_kv_row, mask, lanes, kv_code(model_, lanes));
+        }
+        uint64_t cells[kLanesMax];
+        uint32_t row = 0;
+        unsigned count = 0;
+        if (const unsigned to = transfer(model_, row, cells, count)) {
+            // A cell is four lanes of nine bits, or two words of vector memory.
+            const bool words = to == 3;
+            const unsigned each = words ? 2 : 4, bits = words ? 18 : 9;
+            for (unsigned lane = 0; lane < count * each; ++lane) {
+                const uint32_t raw = static_cast<uint32_t>(cells[lane / each] >> (lane % each * bits));
+                lanes[lane] = static_cast<int32_t>(raw << (32 - bits)) >> (32 - bits);
+            }
+            note(static_cast<Kind>(kTransferWeights + to - 1), row, 0, lanes, count * each);
         }
     }
 

@@ -28,3 +28,4 @@ mod rows;
 mod tests;
 
 pub use decoder::Decoder;
+pub use rows::ROW;

@@ -37,7 +37,7 @@ struct Waking {
     mode: bool,
 }
 
-/// A memory. Cells that were never written hold a number made from their place.
+/// A memory. Cells that were never written hold a number made from their place, or zero.
 #[derive(Clone, Debug)]
 pub struct Memory {
     sheet: Sheet,
@@ -58,6 +58,7 @@ pub struct Memory {
     row_refreshed_ps: Vec<u64>,
     next_row: usize,
     cells: HashMap<(u8, u16), Vec<u16>>,
+    blank: bool,
 }
 
 impl Memory {
@@ -84,8 +85,14 @@ impl Memory {
             row_refreshed_ps: vec![0; sheet.rows as usize],
             next_row: 0,
             cells: HashMap::new(),
+            blank: false,
         };
         if period_ps < sheet.clock_ps { Err(memory.broken(Rule::ClockPeriod, None)) } else { Ok(memory) }
+    }
+
+    /// The same with zeros in all cells, for machines that are compared: what nobody wrote must be equal there, too.
+    pub fn with_zeros(self) -> Self {
+        Self { blank: true, ..self }
     }
 
     /// Cycles so far.
@@ -101,7 +108,8 @@ impl Memory {
     /// A cell, as the part holds it.
     pub fn cell(&self, bank: u8, row: u16, column: u16) -> u16 {
         let made = u32::from(row).wrapping_mul(40_503) ^ (u32::from(column) << 4 | u32::from(bank));
-        self.cells.get(&(bank, row)).map_or(made as u16, |cells| cells[usize::from(column)])
+        let fresh = if self.blank { 0 } else { made as u16 };
+        self.cells.get(&(bank, row)).map_or(fresh, |cells| cells[usize::from(column)])
     }
 
     /// Puts a value into a cell.

@@ -90,7 +90,9 @@ fn check(chip: Geometry) {
         match data {
             Some(data) => drop(known.insert(*address, *data)),
             None if known.contains_key(address) => {
-                assert_eq!(second.get(done[0], "host_read_data"), known[address], "request {number}");
+                let word = second.words(done[0], "host_read_data");
+                let found = u64::from(word[0]) | u64::from(word[1]) << 32;
+                assert_eq!((found, word[2]), (known[address], 0), "request {number}");
                 reads += 1;
             }
             None => {}

@@ -149,8 +149,19 @@ impl Run {
         (COMMAND + self.shape.column_cycle + SdrPhy::READ_LATENCY) as i64
     }
 
+    /// Cycles in which no token runs, as if each segment were one: it ends while the words of its last granule leave.
+    fn rests(&self) -> Vec<std::ops::Range<i64>> {
+        let nexts = self.starts[1..].iter().copied().chain([self.cycles]);
+        let rest = |(start, next): (&i64, i64)| {
+            let slots = self.activations.iter().flat_map(|activation| &activation.slots);
+            let last = slots.filter(|slot| (*start..next).contains(slot)).max().unwrap_or(start);
+            last + self.chip.dram_granule_cycles as i64..next
+        };
+        self.starts.iter().zip(nexts).map(rest).collect()
+    }
+
     fn stimulus(&self, bench: &Bench) -> Stimulus {
-        let mut stimulus = bench.stimulus();
+        let (mut stimulus, rests) = (bench.stimulus(), self.rests());
         let (mut next, mut now) = (self.activations.iter().peekable(), None);
         for t in 0..self.cycles {
             stimulus
@@ -161,6 +172,7 @@ impl Run {
             if let Some(activation) = now {
                 fields(&mut stimulus, activation);
             }
+            stimulus.set("idle", rests.iter().any(|rest| rest.contains(&t)).into());
             if let Some(activation) = now.filter(|now| now.slots.contains(&t)) {
                 stimulus.set("take", 1).set("first", (activation.slots[0] == t).into());
             }
@@ -197,7 +209,7 @@ impl Run {
             if get("reads_kv") + get("reads_vmem") > 0 {
                 read.insert(t, (get("reads_vmem") == 1, get("read_row") as i64));
             }
-            for fault in ["outside_dram", "outside_row", "turnaround"] {
+            for fault in ["outside_dram", "outside_kv", "outside_vmem", "turnaround"] {
                 assert_eq!(get(fault), 0, "`{fault}` in cycle {t}");
             }
         }

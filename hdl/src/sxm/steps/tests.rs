@@ -4,7 +4,10 @@ use super::*;
 use crate::bench::{Bench, Random};
 use crate::emit::emit;
 
-const CHIP: Geometry = Geometry::NANO;
+/// Chips without external memory and with it, as large as the widths of this package allow.
+const CHIPS: [Geometry; 2] =
+    [Geometry::NANO, Geometry { vmem_rows: 512, act_entries: 16, ..Geometry::NANO_SDRAM }];
+const CHIP: Geometry = CHIPS[0];
 const POSITION: u64 = 421;
 
 /// The fields of an instruction, in the ports' names, and its loop offset.
@@ -44,7 +47,7 @@ struct Sent {
     part: u64,
 }
 
-fn sent(fields: &[(&str, u64)], k: i64, following: &mut u64, entry: &mut u64) -> Sent {
+fn sent(chip: &Geometry, fields: &[(&str, u64)], k: i64, following: &mut u64, entry: &mut u64) -> Sent {
     let get = |name: &str| fields.iter().find(|field| field.0 == name).map_or(0, |field| field.1);
     let destination = get("destination");
     let is = |choice: Destination| destination == choice as u64;
@@ -66,7 +69,8 @@ fn sent(fields: &[(&str, u64)], k: i64, following: &mut u64, entry: &mut u64) ->
         *following = (*entry + 1) % CHIP.act_entries as u64;
     }
     let offset = if get("row_offset") == 1 { signed(get("offset_second")) } else { 0 };
-    let index = if kv { (POSITION >> positions) as i64 + offset } else { 0 };
+    let moves = kv || chip.has_external_memory();
+    let index = if kv { (POSITION >> positions) as i64 } else { 0 } + if moves { offset } else { 0 };
     Sent {
         destination,
         row: get("row") as i64 + k * signed(get("row_step")) + index,
@@ -79,7 +83,11 @@ fn sent(fields: &[(&str, u64)], k: i64, following: &mut u64, entry: &mut u64) ->
 
 #[test]
 fn destinations_step_as_the_instruction_says() {
-    let bench = Bench::new(&emit(&mut Steps::new(&CHIP), "steps").unwrap()).unwrap();
+    CHIPS.iter().for_each(destinations_step);
+}
+
+fn destinations_step(chip: &Geometry) {
+    let bench = Bench::new(&emit(&mut Steps::new(chip), "steps").unwrap()).unwrap();
     let mut random = Random::from_seed_variable();
     let (mut stimulus, mut expected) = (bench.stimulus(), vec![]);
     let (mut following, mut entry) = (0, 0);
@@ -92,7 +100,7 @@ fn destinations_step_as_the_instruction_says() {
                     stimulus.set(name, *value);
                 });
                 stimulus.set("issue", (pause == 0).into()).set("first", (k == 0).into());
-                expected.push((pause == 0).then(|| sent(&fields, k, &mut following, &mut entry)));
+                expected.push((pause == 0).then(|| sent(chip, &fields, k, &mut following, &mut entry)));
             }
         }
     }

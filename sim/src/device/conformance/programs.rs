@@ -27,17 +27,19 @@ fn wait(op: Op) -> Instruction {
     Instruction { control: Control::after(if matches!(op, Op::Nop(_)) { SETTLE_CYCLES } else { 0 }), op }
 }
 
-/// Both queues of a program, stage by stage.
+/// The queues of a program, stage by stage. That of transfers only meets the others, and in the end puts the logits where the host reads them.
 #[derive(Default)]
 struct Stages {
     matrix: Vec<Instruction>,
     vector: Vec<Instruction>,
+    transfer: Vec<Instruction>,
 }
 
 impl Stages {
-    /// A stage: what both queues do between two meetings.
+    /// A stage: what the queues do between two meetings.
     fn stage(&mut self, matrix: &[Instruction], vector: &[Instruction]) {
-        for (queue, instructions) in [(&mut self.matrix, matrix), (&mut self.vector, vector)] {
+        let queues = [(&mut self.matrix, matrix), (&mut self.vector, vector), (&mut self.transfer, &[])];
+        for (queue, instructions) in queues {
             queue.extend_from_slice(instructions);
             queue.extend([wait(Op::Nop(Nop {})), wait(Op::Sync(Sync {}))]);
         }
@@ -48,6 +50,20 @@ impl Stages {
             queue.push(wait(Op::End(End {})));
             // Fields of these programs fit by construction; the encoder's tests hold the widths.
             queue.iter().filter_map(|instruction| instruction.encode().ok()).collect()
+        };
+        let transfer = if geometry.has_external_memory() {
+            // The granule has the row's number.
+            let logits = Transfer {
+                way: Way::FromVmem,
+                row: logits_row,
+                address: logits_row,
+                run: 1,
+                ..Transfer::default()
+            };
+            self.transfer.extend([issue(fixed(1), Op::Transfer(logits)), wait(Op::Nop(Nop {}))]);
+            words(&mut self.transfer)
+        } else {
+            Vec::new()
         };
         let model = ModelInfo {
             name: "conformance".into(),
@@ -65,7 +81,7 @@ impl Stages {
             vector: words(&mut self.vector),
             weights: Vec::new(),
             vmem: Vec::new(),
-            transfer: Vec::new(),
+            transfer,
             dram: Vec::new(),
             tokenizer: Vec::new(),
         }
