@@ -156,7 +156,7 @@ mod tests {
             fs::write(&model, content).expect("written");
             let arguments = ModelArguments { model: model.clone(), tokenizer: None, geometry };
             assert_eq!(place(&arguments), None, "so small a model is not kept");
-            place_of(&arguments, &[model.clone()]).expect("a place")
+            place_of(&arguments, std::slice::from_ref(&model)).expect("a place")
         };
         let first = place_of("one", None);
         assert_eq!(first, place_of("one", None));
