@@ -1,4 +1,6 @@
 //! The machine in Rust-HDL, and the emitter of its Verilog.
+//!
+//! The package `lpu-hdl-external` is this source once more, for chips with external memory ([`widths`]).
 
 pub mod bench;
 pub mod board;

@@ -19,6 +19,8 @@ use lpu_sim::{Emulator, PortDevice};
 
 /// Random programs at nano; `LPU_RANDOM_PROGRAMS` asks for more.
 const RANDOM_PROGRAMS: u64 = 2000;
+/// Random programs with external memory, which wakes, is loaded and read through the port for each of them: four times as long.
+const RANDOM_PROGRAMS_EXTERNAL: u64 = 500;
 /// Random programs at the full size, whose chip is slower to make.
 const RANDOM_PROGRAMS_FULL: u64 = 40;
 
@@ -55,21 +57,21 @@ fn random_programs(geometry: &Geometry, seeds: std::ops::Range<u64>) {
     }
 }
 
-/// How many random programs the small chips execute.
-fn wanted() -> u64 {
+/// How many random programs a small chip executes, unless a number is asked for.
+fn wanted(usual: u64) -> u64 {
     let count = std::env::var("LPU_RANDOM_PROGRAMS").ok().and_then(|count| count.parse().ok());
-    count.unwrap_or(RANDOM_PROGRAMS)
+    count.unwrap_or(usual)
 }
 
 #[test]
 fn random_programs_at_nano_are_lockstep_clean() {
-    random_programs(&Geometry::NANO, 0..wanted());
+    random_programs(&Geometry::NANO, 0..wanted(RANDOM_PROGRAMS));
 }
 
 /// With transfers of all kinds, every row that comes, and external memory in the end; its model objects to whatever the sheet forbids.
 #[test]
 fn random_programs_with_external_memory_are_lockstep_clean() {
-    random_programs(&Geometry::NANO_SDRAM, 0..wanted());
+    random_programs(&Geometry::NANO_SDRAM, 0..wanted(RANDOM_PROGRAMS_EXTERNAL));
 }
 
 #[test]
