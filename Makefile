@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
+# Three commands do everything on a fresh Debian or Ubuntu machine: `make demo`, `make chat` and `make test`.
 
 .PHONY: demo chat test lint setup
 .DEFAULT_GOAL := demo
