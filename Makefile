@@ -29,10 +29,10 @@ chat:
 	@cargo run --quiet --release -p lpu-cli --no-default-features --bin lpu -- chat "$$(./tools/chat-model)"
 
 # Passes all tests: models, compiler, verifier, every hardware module and the whole chip in Verilator. One more at a time than there are
-# cores, since some wait for a server or a browser.
+# cores, since some wait for a server or a browser. With --doc, Cargo heeds no manifest: the documentation of hdl's second package is that of
+# the first.
 test:
 	@./setup --tests
-	# Cargo would test the documentation of the second package of hdl, whatever its manifest says: it is that of the first.
 	cargo test --workspace --exclude lpu-hdl-external --all-features --doc
 	cargo nextest run --workspace --all-features --test-threads $$(($$(nproc) + 1))
 
