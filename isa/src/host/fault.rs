@@ -50,10 +50,6 @@ faults! {
 }
 
 impl Fault {
-    /// The flags that only a chip with external memory raises.
-    pub const EXTERNAL: Fault =
-        Fault(Self::TRANSFER_UNDERRUN.0 | Self::DRAM_ADDRESS.0 | Self::TRANSFER_CONFLICT.0);
-
     /// Whether any of `other`'s flags is set.
     pub const fn contains(self, other: Fault) -> bool {
         self.0 & other.0 != 0
