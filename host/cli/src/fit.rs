@@ -4,7 +4,7 @@ use super::output::{BAD, FAINT, GOOD, STRONG, grouped, json, megahertz, paint, r
 use super::schedule::{Schedule, Slice};
 use super::{Failure, GeometryChoice, ModelArguments, source};
 use lpu_compiler::fit::{self, Fit, Shortage};
-use lpu_compiler::{CompileError, Features, lay_out, timing};
+use lpu_compiler::{CompileError, Features, timing};
 use lpu_isa::Geometry;
 use lpu_model::Model;
 use serde::Serialize;
@@ -64,7 +64,7 @@ struct Report {
 }
 
 /// How a model does on one chip.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Chip {
     geometry: &'static str,
     /// How weights are stored.
@@ -109,14 +109,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         )));
     }
     let (model, _) = source::open_checkpoint(&arguments.model)?;
-    let geometry = match arguments.model.geometry {
-        // A virtual chip is as large as the model needs; if there is none, the board's sizes say why.
-        Some(GeometryChoice::Virtual) => fit::virtual_geometry(&model, None).unwrap_or(Geometry::ULX3S_85F),
-        Some(GeometryChoice::Named(geometry)) => geometry,
-        None => fit::choose(&model.config, Features::of(&model), None)
-            .map_or(Geometry::ULX3S_85F, |choice| choice.geometry),
-    };
-    let report = report(arguments, &model, &geometry);
+    let report = report(arguments, &model);
     if arguments.json {
         json(&report)?;
     } else {
@@ -139,17 +132,14 @@ fn on_chip(model: &Model, geometry: &Geometry) -> (Fit, Chip) {
         },
         fits: false,
         reason: None,
-        context: found.context,
+        context: found.plan.as_ref().map_or(0, |plan| plan.context),
         cycles_mean: None,
         tokens_per_second: None,
         bound: None,
     };
-    if found.short.is_empty() && found.impossible.is_none() {
-        let timing = lay_out(&model.config, features, geometry, None).and_then(|plan| timing(&plan));
-        match timing {
-            Ok(timing) => chip.predict(&Schedule::new(&timing), geometry, found.context.max(1)),
-            Err(error) => found.impossible = Some(error),
-        }
+    match found.plan.as_ref().map(timing).transpose() {
+        Ok(timing) => timing.iter().for_each(|timing| chip.predict(&Schedule::new(timing), geometry)),
+        Err(error) => found.impossible = Some(error),
     }
     chip.reason = match (&found.short[..], &found.impossible) {
         ([Shortage { memory, needed, available }, ..], _) => {
@@ -162,7 +152,8 @@ fn on_chip(model: &Model, geometry: &Geometry) -> (Fit, Chip) {
 }
 
 impl Chip {
-    fn predict(&mut self, schedule: &Schedule, geometry: &Geometry, context: usize) {
+    fn predict(&mut self, schedule: &Schedule, geometry: &Geometry) {
+        let context = self.context.max(1);
         let cycles = schedule.cycles_total(0..context) as f64 / context as f64;
         let multipliers = schedule.utilisation(0..context)[Slice::Mxm as usize];
         let memory = schedule.traffic(0..context).map_or(0.0, |traffic| traffic.of_refreshed);
@@ -177,18 +168,41 @@ impl Chip {
     }
 }
 
-fn report(arguments: &Arguments, model: &Model, geometry: &Geometry) -> Report {
-    let (found, chip) = on_chip(model, geometry);
-    let cycles_mean = chip.cycles_mean;
+fn report(arguments: &Arguments, model: &Model) -> Report {
+    let mut known: Vec<(Geometry, Fit, Chip)> = Geometry::known()
+        .map(|geometry| {
+            let (fit, chip) = on_chip(model, &geometry);
+            (geometry, fit, chip)
+        })
+        .collect();
+    let fitting = known.iter().filter(|(.., chip)| chip.fits).map(|(.., chip)| chip.geometry).collect();
+    // Smallest first.
+    let boards = fit::OF_BOARDS.iter().filter_map(|board| known.iter().find(|(chip, ..)| chip == board));
+    let mut chips: Vec<Chip> = boards.map(|(.., chip)| chip.clone()).collect();
+    let geometry = match arguments.model.geometry {
+        // A virtual chip is as large as the model needs; if there is none, the board's sizes say why.
+        Some(GeometryChoice::Virtual) => fit::virtual_geometry(model, None).unwrap_or(Geometry::ULX3S_85F),
+        Some(GeometryChoice::Named(geometry)) => geometry,
+        None => {
+            let chosen =
+                chips.iter().find(|chip| chip.fits).and_then(|chip| Geometry::by_name(chip.geometry));
+            chosen.unwrap_or(Geometry::ULX3S_85F)
+        }
+    };
+    let (found, chip) = match known.iter().position(|(chip, ..)| *chip == geometry) {
+        Some(index) => {
+            let (_, fit, chip) = known.swap_remove(index);
+            (fit, chip)
+        }
+        None => on_chip(model, &geometry),
+    };
     // A larger chip does not help a model that has no program.
     let supported = !matches!(found.impossible, Some(CompileError::Unsupported { .. }));
-    let fits = |geometry: &Geometry| {
-        let Fit { short, impossible, .. } = fit::fit(&model.config, Features::of(model), geometry);
-        supported && short.is_empty() && impossible.is_none()
-    };
-    let all = arguments.model.geometry.is_none() && supported;
-    let chips =
-        if all { fit::OF_BOARDS.iter().map(|chip| on_chip(model, chip).1).collect() } else { vec![chip] };
+    let cycles_mean = chip.cycles_mean;
+    let context = chip.context;
+    if arguments.model.geometry.is_some() || !supported {
+        chips = vec![chip];
+    }
     let measured = fit::virtual_geometry(model, None).ok().filter(|_| supported);
     Report {
         model: source::model_name(&arguments.model.model),
@@ -196,9 +210,9 @@ fn report(arguments: &Arguments, model: &Model, geometry: &Geometry) -> Report {
         parameters: model.parameter_count(),
         warnings: model.warnings.clone(),
         fits: cycles_mean.is_some(),
-        context: found.context,
+        context,
         context_of_model: model.config.context,
-        context_limit: found.limit.map(|limit| limit.to_string()),
+        context_limit: found.plan.and_then(|plan| plan.limit).map(|limit| limit.to_string()),
         short: found.short,
         supported,
         impossible: found.impossible.map(|error| error.to_string()),
@@ -206,7 +220,7 @@ fn report(arguments: &Arguments, model: &Model, geometry: &Geometry) -> Report {
         cycles_mean,
         tokens_per_second: cycles_mean.map(|cycles| geometry.clock_hz as f64 / cycles),
         clock_hz: geometry.clock_hz,
-        fitting: Geometry::known().filter(|geometry| fits(geometry)).map(|geometry| geometry.name).collect(),
+        fitting,
         made_to_measure: measured.map(|chip| Sizes {
             mxm_lanes: chip.mxm_lanes,
             vxm_lanes: chip.vxm_lanes,

@@ -4,7 +4,7 @@
 //! on the emulator, so that every supported model can be tried.
 
 use crate::external::GRANULES;
-use crate::{CompileError, ContextLimit, Features, Plan, lay_out};
+use crate::{CompileError, Features, Plan, lay_out};
 use lpu_isa::Geometry;
 use lpu_model::{Config, Model};
 
@@ -60,14 +60,12 @@ pub struct Shortage {
 }
 
 /// How a model and a chip get along.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Fit {
     /// Memories that are too small for a context of one block of positions; none if the model fits.
     pub short: Vec<Shortage>,
-    /// Positions that fit; 0 when nothing does.
-    pub context: usize,
-    /// Why no more positions fit.
-    pub limit: Option<ContextLimit>,
+    /// The layout, if the model fits.
+    pub plan: Option<Plan>,
     /// Why no memory would help.
     pub impossible: Option<CompileError>,
 }
@@ -76,7 +74,7 @@ pub struct Fit {
 pub fn fit(config: &Config, features: Features, geometry: &Geometry) -> Fit {
     let mut grown = *geometry;
     let mut short = Vec::new();
-    let none = |short, impossible| Fit { short, context: 0, limit: None, impossible };
+    let none = |short, impossible| Fit { short, plan: None, impossible };
     if let Err(error) = check_token_ids(config) {
         return none(short, Some(error));
     }
@@ -85,7 +83,7 @@ pub fn fit(config: &Config, features: Features, geometry: &Geometry) -> Fit {
             Ok(_) if !short.is_empty() => return none(short, None),
             Ok(_) => {
                 return match lay_out(config, features, geometry, None) {
-                    Ok(Plan { context, limit, .. }) => Fit { short, context, limit, impossible: None },
+                    Ok(plan) => Fit { short, plan: Some(plan), impossible: None },
                     Err(error) => none(short, Some(error)),
                 };
             }
@@ -211,7 +209,7 @@ fn wide_enough(config: &Config) -> Geometry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lpu_model::synthetic::{synthetic, tiny_llama};
+    use lpu_model::synthetic::{stories_15m, synthetic, tiny_llama};
 
     #[test]
     fn every_shortage_is_named() {
@@ -222,9 +220,10 @@ mod tests {
             found.short.iter().find(|short| short.memory == "weight memory rows").expect("too large");
         assert_eq!(weights.available, Geometry::ULX3S_85F.weight_rows);
         assert!(weights.needed > weights.available);
-        assert_eq!(found.context, 0);
+        assert!(found.plan.is_none());
         let small = fit(&tiny_llama(), features, &Geometry::ULX3S_85F);
-        assert_eq!((small.short.len(), small.context), (0, tiny_llama().context));
+        assert!(small.short.is_empty());
+        assert_eq!(small.plan.unwrap().context, tiny_llama().context);
     }
 
     #[test]
@@ -234,23 +233,10 @@ mod tests {
             super::choose(config, features, None)
         };
         assert_eq!(choose(&tiny_llama()).unwrap().geometry, Geometry::ULX3S_85F);
-        let rope = tiny_llama().rope.map(|rope| lpu_model::Rope { dims: 48, ..rope });
-        let stories15m = Config {
-            dim: 288,
-            hidden_dim: 768,
-            layers: 6,
-            heads: 6,
-            kv_heads: 6,
-            head_dim: 48,
-            vocab: 32_000,
-            context: 256,
-            rope,
-            ..tiny_llama()
-        };
-        let chosen = choose(&stories15m).unwrap();
+        let chosen = choose(&stories_15m()).unwrap();
         assert_eq!(chosen.geometry, Geometry::ULX3S_85F_SDRAM);
         assert!(matches!(chosen.smaller[..], [("ulx3s-85f", CompileError::DoesNotFit { .. })]), "{chosen:?}");
-        let wide = Config { layers: 200, ..stories15m };
+        let wide = Config { layers: 200, ..stories_15m() };
         let Err(CompileError::DoesNotFit { memory, .. }) = choose(&wide) else { panic!("it fits") };
         assert_eq!(memory, GRANULES);
     }

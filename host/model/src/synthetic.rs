@@ -99,6 +99,23 @@ pub fn micro_gpt() -> Config {
     }
 }
 
+/// stories15M (llama2.c) at its published size: 15,191,712 parameters.
+pub fn stories_15m() -> Config {
+    let tiny = tiny_llama();
+    Config {
+        dim: 288,
+        hidden_dim: 768,
+        layers: 6,
+        heads: 6,
+        kv_heads: 6,
+        head_dim: 48,
+        vocab: 32_000,
+        context: 256,
+        rope: tiny.rope.clone().map(|rope| Rope { dims: 48, ..rope }),
+        ..tiny
+    }
+}
+
 /// A random model with the usual extras of its configuration.
 ///
 /// # Errors

@@ -10,8 +10,8 @@ use super::outputs::Outputs;
 use super::{Failure, ModelArguments, source};
 use lpu_compiler::fit;
 use lpu_isa::Geometry;
-use lpu_model::synthetic::{Extras, synthetic_with, tiny_llama};
-use lpu_model::{Config, Model, Rope};
+use lpu_model::Model;
+use lpu_model::synthetic::{Extras, stories_15m, synthetic_with};
 use measure::{Row, Rung, measure};
 use published::Published;
 use serde::Serialize;
@@ -139,7 +139,7 @@ fn trained(
 
 /// A model of the shape of stories15M with random weights: its cycles do not depend on them.
 fn random() -> Result<Rung, Failure> {
-    let model = stories_15m()?;
+    let model = largest()?;
     let geometry = fit::virtual_geometry(&model, None).map_err(Failure::machine)?;
     Ok(Rung {
         name: "stories15M's shape".into(),
@@ -151,21 +151,8 @@ fn random() -> Result<Rung, Failure> {
     })
 }
 
-fn stories_15m() -> Result<Model, Failure> {
-    let tiny = tiny_llama();
-    let rope = tiny.rope.clone().map(|rope| Rope { dims: 48, ..rope });
-    let config = Config {
-        dim: 288,
-        hidden_dim: 768,
-        layers: 6,
-        heads: 6,
-        kv_heads: 6,
-        head_dim: 48,
-        vocab: 32_000,
-        context: 256,
-        rope,
-        ..tiny
-    };
+fn largest() -> Result<Model, Failure> {
+    let config = stories_15m();
     synthetic_with(&config, Extras::usual(&config), SEED).map_err(Failure::machine)
 }
 
@@ -175,6 +162,6 @@ mod tests {
 
     #[test]
     fn the_largest_rung_has_its_shape() {
-        assert_eq!(stories_15m().expect("a possible shape").parameter_count(), 15_191_712);
+        assert_eq!(largest().expect("a possible shape").parameter_count(), 15_191_712);
     }
 }

@@ -128,9 +128,13 @@ impl Shape {
             };
         };
         match fit(&self.config, self.features(), &chip) {
-            Fit { short, impossible: None, context, .. } if short.is_empty() => {
+            Fit { plan: Some(plan), .. } => {
                 let model = self.model(&self.config);
-                if context == 0 { Err("fit promises no position".into()) } else { self.ran(&model, &chip) }
+                if plan.context == 0 {
+                    Err("fit promises no position".into())
+                } else {
+                    self.ran(&model, &chip)
+                }
             }
             Fit { short, impossible, .. } => {
                 self.refused_by_compiler(&chip)?;
