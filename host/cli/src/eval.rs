@@ -3,10 +3,11 @@
 use super::layers::{self, LayerError};
 use super::number::whole;
 use super::output::{BAD, STRONG, grouped, json, note, paint, progress};
-use super::{Failure, ModelArguments, session, source};
+use super::{Failure, GeometryChoice, ModelArguments, session, source};
 use indicatif::ProgressBar;
 use lpu_compiler::fit;
 use lpu_compiler::{Compiled, Features, lay_out};
+use lpu_isa::Geometry;
 use lpu_isa::host::Fault;
 use lpu_model::eval::{self, BoxError, Comparison, Encoded, EvalError, LogitSource, compare};
 use lpu_model::text;
@@ -92,8 +93,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             model.config.vocab
         ))
     })?;
-    let encoded = encoded(arguments, &model, &tokenizer)?;
-    let chip = image_for(arguments, &model, &tokenizer, encoded.positions().max(1))?;
+    // A virtual chip is made for the text; of the others, the one that every command takes, though it may have fewer positions.
+    let chip = match arguments.model.geometry {
+        Some(GeometryChoice::Virtual) => None,
+        _ => Some(source::geometry_of(&arguments.model, &model, None)?),
+    };
+    // With external memory the first token is part of the program.
+    let first = chip.filter(Geometry::has_external_memory).map(|_| tokenizer.bos());
+    let encoded = encoded(arguments, &model, &tokenizer, first)?;
+    let chip = image_for(arguments, &model, &tokenizer, chip, encoded.positions().max(1))?;
     let bar = progress(encoded.predictions() as u64, "evaluating", "tokens");
     let mut machine = Machine::new(&chip.compiled.image, bar.clone());
     let found = compare(&mut ReadAhead::new(&model), &mut machine, &encoded.contexts);
@@ -113,13 +121,15 @@ fn failure(error: EvalError) -> Failure {
     }
 }
 
-fn encoded(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> Result<Encoded, Failure> {
+fn encoded(
+    arguments: &Arguments,
+    model: &Model,
+    tokenizer: &Tokenizer,
+    first: Option<u32>,
+) -> Result<Encoded, Failure> {
     let path = &arguments.text;
     let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
     let text = text::decode(&bytes).ok_or_else(|| Failure::not_utf8(path, &bytes))?;
-    // With external memory the first token is part of the program.
-    let first =
-        source::geometry_of(&arguments.model, model, None)?.has_external_memory().then(|| tokenizer.bos());
     let mut encoded = eval::encode(tokenizer, &text, model.config.context.min(fit::POSITIONS_MAX), first)
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
     encoded.truncate(arguments.stories.map_or(usize::MAX, |count| count as usize));
@@ -138,13 +148,12 @@ fn image_for(
     arguments: &Arguments,
     model: &Model,
     tokenizer: &Tokenizer,
+    chip: Option<Geometry>,
     context: usize,
 ) -> Result<Chip, Failure> {
     let path = &arguments.model.model;
     let refused = |error| source::refused(path, &error);
-    // Without a name the chip that every command takes: it may have fewer positions.
-    let wanted = arguments.model.geometry.map(|_| context);
-    let named = source::geometry_of(&arguments.model, model, wanted)?;
+    let named = chip.map_or_else(|| source::geometry_of(&arguments.model, model, Some(context)), Ok)?;
     let plan = lay_out(&model.config, Features::of(model), &named, None).map_err(refused)?;
     let limit = plan
         .limit
