@@ -72,7 +72,7 @@ fn chats() -> Vec<(&'static str, Vec<u32>)> {
 
 /// Every token of an answer is the one that fp32 finds likeliest behind the same tokens, or nearly as likely.
 #[test]
-#[ignore = "minutes, and a model that is fetched"]
+#[ignore = "minutes, and a model of 93 MB: cargo test --release -p lpu-cli --no-default-features --test chat_model -- --ignored"]
 fn greedy_answers_are_those_of_fp32() {
     let Chatting { model, tokenizer, .. } = &*CHATTING;
     let mut engine = engine();
@@ -101,7 +101,7 @@ fn greedy_answers_are_those_of_fp32() {
 }
 
 #[test]
-#[ignore = "minutes, and a model that is fetched"]
+#[ignore = "minutes, and a model of 93 MB: cargo test --release -p lpu-cli --no-default-features --test chat_model -- --ignored"]
 fn every_token_takes_its_predicted_cycles() {
     let tokenizer = &CHATTING.tokenizer;
     let mut chip = Emulator::with_image(&CHATTING.compiled.image);
@@ -133,7 +133,7 @@ fn every_token_takes_its_predicted_cycles() {
 }
 
 #[test]
-#[ignore = "minutes, and a model that is fetched"]
+#[ignore = "minutes, and a model of 93 MB: cargo test --release -p lpu-cli --no-default-features --test chat_model -- --ignored"]
 fn the_same_model_gives_the_same_image() {
     let again = compiled(&CHATTING.model, &CHATTING.tokenizer);
     assert!(again.image.encode() == CHATTING.compiled.image.encode(), "the images differ");

@@ -45,19 +45,27 @@ fn warnings_of_the_import_are_told() {
     assert_eq!(report["warnings"], serde_json::json!([expected]));
 }
 
-#[test]
-fn fit_names_what_is_short() {
-    let fixture = Fixture::new();
-    let config = lpu_model::Config {
+/// A shape that the memories of `ulx3s-85f` have no room for.
+fn large(layers: usize) -> lpu_model::Config {
+    lpu_model::Config {
         dim: 64,
         heads: 16,
         kv_heads: 8,
         hidden_dim: 2048,
-        layers: 8,
+        layers,
         ..lpu_model::synthetic::tiny_llama()
-    };
-    let model = lpu_model::synthetic(&config, 1).unwrap();
+    }
+}
+
+fn write_large(fixture: &Fixture, layers: usize) {
+    let model = lpu_model::synthetic(&large(layers), 1).unwrap();
     fixture.write("large.bin", &lpu_model::llama2c::to_bytes(&model).unwrap());
+}
+
+#[test]
+fn fit_names_what_is_short() {
+    let fixture = Fixture::new();
+    write_large(&fixture, 8);
     let finished = fixture.lpu(&["fit", "large.bin", "--geometry", "ulx3s-85f"]);
     let text = finished.out;
     assert_eq!((finished.code, finished.err.as_str()), (1, ""), "the answer is no: {text}");
@@ -246,4 +254,66 @@ fn a_token_is_drawn_over_the_slices() {
     }
     let beyond = fixture.lpu(&["inspect", "model.bin", "--plot", "token.svg", "--position", "32"]);
     assert_eq!(beyond.code, 2);
+}
+
+#[test]
+fn inspect_tells_the_traffic_of_external_memory() {
+    let fixture = Fixture::new();
+    write_large(&fixture, 2);
+    let inspect = fixture.json(&["inspect", "large.bin", "--geometry", "ulx3s-85f-sdram", "--json"]);
+    let traffic = &inspect["external_memory"];
+    let [bytes, of_peak, of_refreshed] =
+        ["bytes", "of_peak", "of_refreshed"].map(|key| traffic[key].as_f64().expect(key));
+    // Blocks of 32 codes of eight bits with a scale of two bytes; beside weights, constants and keys and values are little.
+    let config = large(2);
+    let attention = 2 * config.dim * (config.q_dim() + config.kv_dim());
+    let weights =
+        config.layers * (attention + 3 * config.dim * config.hidden_dim) + config.vocab * config.dim;
+    let least = weights as f64 * 34.0 / 32.0;
+    assert!(least < bytes && bytes < 1.15 * least, "{bytes} bytes of at least {least}");
+    assert!(0.5 < of_peak && of_peak < of_refreshed && of_refreshed <= 1.0, "{traffic}");
+    let on_chip = fixture.json(&["inspect", "model.bin", "--geometry", "nano", "--json"]);
+    assert!(on_chip["external_memory"].is_null());
+}
+
+/// The image of a large model is found again, and made again where its file is damaged.
+#[test]
+fn images_of_large_models_are_kept() {
+    let fixture = Fixture::new();
+    write_large(&fixture, 11);
+    let run = || {
+        let arguments =
+            ["run", "large.bin", "--tokenizer", "tokenizer.bin", "--prompt", "a", "--tokens", "2", "--json"];
+        let mut command = fixture.command(&arguments);
+        let output = command.env("XDG_CACHE_HOME", fixture.path("cache")).output().expect("it starts");
+        let (out, err) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(output.status.success(), "{err}");
+        let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+        (report["steps"].clone(), err)
+    };
+    let (steps, err) = run();
+    assert!(err.contains("is for ulx3s-85f-sdram, the smallest chip that holds it (ulx3s-85f has "), "{err}");
+    let kept = || {
+        let files = std::fs::read_dir(fixture.path("cache/lpu/images")).expect("the cache");
+        let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        let [file] = &files[..] else { panic!("{files:?}") };
+        file.clone()
+    };
+    // What only the kept file says shows that it was read.
+    let whole = std::fs::read(kept()).unwrap();
+    let end = whole.iter().position(|byte| *byte == b'\n').unwrap();
+    let about =
+        String::from_utf8(whole[..end].to_vec()).unwrap().replace("the smallest chip", "the kept chip");
+    std::fs::write(kept(), [about.as_bytes(), &whole[end..]].concat()).unwrap();
+    let again = run();
+    assert_eq!(again.0, steps);
+    assert!(again.1.contains("the kept chip"), "{}", again.1);
+    for damaged in
+        [whole[..whole.len() / 2].to_vec(), [&whole[..whole.len() - 9], b"damaged!\n"].concat(), Vec::new()]
+    {
+        std::fs::write(kept(), damaged).unwrap();
+        assert_eq!(run().0, steps);
+        assert!(std::fs::read(kept()).unwrap() == whole, "the image is made again");
+    }
 }

@@ -48,7 +48,7 @@ pub mod ffi {
         fn violation(self: &Part) -> String;
     }
 
-    /// What became of a wish for waves.
+    /// The outcome of a request for waves.
     #[derive(Debug)]
     enum WavesState {
         /// The file is open.
